@@ -1,0 +1,84 @@
+/* Growing buffers. */
+#include "base/buf.h"
+
+#include "base/die.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+void buf_free(struct buf *b)
+{
+	free(b->ptr);
+	*b = (struct buf){0};
+}
+
+void buf_clear(struct buf *b)
+{
+	b->len = 0;
+}
+
+char *buf_reserve(struct buf *b, size_t more)
+{
+	size_t need;
+	if (__builtin_add_overflow(b->len, more, &need))
+		die("buf: %zu and %zu more bytes", b->len, more);
+	if (need > b->cap) {
+		size_t cap = b->cap ? b->cap : 64;
+		while (cap < need)
+			cap = cap > SIZE_MAX / 2 ? need : cap * 2;
+		b->ptr = xrealloc(b->ptr, cap);
+		b->cap = cap;
+	}
+	return b->ptr ? b->ptr + b->len : NULL;
+}
+
+void buf_add(struct buf *b, struct span bytes)
+{
+	if (bytes.len == 0)
+		return;
+	memcpy(buf_reserve(b, bytes.len), bytes.ptr, bytes.len);
+	b->len += bytes.len;
+}
+
+void buf_add_cstr(struct buf *b, const char *text)
+{
+	buf_add(b, span_cstr(text));
+}
+
+void buf_add_char(struct buf *b, char c)
+{
+	*buf_reserve(b, 1) = c;
+	b->len++;
+}
+
+void buf_printf(struct buf *b, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	va_list again;
+	va_copy(again, args);
+	int n = vsnprintf(NULL, 0, format, args);
+	va_end(args);
+	if (n < 0)
+		die("buf_printf: a format that cannot be printed");
+	vsnprintf(buf_reserve(b, (size_t)n + 1), (size_t)n + 1, format, again);
+	va_end(again);
+	b->len += (size_t)n;
+}
+
+void buf_drop_front(struct buf *b, size_t n)
+{
+	if (n >= b->len) {
+		b->len = 0;
+		return;
+	}
+	memmove(b->ptr, b->ptr + n, b->len - n);
+	b->len -= n;
+}
+
+const char *buf_cstr(struct buf *b)
+{
+	*buf_reserve(b, 1) = 0;
+	return b->ptr;
+}

@@ -1,0 +1,387 @@
+/* Plain and TLS streams on libevent's bufferevent. */
+#include "base/stream.h"
+
+#include "base/die.h"
+#include "base/tls_remote_key.h"
+
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+	TLS_WRITE_BYTES = 16 * 1024, /* one record */
+	TLS_PLAIN_AHEAD = 64 * 1024, /* decrypted input that waits for the owner */
+};
+
+enum tls_state { TLS_NONE, TLS_HANDSHAKE, TLS_SECURED };
+
+struct stream {
+	struct loop *loop;
+	struct bufferevent *socket;
+	struct stream_events events;
+	void *context;
+	struct evbuffer *plain;      /* decrypted input; NULL while the stream is plain */
+	SSL *ssl;
+	struct tls_signature signature;
+	enum tls_state tls;
+	struct later announce;       /* calls readable outside of the call that made it so */
+	bool is_paused, is_closing, is_closed;
+	bool is_signing;             /* a signature is waited for: the SSL must not be freed before it is there */
+	bool is_in_use, is_freed;
+};
+
+static void destroy(struct stream *s)
+{
+	loop_later_cancel(s->loop, &s->announce);
+	if (s->plain)
+		evbuffer_free(s->plain);
+	SSL_free(s->ssl);
+	bufferevent_free(s->socket);
+	buf_free(&s->signature.bytes);
+	free(s);
+}
+
+/* Runs around everything that calls the owner, so that the owner may free the stream inside. */
+static bool enter(struct stream *s)
+{
+	bool was_in_use = s->is_in_use;
+	s->is_in_use = true;
+	return was_in_use;
+}
+
+static void leave(struct stream *s, bool was_in_use)
+{
+	s->is_in_use = was_in_use;
+	if (!was_in_use && s->is_freed && !s->is_signing)
+		destroy(s);
+}
+
+static void report_closed(struct stream *s, const char *why)
+{
+	if (s->is_closed)
+		return;
+	s->is_closed = true;
+	bufferevent_disable(s->socket, EV_READ | EV_WRITE);
+	if (!s->is_freed && s->events.closed)
+		s->events.closed(s->context, why);
+}
+
+static struct evbuffer *input_of(const struct stream *s)
+{
+	return s->plain ? s->plain : bufferevent_get_input(s->socket);
+}
+
+/* Moves what OpenSSL has to say to the socket. */
+static void tls_push(struct stream *s)
+{
+	BIO *out = SSL_get_wbio(s->ssl);
+	char *data;
+	long n = BIO_get_mem_data(out, &data);
+	if (n <= 0)
+		return;
+	bufferevent_write(s->socket, data, (size_t)n);
+	BIO_reset(out);
+}
+
+static void tls_fail(struct stream *s)
+{
+	char reason[96], text[128];
+	tls_error_text(reason, sizeof reason);
+	snprintf(text, sizeof text, "TLS: %s", reason);
+	tls_push(s); /* the alert */
+	report_closed(s, text);
+}
+
+/* Gives the ciphertext that came in to OpenSSL. */
+static void tls_pull(struct stream *s)
+{
+	struct evbuffer *in = bufferevent_get_input(s->socket);
+	BIO *bio = SSL_get_rbio(s->ssl);
+	size_t n;
+	while ((n = evbuffer_get_contiguous_space(in)) > 0) {
+		BIO_write(bio, evbuffer_pullup(in, (ssize_t)n), (int)n);
+		evbuffer_drain(in, n);
+	}
+}
+
+static void tls_handshake(struct stream *s)
+{
+	ERR_clear_error();
+	tls_set_current(&s->signature);
+	int n = SSL_do_handshake(s->ssl);
+	tls_set_current(NULL);
+	int error = n == 1 ? SSL_ERROR_NONE : SSL_get_error(s->ssl, n);
+	s->is_signing = error == SSL_ERROR_WANT_ASYNC;
+	if (s->is_closed)
+		return;
+	tls_push(s);
+	if (error == SSL_ERROR_NONE) {
+		s->tls = TLS_SECURED;
+		SSL_clear_mode(s->ssl, SSL_MODE_ASYNC);
+		if (!s->is_freed && s->events.secured)
+			s->events.secured(s->context);
+	} else if (error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_ASYNC) {
+		tls_fail(s);
+	}
+}
+
+/* Decrypts as far as the owner has room. True if there is more plain input than before. */
+static bool tls_read(struct stream *s)
+{
+	bool has_more = false;
+	while (!s->is_closed && evbuffer_get_length(s->plain) < TLS_PLAIN_AHEAD) {
+		char bytes[TLS_WRITE_BYTES];
+		ERR_clear_error();
+		int n = SSL_read(s->ssl, bytes, sizeof bytes);
+		if (n > 0) {
+			evbuffer_add(s->plain, bytes, (size_t)n);
+			has_more = true;
+			continue;
+		}
+		int error = SSL_get_error(s->ssl, n);
+		if (error == SSL_ERROR_ZERO_RETURN) {
+			if (has_more)
+				return true; /* read first; the end of the connection follows */
+			report_closed(s, "closed by the peer");
+		} else if (error != SSL_ERROR_WANT_READ) {
+			tls_fail(s);
+		}
+		break;
+	}
+	tls_push(s);
+	return has_more;
+}
+
+static void announce(struct stream *s)
+{
+	if (!s->is_paused && !s->is_closing && !s->is_closed && !s->is_freed && s->events.readable)
+		s->events.readable(s->context);
+}
+
+static void process_input(struct stream *s)
+{
+	bool has_more = true;
+	if (s->tls != TLS_NONE)
+		tls_pull(s);
+	if (s->tls == TLS_HANDSHAKE && !s->is_signing)
+		tls_handshake(s);
+	if (s->tls == TLS_HANDSHAKE || s->is_closed)
+		return;
+	if (s->tls == TLS_SECURED)
+		has_more = tls_read(s);
+	if (has_more && evbuffer_get_length(input_of(s)))
+		announce(s);
+}
+
+static void on_read(struct bufferevent *socket, void *context)
+{
+	(void)socket;
+	struct stream *s = context;
+	bool was_in_use = enter(s);
+	process_input(s);
+	leave(s, was_in_use);
+}
+
+static void on_write(struct bufferevent *socket, void *context)
+{
+	(void)socket;
+	struct stream *s = context;
+	bool was_in_use = enter(s);
+	if (s->is_closing)
+		report_closed(s, "closed");
+	else if (!s->is_closed && !s->is_freed && s->tls != TLS_HANDSHAKE && s->events.drained)
+		s->events.drained(s->context);
+	leave(s, was_in_use);
+}
+
+static void on_event(struct bufferevent *socket, short what, void *context)
+{
+	(void)socket;
+	struct stream *s = context;
+	bool was_in_use = enter(s);
+	const char *why = "closed by the peer";
+	if (what & BEV_EVENT_TIMEOUT)
+		why = "timeout";
+	else if (what & BEV_EVENT_ERROR)
+		why = evutil_socket_error_to_string(EVUTIL_SOCKET_ERROR());
+	report_closed(s, why);
+	leave(s, was_in_use);
+}
+
+/* The answer to tls_ask_signature has come. */
+static void on_signature(void *context)
+{
+	struct stream *s = context;
+	bool was_in_use = enter(s);
+	if (s->is_signing)
+		tls_handshake(s); /* also for a client that has gone: the job must end before the SSL may */
+	if (!s->is_closed && !s->is_freed)
+		process_input(s);
+	leave(s, was_in_use);
+}
+
+static void on_announce(void *context)
+{
+	struct stream *s = context;
+	bool was_in_use = enter(s);
+	if (s->tls == TLS_SECURED && !s->is_closed)
+		tls_read(s);
+	if (evbuffer_get_length(input_of(s)))
+		announce(s);
+	leave(s, was_in_use);
+}
+
+struct stream *stream_new(struct loop *l, int fd, const struct stream_events *events, void *context)
+{
+	struct stream *s = xcalloc(1, sizeof *s);
+	*s = (struct stream){.loop = l, .events = *events, .context = context};
+	s->announce = (struct later){.fn = on_announce, .context = s};
+	s->signature = (struct tls_signature){.resume = on_signature, .context = s};
+	s->socket = bufferevent_socket_new(loop_base(l), fd, BEV_OPT_CLOSE_ON_FREE);
+	if (!s->socket)
+		die("stream: no bufferevent");
+	bufferevent_setcb(s->socket, on_read, on_write, on_event, s);
+	bufferevent_setwatermark(s->socket, EV_READ, 0, STREAM_INPUT_MOST);
+	bufferevent_set_max_single_read(s->socket, STREAM_INPUT_MOST);
+	bufferevent_enable(s->socket, EV_READ | EV_WRITE);
+	return s;
+}
+
+void stream_free(struct stream *s)
+{
+	if (!s || s->is_freed)
+		return;
+	s->is_closed = s->is_freed = true;
+	bufferevent_disable(s->socket, EV_READ | EV_WRITE);
+	if (!s->is_in_use && !s->is_signing)
+		destroy(s);
+}
+
+struct span stream_peek(struct stream *s, size_t most)
+{
+	struct evbuffer *in = input_of(s);
+	size_t n = evbuffer_get_length(in);
+	if (n > most)
+		n = most;
+	return n ? span_of(evbuffer_pullup(in, (ssize_t)n), n) : (struct span){0};
+}
+
+size_t stream_input_length(const struct stream *s)
+{
+	return evbuffer_get_length(input_of(s));
+}
+
+void stream_consume(struct stream *s, size_t n)
+{
+	evbuffer_drain(input_of(s), n);
+	/* TLS input that was held back for want of room can go on */
+	if (s->tls == TLS_SECURED && SSL_has_pending(s->ssl) && evbuffer_get_length(s->plain) < TLS_PLAIN_AHEAD)
+		loop_later(s->loop, &s->announce);
+}
+
+void stream_write(struct stream *s, struct span bytes)
+{
+	if (s->is_closed || s->is_freed)
+		return;
+	if (s->tls == TLS_NONE) {
+		bufferevent_write(s->socket, bytes.ptr, bytes.len);
+		return;
+	}
+	while (bytes.len) {
+		size_t n = bytes.len < TLS_WRITE_BYTES ? bytes.len : TLS_WRITE_BYTES;
+		ERR_clear_error();
+		int written = SSL_write(s->ssl, bytes.ptr, (int)n);
+		if (written <= 0)
+			return; /* a broken session: the reading side reports it */
+		bytes = span_skip(bytes, (size_t)written);
+		tls_push(s);
+	}
+}
+
+size_t stream_backlog(const struct stream *s)
+{
+	return evbuffer_get_length(bufferevent_get_output(s->socket));
+}
+
+void stream_pause(struct stream *s)
+{
+	if (s->is_paused || s->is_closed)
+		return;
+	s->is_paused = true;
+	bufferevent_disable(s->socket, EV_READ);
+}
+
+void stream_resume(struct stream *s)
+{
+	if (!s->is_paused || s->is_closed)
+		return;
+	s->is_paused = false;
+	bufferevent_enable(s->socket, EV_READ);
+	loop_later(s->loop, &s->announce);
+}
+
+void stream_close(struct stream *s)
+{
+	if (s->is_closing || s->is_closed)
+		return;
+	s->is_closing = true;
+	bufferevent_disable(s->socket, EV_READ);
+	if (s->tls == TLS_SECURED) {
+		SSL_shutdown(s->ssl);
+		tls_push(s);
+	}
+	if (stream_backlog(s) == 0)
+		bufferevent_trigger(s->socket, EV_WRITE, BEV_TRIG_IGNORE_WATERMARKS | BEV_TRIG_DEFER_CALLBACKS);
+}
+
+void stream_set_timeout(struct stream *s, int64_t ms)
+{
+	struct timeval t = {.tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000};
+	bufferevent_set_timeouts(s->socket, ms ? &t : NULL, ms ? &t : NULL);
+}
+
+static void start_tls(struct stream *s, SSL_CTX *context)
+{
+	struct evbuffer *in = bufferevent_get_input(s->socket);
+	evbuffer_drain(in, evbuffer_get_length(in));
+	s->ssl = SSL_new(context);
+	s->plain = evbuffer_new();
+	BIO *read_bio = BIO_new(BIO_s_mem()), *write_bio = BIO_new(BIO_s_mem());
+	if (!s->ssl || !s->plain || !read_bio || !write_bio)
+		die("stream: OpenSSL does not make a session");
+	SSL_set_bio(s->ssl, read_bio, write_bio);
+	s->tls = TLS_HANDSHAKE;
+}
+
+void stream_start_tls_server(struct stream *s, SSL_CTX *context)
+{
+	start_tls(s, context);
+	SSL_set_accept_state(s->ssl);
+}
+
+void stream_start_tls_client(struct stream *s, SSL_CTX *context, const char *server_name)
+{
+	start_tls(s, context);
+	SSL_set_connect_state(s->ssl);
+	if (server_name)
+		SSL_set_tlsext_host_name(s->ssl, server_name);
+	bool was_in_use = enter(s);
+	tls_handshake(s);
+	leave(s, was_in_use);
+}
+
+bool stream_is_secured(const struct stream *s)
+{
+	return s->tls == TLS_SECURED;
+}
+
+void stream_tls_text(const struct stream *s, char *out, size_t size)
+{
+	out[0] = 0;
+	if (s->tls == TLS_SECURED)
+		snprintf(out, size, "%s %s", SSL_get_version(s->ssl), SSL_get_cipher_name(s->ssl));
+}

@@ -1,0 +1,50 @@
+/* A stream of bytes to one peer, plain or TLS, with buffers on both sides and back-pressure. Nobody here knows a protocol.
+ *
+ * TLS runs over memory BIOs on a plain bufferevent, because bufferevent_openssl ends a handshake whose signature comes
+ * from elsewhere. A stream reads no more than STREAM_INPUT_MOST ahead of its owner. */
+#ifndef BASE_STREAM_H
+#define BASE_STREAM_H
+
+#include "base/loop.h"
+#include "base/tls.h"
+
+enum { STREAM_INPUT_MOST = 128 * 1024 };
+
+struct stream;
+
+struct stream_events {
+	void (*readable)(void *context); /* there is more input than before */
+	void (*drained)(void *context);  /* everything written has left this process */
+	void (*secured)(void *context);  /* the TLS handshake is done */
+	void (*closed)(void *context, const char *why); /* once; the owner calls stream_free then or later */
+};
+
+/* Takes over fd, a connected non-blocking socket. Reading is on from the start. */
+struct stream *stream_new(struct loop *l, int fd, const struct stream_events *events, void *context);
+/* Closes at once; what is unsent is dropped. May be called inside an event. */
+void stream_free(struct stream *s);
+
+/* The input that is there, as one range; valid until the next call on this stream. `most` bounds what is made contiguous. */
+struct span stream_peek(struct stream *s, size_t most);
+size_t stream_input_length(const struct stream *s);
+void stream_consume(struct stream *s, size_t n);
+
+void stream_write(struct stream *s, struct span bytes);
+size_t stream_backlog(const struct stream *s);
+/* No more reading from the peer (back-pressure); resuming calls `readable` again if there is input. */
+void stream_pause(struct stream *s);
+void stream_resume(struct stream *s);
+/* After what waits is written (and TLS's close_notify), `closed` is called. No more events but that. */
+void stream_close(struct stream *s);
+/* Ends the stream if nothing is read from and nothing can be written to the peer for so long. 0: never. */
+void stream_set_timeout(struct stream *s, int64_t ms);
+
+/* Becomes TLS, as server or client (with the name for SNI, or NULL). Whatever input is there is thrown away: nothing that
+ * was said in the clear is heard after it (RFC 3207 §6, CVE-2011-0411). The answer to STARTTLS must be written before. */
+void stream_start_tls_server(struct stream *s, struct ssl_ctx_st *context);
+void stream_start_tls_client(struct stream *s, struct ssl_ctx_st *context, const char *server_name);
+bool stream_is_secured(const struct stream *s);
+/* "TLSv1.3 TLS_AES_256_GCM_SHA384"; empty if not secured. */
+void stream_tls_text(const struct stream *s, char *out, size_t size);
+
+#endif

@@ -1,0 +1,48 @@
+/* TLS 1.2 and 1.3 contexts. A server's private key is elsewhere (in another process): signing is asked for and waited for
+ * without blocking, through a small OpenSSL provider that is called "remote" here. */
+#ifndef BASE_TLS_H
+#define BASE_TLS_H
+
+#include "base/buf.h"
+#include "base/error.h"
+
+struct ssl_ctx_st; /* OpenSSL's SSL_CTX */
+
+/* What is signed with; the numbers travel between processes. */
+enum tls_scheme {
+	TLS_SCHEME_NONE,
+	TLS_ECDSA_SHA256, TLS_ECDSA_SHA384, TLS_ECDSA_SHA512,
+	TLS_RSA_PSS_SHA256, TLS_RSA_PSS_SHA384, TLS_RSA_PKCS1_SHA256, TLS_RSA_PKCS1_SHA384,
+	TLS_ED25519,
+};
+
+/* One signature that is waited for. The asker fills `bytes`, sets is_done, and calls `resume`. */
+struct tls_signature {
+	bool is_done, is_signed;
+	struct buf bytes;
+	void (*resume)(void *context);
+	void *context;
+};
+
+/* Asks for the signature of `text`; answers at any later time. -1: it cannot even be asked. */
+typedef int tls_ask_signature_fn(void *context, enum tls_scheme scheme, struct span text, struct tls_signature *pending);
+
+/* To be called once in a process, before its sandbox closes: loads what OpenSSL would load late. */
+void tls_library_start(void);
+/* Who is asked for signatures in this process. */
+void tls_set_signer(tls_ask_signature_fn *ask, void *context);
+
+/* A context for servers with the certificate chain (PEM) and no key. NULL with *why. */
+struct ssl_ctx_st *tls_server_context(struct span chain_pem, struct error *why);
+/* A context for clients: opportunistic, the certificate is not judged (RFC 7435; DANE and MTA-STS come on top). */
+struct ssl_ctx_st *tls_client_context(struct error *why);
+void tls_context_free(struct ssl_ctx_st *context);
+
+/* The signer's side: signs `text` as the scheme says with a key in memory. -1 with *why. */
+struct evp_pkey_st;
+int tls_sign(struct evp_pkey_st *key, enum tls_scheme scheme, struct span text, struct buf *signature, struct error *why);
+
+/* The last OpenSSL error as text for a log; clears the queue. */
+void tls_error_text(char *out, size_t size);
+
+#endif

@@ -1,0 +1,111 @@
+/* What the numbers in messages mean (ipc/messages.def): a receiver checks the range there and the meaning here. */
+#ifndef IPC_TERMS_H
+#define IPC_TERMS_H
+
+/* How a message came to us: delivery_begin.kind, judge_begin.kind. */
+enum delivery_kind { DELIVERY_SMTP, DELIVERY_LMTP, DELIVERY_SUBMISSION, DELIVERY_APPEND };
+
+/* Bits of `facts`, about a message. */
+enum message_facts {
+	FACT_SMTPUTF8 = 1, /* its envelope or header needs RFC 6531 */
+	FACT_8BIT = 2,     /* its body has bytes above 0x7f */
+	FACT_SECURED = 4,  /* it came over TLS */
+};
+
+enum rcpt_outcome {
+	RCPT_LOCAL,      /* one of ours */
+	RCPT_REMOTE,     /* elsewhere, and the asker may send there */
+	RCPT_UNKNOWN,    /* our domain, no such mailbox: 550 5.1.1 */
+	RCPT_NO_RELAY,   /* elsewhere, and the asker may not: 550 5.7.1 */
+	RCPT_BAD,        /* not an address that can be looked up: 553 5.1.3 */
+	RCPT_LATER,      /* cannot be told now: 451 4.3.0 */
+	RCPT_FULL,       /* its mailbox is over quota: 452 4.2.2 */
+};
+
+/* delivery_result.outcome. Only the first two mean that the message is ours now. */
+enum delivery_outcome {
+	DELIVERED,            /* on the disk, in the mailbox */
+	QUEUED,               /* on the disk, with every recipient's state */
+	DELIVERY_REFUSED,     /* text has the reply, with its code */
+	DELIVERY_LATER,       /* nothing was kept: 451 */
+	DELIVERY_UNKNOWN,     /* answer to a query: no such delivery was stored */
+	DELIVERY_NO_MAILBOX,  /* APPEND: [TRYCREATE] */
+	DELIVERY_NOT_YOURS,   /* the author is not one of the account's addresses: 550 5.7.1 */
+	DELIVERY_NO_SPACE,    /* 452 4.3.1 */
+	DELIVERY_NO_RECIPIENT, /* the last recipient has gone meanwhile: 550 5.1.1 */
+	DELIVERY_TOO_LARGE,   /* 552 5.3.4 */
+};
+
+enum { DELIVERY_ALL_RECIPIENTS = 0xffffffff }; /* delivery_result.recipient, but for LMTP */
+
+enum verdict_outcome { VERDICT_ACCEPT, VERDICT_REFUSE, VERDICT_LATER };
+
+/* request_done.outcome of what is asked about mailboxes. */
+enum request_outcome {
+	REQUEST_OK,
+	REQUEST_NO_MAILBOX,     /* IMAP: [NONEXISTENT], or [TRYCREATE] for COPY and MOVE */
+	REQUEST_EXISTS,         /* [ALREADYEXISTS] */
+	REQUEST_BAD_NAME,       /* [CANNOT] */
+	REQUEST_HAS_CHILDREN,
+	REQUEST_READ_ONLY,
+	REQUEST_EXPUNGED,       /* [EXPUNGEISSUED]: a message is gone */
+	REQUEST_LIMIT,          /* [LIMIT] */
+	REQUEST_FAILED,         /* [SERVERBUG]: see the log */
+	REQUEST_BAD_CHARSET,    /* [BADCHARSET] */
+};
+
+/* System flags, as bits: RFC 3501 §2.3.2. */
+enum mail_flag { FLAG_SEEN = 1, FLAG_ANSWERED = 2, FLAG_FLAGGED = 4, FLAG_DELETED = 8, FLAG_DRAFT = 16 };
+enum { KEYWORDS_MOST = 64 }; /* of a mailbox: a bit each */
+
+/* flags_ask.mode */
+enum flags_mode { FLAGS_SET, FLAGS_ADD, FLAGS_REMOVE };
+
+/* Special uses, RFC 6154: mailbox_row.special_use. */
+enum special_use { USE_NONE, USE_DRAFTS, USE_SENT, USE_JUNK, USE_TRASH, USE_ARCHIVE };
+
+/* Bits of fetch_ask.want; what a row of fetch_rows has, in this order:
+ *   u32 uid, u8 flags, u64 keywords, u64 modseq: always
+ *   FETCH_DATES: u64 internaldate_ms, u32 size
+ *   FETCH_CACHE: bytes cache (wire/message_cache.h), empty if it cannot be had
+ *   FETCH_HEADER: bytes of the root header, or FETCH_BODY: bytes of the whole message; u8 1 in front, or u8 0 and nothing
+ *   if they are more than FETCH_INLINE_MOST and must be asked for by body_ask. */
+enum fetch_want { FETCH_DATES = 1, FETCH_CACHE = 2, FETCH_HEADER = 4, FETCH_BODY = 8 };
+enum { FETCH_INLINE_MOST = 65536 };
+
+enum login_outcome { LOGIN_OK, LOGIN_REFUSED, LOGIN_LATER };
+
+/* job_result.outcome of relay. */
+enum relay_outcome { RELAY_DELIVERED, RELAY_LATER, RELAY_FAILED };
+
+/* mx_answer. `hosts` is a list of words (ipc/words.h) in the order to try: "H" and a host's name, followed by "A" and an
+ * address for each of its addresses. */
+enum mx_outcome {
+	MX_FOUND,
+	MX_NULL,        /* RFC 7505: takes no mail; fails for good */
+	MX_NO_DOMAIN,   /* NXDOMAIN, or neither MX nor address: fails for good */
+	MX_LATER,       /* time-out, SERVFAIL, bogus DNSSEC: `text` says which */
+	MX_LOOP,        /* we are the best MX ourselves, but it is not our domain: fails for good */
+};
+
+/* A search program, search_ask.program: nodes in prefix order, each one byte and what it says. */
+enum search_node {
+	SEARCH_ALL,
+	SEARCH_AND,       /* u32 count, then as many nodes */
+	SEARCH_OR,        /* two nodes */
+	SEARCH_NOT,       /* one node */
+	SEARCH_UIDS,      /* bytes: ranges */
+	SEARCH_FLAG,      /* u8 flags: all of them set */
+	SEARCH_KEYWORD,   /* bytes: its name */
+	SEARCH_BEFORE, SEARCH_ON, SEARCH_SINCE,             /* u64 ms of a day's start, by the internal date */
+	SEARCH_SENT_BEFORE, SEARCH_SENT_ON, SEARCH_SENT_SINCE, /* the same by the Date field */
+	SEARCH_LARGER, SEARCH_SMALLER,                      /* u64 */
+	SEARCH_HEADER,    /* bytes name, bytes needle (UTF-8, folded) */
+	SEARCH_BODY,      /* bytes needle */
+	SEARCH_TEXT,      /* bytes needle */
+	SEARCH_MODSEQ,    /* u64 */
+	SEARCH_NODES,
+};
+enum { SEARCH_DEPTH_MOST = 64, SEARCH_NODES_MOST = 4096, SEARCH_NEEDLES_MOST = 64 };
+
+#endif

@@ -1,0 +1,291 @@
+/* Starting, joining, restarting and stopping the processes. */
+#include "master/process.h"
+
+#include "base/clock.h"
+#include "base/die.h"
+#include "base/log.h"
+#include "master/control.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+	DIED_YOUNG_MS = 1000,
+	PAUSE_FIRST_MS = 100,
+	PAUSE_MOST_MS = 30000,
+	CONTROL_FD = 3, /* where a child finds its channel to master */
+	CHANNEL_SOCKET_BYTES = 1024 * 1024,
+};
+
+static void add_process(struct master *m, enum role role, unsigned count)
+{
+	for (unsigned i = 0; i < count && m->process_count < PROCESSES_MOST; i++)
+		m->processes[m->process_count++] = (struct process){.master = m, .role = role, .index = i};
+}
+
+void process_plan(struct master *m)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	unsigned filters = m->config.filters ? (unsigned)m->config.filters : (unsigned)(cores < 1 ? 1 : cores > 16 ? 16 : cores);
+	add_process(m, ROLE_STORE, 1);
+	add_process(m, ROLE_VAULT, 1);
+	add_process(m, ROLE_FILTER, m->is_offline ? 1 : filters);
+	if (m->is_offline)
+		return;
+	add_process(m, ROLE_RESOLVE, 1);
+	add_process(m, ROLE_RELAY, 1);
+	add_process(m, ROLE_EDGE_MX, (unsigned)m->config.edges_mx);
+	add_process(m, ROLE_EDGE_USER, (unsigned)m->config.edges_user);
+}
+
+static void make_pair(int pair[2])
+{
+	int bytes = CHANNEL_SOCKET_BYTES;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
+		die("master: cannot make a socketpair: %s", strerror(errno));
+	for (int i = 0; i < 2; i++)
+		setsockopt(pair[i], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+}
+
+static void give_channel(struct process *to, enum role peer, unsigned index, int fd)
+{
+	if (to->channel) {
+		channel_send(to->channel, attach, .role = peer, .index = (uint8_t)index);
+		channel_send_fd(to->channel, fd);
+	}
+	close(fd);
+}
+
+static void join(struct process *a, struct process *b)
+{
+	int pair[2];
+	make_pair(pair);
+	give_channel(a, b->role, b->index, pair[0]);
+	give_channel(b, a->role, a->index, pair[1]);
+}
+
+static void join_master_and_store(struct process *store)
+{
+	int pair[2];
+	make_pair(pair);
+	give_channel(store, ROLE_MASTER, 0, pair[0]);
+	control_store_attached(store->master, pair[1]);
+}
+
+static void on_ready(void *context, const struct msg_ready *msg)
+{
+	struct process *p = context;
+	(void)msg;
+	p->is_ready = true;
+	control_process_ready(p->master);
+}
+
+static void on_violated(void *context, const struct msg_violated *msg)
+{
+	struct process *p = context;
+	struct master *m = p->master;
+	for (size_t i = 0; i < m->process_count; i++)
+		if (m->processes[i].role == msg->role && m->processes[i].index == msg->index && m->processes[i].pid) {
+			log_event(LOG_LEVEL_ERROR, "process-ended-for-violation", log_c("process", role_name(msg->role)));
+			kill(m->processes[i].pid, SIGKILL);
+		}
+}
+
+static void on_status_answer(void *context, const struct msg_status_answer *msg)
+{
+	struct process *p = context;
+	control_status_answer(p->master, p, msg->text);
+}
+
+static const struct child_to_master handlers = {
+	.ready = on_ready, .violated = on_violated, .status_answer = on_status_answer};
+
+static void on_channel_closed(void *context, bool is_violation)
+{
+	(void)is_violation;
+	struct process *p = context;
+	/* SIGCHLD tells the rest; a process that only closed its channel must not live on without master */
+	channel_free(p->channel);
+	p->channel = NULL;
+	p->is_ready = false;
+	if (p->pid)
+		kill(p->pid, p->master->is_stopping || p->is_draining ? SIGTERM : SIGKILL);
+}
+
+static void become_child(struct process *p, int control)
+{
+	struct master *m = p->master;
+	char index[8];
+	sigset_t none;
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (dup2(control, CONTROL_FD) < 0)
+		_exit(71);
+	for (int fd = CONTROL_FD + 1; fd < 256; fd++)
+		fcntl(fd, F_SETFD, FD_CLOEXEC);
+	fcntl(CONTROL_FD, F_SETFD, 0);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (m->uid && (setgroups(0, NULL) || setgid(m->gid) || setuid(m->uid))) {
+		fprintf(stderr, "carteiro: cannot become user %u: %s\n", (unsigned)m->uid, strerror(errno));
+		_exit(71);
+	}
+	/* what the death signal was for may have happened before it was asked for */
+	snprintf(index, sizeof index, "%u", p->index);
+	execl("/proc/self/exe", "carteiro", "--process", role_name(p->role), index, (char *)NULL);
+	fprintf(stderr, "carteiro: cannot start itself: %s\n", strerror(errno));
+	_exit(71);
+}
+
+static void on_restart(void *context)
+{
+	struct process *p = context;
+	if (!p->master->is_stopping && !p->pid)
+		process_start(p);
+}
+
+static bool is_edge(const struct process *p)
+{
+	return p->role == ROLE_EDGE_MX || p->role == ROLE_EDGE_USER;
+}
+
+/* Which class of edge serves a protocol: strangers and users are kept apart. */
+static bool serves(enum role role, enum config_protocol protocol)
+{
+	bool is_mx = protocol == CONFIG_SMTP || protocol == CONFIG_LMTP;
+	return role == (is_mx ? ROLE_EDGE_MX : ROLE_EDGE_USER);
+}
+
+void process_start(struct process *p)
+{
+	struct master *m = p->master;
+	int pair[2];
+	make_pair(pair);
+	p->started_ms = clock_monotonic_ms();
+	p->is_ready = false;
+	p->pid = fork();
+	if (p->pid < 0)
+		die("master: cannot fork: %s", strerror(errno));
+	if (p->pid == 0)
+		become_child(p, pair[1]);
+	close(pair[1]);
+	if (!p->restart)
+		p->restart = timer_new(m->loop, on_restart, p);
+	struct channel_use use = {child_to_master_dispatch, &handlers, p, on_channel_closed, role_name(p->role)};
+	p->channel = channel_new(m->loop, pair[0], &use);
+	channel_set_epoch(p->channel, m->epoch);
+	channel_send(p->channel, configure, .epoch = m->epoch, .file = span_slice(span_cstr(m->config_file), 0, 255),
+	             .settings = buf_span(&m->settings), .hostname = span_cstr(m->hostname));
+	for (size_t i = 0; i < m->process_count; i++) {
+		struct process *other = &m->processes[i];
+		if (other != p && other->channel && role_talks_to(p->role, other->role))
+			join(p, other);
+	}
+	if (p->role == ROLE_STORE)
+		join_master_and_store(p);
+	for (size_t i = 0; is_edge(p) && i < m->listener_count; i++)
+		if (serves(p->role, m->listeners[i].at.protocol)) {
+			channel_send(p->channel, listen, .protocol = (uint8_t)m->listeners[i].at.protocol,
+			             .is_tls = m->listeners[i].at.is_tls);
+			channel_send_fd(p->channel, m->listeners[i].fd);
+		}
+	channel_send(p->channel, start);
+	log_event(LOG_LEVEL_INFO, "process-started", log_c("process", role_name(p->role)), log_n("index", p->index),
+	          log_n("pid", p->pid));
+}
+
+void process_start_all(struct master *m)
+{
+	for (size_t i = 0; i < m->process_count; i++)
+		process_start(&m->processes[i]);
+}
+
+static void schedule_restart(struct process *p)
+{
+	bool was_young = clock_monotonic_ms() - p->started_ms < DIED_YOUNG_MS;
+	if (!was_young)
+		p->pause_ms = 0;
+	else
+		p->pause_ms = p->pause_ms == 0 ? PAUSE_FIRST_MS : p->pause_ms * 2 > PAUSE_MOST_MS ? PAUSE_MOST_MS : p->pause_ms * 2;
+	p->restarts++;
+	timer_set(p->restart, p->pause_ms);
+}
+
+static void process_ended(struct process *p, int status)
+{
+	struct master *m = p->master;
+	if (!m->is_stopping && !p->is_draining)
+		log_event(LOG_LEVEL_ERROR, "process-died", log_c("process", role_name(p->role)), log_n("index", p->index),
+		          log_n("pid", p->pid), log_n("signal", WIFSIGNALED(status) ? WTERMSIG(status) : 0),
+		          log_n("exit", WIFEXITED(status) ? WEXITSTATUS(status) : 0));
+	p->pid = 0;
+	p->is_ready = false;
+	channel_free(p->channel);
+	p->channel = NULL;
+	if (!m->is_stopping && !p->is_draining)
+		schedule_restart(p);
+}
+
+void process_reap(struct master *m)
+{
+	int status;
+	pid_t pid;
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		for (size_t i = 0; i < PROCESSES_MOST; i++) {
+			if (m->processes[i].pid == pid)
+				process_ended(&m->processes[i], status);
+			if (m->draining[i].pid == pid)
+				process_ended(&m->draining[i], status);
+		}
+}
+
+bool process_any(const struct master *m)
+{
+	for (size_t i = 0; i < PROCESSES_MOST; i++)
+		if (m->processes[i].pid || m->draining[i].pid)
+			return true;
+	return false;
+}
+
+void process_stop_all(struct master *m)
+{
+	for (size_t i = 0; i < PROCESSES_MOST; i++) {
+		if (m->processes[i].channel)
+			channel_send(m->processes[i].channel, stop);
+		if (m->draining[i].channel)
+			channel_send(m->draining[i].channel, stop);
+	}
+}
+
+void process_replace_edges(struct master *m)
+{
+	for (size_t i = 0; i < m->process_count; i++) {
+		struct process *p = &m->processes[i];
+		if (!is_edge(p) || !p->channel)
+			continue;
+		for (size_t k = 0; k < PROCESSES_MOST; k++) {
+			struct process *old = &m->draining[k];
+			if (old->pid)
+				continue;
+			struct timer *restart = old->restart;
+			*old = *p;
+			old->restart = restart;
+			old->is_draining = true;
+			/* the channel's events go to the process's new place */
+			channel_set_context(old->channel, old);
+			channel_send(old->channel, drain);
+			p->pid = 0;
+			p->channel = NULL;
+			break;
+		}
+		if (!p->pid)
+			process_start(p);
+	}
+}

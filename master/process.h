@@ -1,0 +1,62 @@
+/* The processes of one instance as master sees them: their specification, their pids and their channels. */
+#ifndef MASTER_PROCESS_H
+#define MASTER_PROCESS_H
+
+#include "base/loop.h"
+#include "config/config.h"
+#include "ipc/channel.h"
+#include "ipc/roles.h"
+
+enum { PROCESSES_MOST = 64, LISTENERS_MOST = 64 };
+
+struct listener {
+	int fd;
+	struct config_listener at;
+};
+
+struct process {
+	struct master *master;
+	enum role role;
+	unsigned index;
+	pid_t pid;               /* 0: not running */
+	struct channel *channel; /* NULL: gone */
+	bool is_ready, is_draining;
+	int64_t started_ms;
+	int64_t pause_ms;        /* before the next start; grows while it dies young */
+	struct timer *restart;
+	unsigned restarts;
+};
+
+struct master {
+	struct loop *loop;
+	const char *config_file;
+	struct buf settings;     /* the file's text, given to every child */
+	struct config config;
+	char hostname[256];
+	uint32_t epoch;
+	bool is_offline, is_stopping;
+	struct process processes[PROCESSES_MOST];
+	size_t process_count;
+	struct process draining[PROCESSES_MOST]; /* edges of an earlier configuration */
+	struct listener listeners[LISTENERS_MOST];
+	size_t listener_count;
+	struct timer *stop_deadline;
+	struct channel *store_commands; /* to store; NULL while it is down */
+	struct control *control;
+	uid_t uid;               /* what children run as; 0 if master is not root */
+	gid_t gid;
+};
+
+/* Fills m->processes from the configuration. */
+void process_plan(struct master *m);
+void process_start_all(struct master *m);
+/* Starts one and joins it to every process that runs. */
+void process_start(struct process *p);
+/* Reaps what died; starts it again. */
+void process_reap(struct master *m);
+void process_stop_all(struct master *m);
+/* Puts new edges beside the old ones, which take no new connection and end when their last one has gone. */
+void process_replace_edges(struct master *m);
+bool process_any(const struct master *m);
+
+#endif

@@ -1,0 +1,150 @@
+/* Putting a message together from its pieces. */
+#include "store/blob.h"
+
+#include "base/checked.h"
+#include "base/pack.h"
+
+#include <errno.h>
+
+enum { HEAD_VERSION = 1 };
+
+static struct blob_id engine_id(struct id128 id)
+{
+	struct blob_id blob;
+	memcpy(blob.bytes, id.bytes, sizeof blob.bytes);
+	return blob;
+}
+
+static int unpack_cuts(struct unpacker *u, uint64_t received, struct blob_head *head)
+{
+	uint64_t end = 0;
+	head->cut_count = 0;
+	while (u->rest.len && !u->bad) {
+		struct blob_cut cut = {.offset = unpack_u64(u)};
+		cut.length = unpack_u64(u);
+		uint64_t cut_end;
+		if (u->bad || head->cut_count == BLOB_CUTS_MOST || cut.offset < end || checked_add(cut.offset, cut.length, &cut_end) ||
+		    cut_end > received)
+			return -1;
+		head->cuts[head->cut_count++] = cut;
+		end = cut_end;
+	}
+	return u->bad ? -1 : 0;
+}
+
+int blob_cuts_unpack(struct span packed, uint64_t received, struct blob_head *head)
+{
+	struct unpacker u = {.rest = packed};
+	head->received = received;
+	return unpack_cuts(&u, received, head);
+}
+
+uint64_t blob_size(const struct blob_head *head)
+{
+	uint64_t size = head->prefix.len + head->received + head->whole.len;
+	for (size_t i = 0; i < head->cut_count; i++)
+		size -= head->cuts[i].length;
+	return size;
+}
+
+void blob_compose(const struct blob_head *head, struct span received, struct buf *out)
+{
+	size_t at = 0;
+	buf_add(out, head->prefix);
+	for (size_t i = 0; i < head->cut_count; i++) {
+		buf_add(out, span_slice(received, at, head->cuts[i].offset - at));
+		at = head->cuts[i].offset + head->cuts[i].length;
+	}
+	buf_add(out, span_skip(received, at));
+}
+
+void blob_head_put(struct batch *b, struct id128 blob, const struct blob_head *head)
+{
+	BUF_AUTO value = {0}, cuts = {0};
+	for (size_t i = 0; i < head->cut_count; i++) {
+		pack_u64(&cuts, head->cuts[i].offset);
+		pack_u64(&cuts, head->cuts[i].length);
+	}
+	pack_u8(&value, HEAD_VERSION);
+	pack_u64(&value, head->received);
+	pack_bytes(&value, buf_span(&cuts));
+	pack_bytes(&value, head->prefix);
+	pack_bytes(&value, head->whole);
+	batch_blob_put(b, blob, 0, buf_span(&value));
+}
+
+void blob_delete(struct batch *b, struct id128 blob, uint64_t received)
+{
+	batch_blob_delete(b, blob, 0);
+	for (uint64_t piece = 0; piece * BLOB_PIECE_BYTES < received; piece++)
+		batch_blob_delete(b, blob, (uint32_t)piece + 1);
+}
+
+int blob_head_get(struct engine *e, struct id128 blob, struct buf *memory, struct blob_head *head, struct error *why)
+{
+	int found = engine_blob_get(e, engine_id(blob), 0, memory, why);
+	if (found <= 0)
+		return found;
+	struct unpacker u = {.rest = buf_span(memory)};
+	uint8_t version = unpack_u8(&u);
+	*head = (struct blob_head){.received = unpack_u64(&u)};
+	struct unpacker cuts = {.rest = unpack_bytes(&u, SIZE_MAX)};
+	head->prefix = unpack_bytes(&u, SIZE_MAX);
+	head->whole = unpack_bytes(&u, SIZE_MAX);
+	if (version != HEAD_VERSION || !unpack_done(&u) || unpack_cuts(&cuts, head->received, head))
+		return error_set(why, EBADMSG, "a blob's head is damaged");
+	return 1;
+}
+
+/* Appends received bytes [from, from + length). */
+static int read_received(struct engine *e, struct id128 blob, uint64_t from, uint64_t length, struct buf *out, struct error *why)
+{
+	BUF_AUTO piece = {0};
+	while (length) {
+		buf_clear(&piece);
+		int found = engine_blob_get(e, engine_id(blob), (uint32_t)(from / BLOB_PIECE_BYTES) + 1, &piece, why);
+		if (found < 0)
+			return -1;
+		struct span part = span_slice(buf_span(&piece), from % BLOB_PIECE_BYTES, length);
+		if (found == 0 || part.len == 0)
+			return error_set(why, EBADMSG, "a piece of a blob is missing");
+		buf_add(out, part);
+		from += part.len;
+		length -= part.len;
+	}
+	return 0;
+}
+
+int blob_read(struct engine *e, struct id128 blob, uint64_t offset, uint64_t length, struct buf *out, struct error *why)
+{
+	BUF_AUTO memory = {0};
+	struct blob_head head;
+	int found = blob_head_get(e, blob, &memory, &head, why);
+	if (found <= 0)
+		return found;
+	if (head.whole.len) {
+		buf_add(out, span_slice(head.whole, offset, length));
+		return 1;
+	}
+	struct span part = span_slice(head.prefix, offset, length);
+	buf_add(out, part);
+	length -= part.len;
+	offset = offset > head.prefix.len ? offset - head.prefix.len : 0;
+	/* each run of received bytes between two cuts; `offset` is relative to the start of the run */
+	uint64_t at = 0;
+	for (size_t i = 0; i <= head.cut_count && length; i++) {
+		uint64_t end = i < head.cut_count ? head.cuts[i].offset : head.received, run = end - at;
+		if (offset < run) {
+			uint64_t take = run - offset < length ? run - offset : length;
+			if (read_received(e, blob, at + offset, take, out, why))
+				return -1;
+			length -= take;
+			offset = 0;
+		} else {
+			offset -= run;
+		}
+		if (i < head.cut_count)
+			at = end + head.cuts[i].length;
+	}
+	return 1;
+}

@@ -1,0 +1,34 @@
+/* The committer: one thread that writes batches to the engine. While one sync runs, the next group collects; everything
+ * that waits when it has finished shares the next sync. Nothing waits on purpose to make a group larger.
+ *
+ * A commit that fails ends the process: whether it is on the disk is unknown, so nothing may be answered, and master
+ * starts a store that reads what is really there. */
+#ifndef STORE_COMMIT_H
+#define STORE_COMMIT_H
+
+#include "store/batch.h"
+
+struct committer;
+
+/* One submitted batch. Allocated by the submitter with xmalloc'ed memory around it if it likes; `done` is called in the
+ * committer's thread and passes it on to the submitter's own thread. */
+struct commit {
+	struct batch batch;
+	void (*done)(struct commit *c);
+	void *context;
+	uint64_t number;
+	struct commit *next;
+};
+
+struct committer *committer_new(struct engine *e);
+/* Writes what was submitted, then ends the thread. */
+void committer_free(struct committer *c);
+/* From any thread. Batches are applied in the order of submission. */
+void committer_submit(struct committer *c, struct commit *commit);
+
+struct committer_counts {
+	uint64_t commits, groups, syncs;
+};
+struct committer_counts committer_counts(struct committer *c);
+
+#endif

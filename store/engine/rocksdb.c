@@ -1,0 +1,391 @@
+/* The engine on RocksDB: rows in the column family "default", blob pieces in "blobs", whose values stand in blob files.
+ *
+ * Must stay true: the log is read in the mode "tolerate corrupted tail". The library's own default (point in time) drops
+ * every synced write behind a flipped bit in silence; this mode refuses to open. */
+#include "base/clock.h"
+#include "base/die.h"
+#include "base/log.h"
+#include "store/engine/ballast.h"
+#include "store/engine/engine_impl.h"
+
+#include <errno.h>
+#include <rocksdb/c.h>
+#include <stdlib.h>
+
+enum {
+	WRITE_BUFFER_BYTES = 64 * 1024 * 1024,
+	WRITE_BUFFERS_MOST = 3,
+	BLOCK_CACHE_BYTES = 64 * 1024 * 1024,
+	LOG_BYTES_MOST = 256 * 1024 * 1024, /* of the write-ahead log: bounds the time that opening takes after a crash */
+	BLOB_BYTES_LEAST = 1024,            /* smaller values stand beside their keys */
+	BLOB_FILE_BYTES = 256 * 1024 * 1024,
+	INFO_LOG_BYTES = 1024 * 1024,
+	FILES_OPEN_MOST = 512,
+	BLOOM_BITS = 10,
+	INFO_LOG_WARN = 2,     /* InfoLogLevel::WARN_LEVEL */
+	COMPACT_FORCE = 2,     /* BottommostLevelCompaction::kForce */
+	BALLAST_RETRY_MS = 10000,
+	GARBAGE_PERCENT_LEAST = 20, /* of the blob files, before engine_compact rewrites them */
+};
+
+struct rocks_engine {
+	struct engine engine;
+	char *path;
+	rocksdb_t *db;
+	rocksdb_column_family_handle_t *families[ENGINE_FAMILIES];
+	rocksdb_options_t *options[ENGINE_FAMILIES];
+	rocksdb_cache_t *cache;
+	rocksdb_readoptions_t *read;
+	rocksdb_writeoptions_t *write, *write_synced;
+	bool has_ballast; /* used by the committing thread only, as is the next one */
+	int64_t ballast_tried_ms;
+};
+
+struct rocks_scan {
+	struct engine_scan scan;
+	struct buf to; /* the iterator points into it */
+	rocksdb_readoptions_t *read;
+	rocksdb_iterator_t *iterator;
+	bool is_started; /* the iterator stands on what was given last */
+};
+
+struct rocks_batch {
+	struct engine_batch batch;
+	rocksdb_writebatch_t *writes;
+};
+
+/* Takes the library's text over into *why. */
+static int rocks_fail(struct error *why, const char *what, const char *path, char *fault)
+{
+	int code = EIO;
+	if (strstr(fault, "No space left on device"))
+		code = ENOSPC;
+	else if (strncmp(fault, "Corruption", strlen("Corruption")) == 0)
+		code = EBADMSG;
+	else if (strstr(fault, "lock hold by current process") || strstr(fault, "While lock file"))
+		code = EBUSY;
+
+	if (code == EBUSY)
+		error_set(why, code, "%s is open in another process: only one may have it open", path);
+	else if (code == EBADMSG)
+		error_set(why, code, "%s %s: its files are damaged: %s", what, path, fault);
+	else
+		error_set(why, code, "%s %s: %s", what, path, fault);
+	rocksdb_free(fault);
+	return -1;
+}
+
+static struct rocks_engine *rocks_of(struct engine *e)
+{
+	return (struct rocks_engine *)e;
+}
+
+static rocksdb_options_t *rocks_options(struct rocks_engine *r)
+{
+	rocksdb_options_t *o = rocksdb_options_create();
+	rocksdb_options_set_create_if_missing(o, 1);
+	rocksdb_options_set_create_missing_column_families(o, 1);
+	rocksdb_options_set_wal_recovery_mode(o, rocksdb_tolerate_corrupted_tail_records_recovery);
+	rocksdb_options_set_paranoid_checks(o, 1);
+	rocksdb_options_set_write_buffer_size(o, WRITE_BUFFER_BYTES);
+	rocksdb_options_set_max_write_buffer_number(o, WRITE_BUFFERS_MOST);
+	rocksdb_options_set_max_total_wal_size(o, LOG_BYTES_MOST);
+	rocksdb_options_set_max_background_jobs(o, 2);
+	rocksdb_options_set_max_open_files(o, FILES_OPEN_MOST);
+	rocksdb_options_set_level_compaction_dynamic_level_bytes(o, 1);
+	rocksdb_options_set_info_log_level(o, INFO_LOG_WARN);
+	rocksdb_options_set_max_log_file_size(o, INFO_LOG_BYTES);
+	rocksdb_options_set_keep_log_file_num(o, 2);
+	rocksdb_options_set_stats_dump_period_sec(o, 0);
+	rocksdb_options_set_stats_persist_period_sec(o, 0);
+
+	rocksdb_block_based_table_options_t *table = rocksdb_block_based_options_create();
+	rocksdb_block_based_options_set_filter_policy(table, rocksdb_filterpolicy_create_bloom_full(BLOOM_BITS));
+	rocksdb_block_based_options_set_block_cache(table, r->cache);
+	rocksdb_block_based_options_set_cache_index_and_filter_blocks(table, 1);
+	rocksdb_block_based_options_set_format_version(table, 5);
+	rocksdb_options_set_block_based_table_factory(o, table);
+	rocksdb_block_based_options_destroy(table);
+	return o;
+}
+
+static void rocks_configure(struct rocks_engine *r)
+{
+	r->cache = rocksdb_cache_create_lru(BLOCK_CACHE_BYTES);
+	r->options[ENGINE_ROWS] = rocks_options(r);
+	rocksdb_options_set_compression(r->options[ENGINE_ROWS], rocksdb_lz4_compression);
+	rocksdb_options_set_bottommost_compression(r->options[ENGINE_ROWS], rocksdb_zstd_compression);
+
+	rocksdb_options_t *blobs = r->options[ENGINE_BLOBS] = rocks_options(r);
+	rocksdb_options_set_compression(blobs, rocksdb_lz4_compression);
+	rocksdb_options_set_enable_blob_files(blobs, 1);
+	rocksdb_options_set_min_blob_size(blobs, BLOB_BYTES_LEAST);
+	rocksdb_options_set_blob_file_size(blobs, BLOB_FILE_BYTES);
+	rocksdb_options_set_blob_compression_type(blobs, rocksdb_zstd_compression);
+	rocksdb_options_set_enable_blob_gc(blobs, 1);
+	rocksdb_options_set_blob_gc_age_cutoff(blobs, 0.25);
+	rocksdb_options_set_blob_gc_force_threshold(blobs, 0.5);
+
+	r->read = rocksdb_readoptions_create();
+	rocksdb_readoptions_set_verify_checksums(r->read, 1);
+	r->write = rocksdb_writeoptions_create();
+	r->write_synced = rocksdb_writeoptions_create();
+	rocksdb_writeoptions_set_sync(r->write_synced, 1);
+}
+
+static void rocks_close(struct engine *e)
+{
+	struct rocks_engine *r = rocks_of(e);
+	for (size_t i = 0; i < ENGINE_FAMILIES; i++) {
+		if (r->families[i])
+			rocksdb_column_family_handle_destroy(r->families[i]);
+	}
+	if (r->db)
+		rocksdb_close(r->db);
+	for (size_t i = 0; i < ENGINE_FAMILIES; i++)
+		rocksdb_options_destroy(r->options[i]);
+	rocksdb_cache_destroy(r->cache);
+	rocksdb_readoptions_destroy(r->read);
+	rocksdb_writeoptions_destroy(r->write);
+	rocksdb_writeoptions_destroy(r->write_synced);
+	free(r->path);
+	free(r);
+}
+
+static int rocks_get(struct engine *e, enum engine_family family, struct span key, struct buf *value, struct error *why)
+{
+	struct rocks_engine *r = rocks_of(e);
+	char *fault = NULL;
+	rocksdb_pinnableslice_t *found =
+		rocksdb_get_pinned_cf(r->db, r->read, r->families[family], key.ptr, key.len, &fault);
+	if (fault)
+		return rocks_fail(why, "reading", r->path, fault);
+	if (!found)
+		return 0;
+	struct span bytes;
+	bytes.ptr = rocksdb_pinnableslice_value(found, &bytes.len);
+	buf_add(value, bytes);
+	rocksdb_pinnableslice_destroy(found);
+	return 1;
+}
+
+static void rocks_scan_seek(struct engine_scan *scan, struct span from)
+{
+	struct rocks_scan *s = (struct rocks_scan *)scan;
+	rocksdb_iter_seek(s->iterator, from.ptr, from.len);
+	s->is_started = false;
+}
+
+static struct engine_scan *rocks_scan_open(struct engine *e, struct span from, struct span to)
+{
+	struct rocks_engine *r = rocks_of(e);
+	struct rocks_scan *s = xcalloc(1, sizeof *s);
+	s->scan.engine = e;
+	buf_add(&s->to, to);
+	s->read = rocksdb_readoptions_create();
+	rocksdb_readoptions_set_verify_checksums(s->read, 1);
+	if (to.len)
+		rocksdb_readoptions_set_iterate_upper_bound(s->read, s->to.ptr, s->to.len);
+	s->iterator = rocksdb_create_iterator_cf(r->db, s->read, r->families[ENGINE_ROWS]);
+	rocks_scan_seek(&s->scan, from);
+	return &s->scan;
+}
+
+static int rocks_scan_next(struct engine_scan *scan, struct span *key, struct span *value, struct error *why)
+{
+	struct rocks_scan *s = (struct rocks_scan *)scan;
+	if (s->is_started && rocksdb_iter_valid(s->iterator))
+		rocksdb_iter_next(s->iterator);
+	s->is_started = true;
+	if (!rocksdb_iter_valid(s->iterator)) {
+		char *fault = NULL;
+		rocksdb_iter_get_error(s->iterator, &fault);
+		return fault ? rocks_fail(why, "reading", rocks_of(scan->engine)->path, fault) : 0;
+	}
+	key->ptr = rocksdb_iter_key(s->iterator, &key->len);
+	value->ptr = rocksdb_iter_value(s->iterator, &value->len);
+	return 1;
+}
+
+static void rocks_scan_close(struct engine_scan *scan)
+{
+	struct rocks_scan *s = (struct rocks_scan *)scan;
+	rocksdb_iter_destroy(s->iterator);
+	rocksdb_readoptions_destroy(s->read);
+	buf_free(&s->to);
+	free(s);
+}
+
+static struct engine_batch *rocks_batch_new(struct engine *e)
+{
+	struct rocks_batch *b = xcalloc(1, sizeof *b);
+	b->batch.engine = e;
+	b->writes = rocksdb_writebatch_create();
+	return &b->batch;
+}
+
+static void rocks_batch_free(struct engine_batch *batch)
+{
+	struct rocks_batch *b = (struct rocks_batch *)batch;
+	rocksdb_writebatch_destroy(b->writes);
+	free(b);
+}
+
+static void rocks_batch_clear(struct engine_batch *batch)
+{
+	rocksdb_writebatch_clear(((struct rocks_batch *)batch)->writes);
+}
+
+static void rocks_batch_put(struct engine_batch *batch, enum engine_family family, struct span key, struct span value)
+{
+	rocksdb_writebatch_put_cf(((struct rocks_batch *)batch)->writes, rocks_of(batch->engine)->families[family],
+	                          key.ptr, key.len, value.ptr, value.len);
+}
+
+static void rocks_batch_delete(struct engine_batch *batch, enum engine_family family, struct span key)
+{
+	rocksdb_writebatch_delete_cf(((struct rocks_batch *)batch)->writes, rocks_of(batch->engine)->families[family],
+	                             key.ptr, key.len);
+}
+
+static void rocks_batch_delete_range(struct engine_batch *batch, struct span from, struct span to)
+{
+	rocksdb_writebatch_delete_range_cf(((struct rocks_batch *)batch)->writes,
+	                                   rocks_of(batch->engine)->families[ENGINE_ROWS], from.ptr, from.len, to.ptr,
+	                                   to.len);
+}
+
+/* True if the ballast is there, making it again when there is room; asks the disk at most every BALLAST_RETRY_MS. */
+static bool rocks_has_ballast(struct rocks_engine *r)
+{
+	int64_t now_ms = clock_monotonic_ms();
+	if (r->has_ballast || now_ms - r->ballast_tried_ms < BALLAST_RETRY_MS)
+		return r->has_ballast;
+	r->ballast_tried_ms = now_ms;
+	r->has_ballast = ballast_make(r->path);
+	return r->has_ballast;
+}
+
+static int rocks_commit(struct engine *e, struct engine_batch *batch, bool is_durable, struct error *why)
+{
+	struct rocks_engine *r = rocks_of(e);
+	if (!rocks_has_ballast(r) && batch->has_blobs)
+		return error_set(why, ENOSPC, "the disk that holds %s is full: delete mail or give it room", r->path);
+
+	char *fault = NULL;
+	rocksdb_write(r->db, is_durable ? r->write_synced : r->write, ((struct rocks_batch *)batch)->writes, &fault);
+	if (!fault)
+		return 0;
+	struct error cause;
+	rocks_fail(&cause, "writing", r->path, fault);
+	if (cause.code == ENOSPC && r->has_ballast) {
+		ballast_drop(r->path);
+		r->has_ballast = false;
+		log_event(LOG_LEVEL_ERROR, "disk-full", log_c("path", r->path));
+	}
+	return error_set(why, cause.code, "%s", cause.text);
+}
+
+static void rocks_compact_family(struct rocks_engine *r, enum engine_family family)
+{
+	rocksdb_compactoptions_t *o = rocksdb_compactoptions_create();
+	rocksdb_compactoptions_set_exclusive_manual_compaction(o, 0);
+	rocksdb_compactoptions_set_bottommost_level_compaction(o, COMPACT_FORCE);
+	rocksdb_compact_range_cf_opt(r->db, r->families[family], o, NULL, 0, NULL, 0);
+	rocksdb_compactoptions_destroy(o);
+}
+
+static int rocks_set_blob_cutoff(struct rocks_engine *r, const char *share, struct error *why)
+{
+	const char *const names[] = {"blob_garbage_collection_age_cutoff"};
+	const char *const values[] = {share};
+	char *fault = NULL;
+	rocksdb_set_options_cf(r->db, r->families[ENGINE_BLOBS], 1, names, values, &fault);
+	return fault ? rocks_fail(why, "setting up", r->path, fault) : 0;
+}
+
+static bool rocks_blobs_have_garbage(struct rocks_engine *r)
+{
+	uint64_t all = 0, garbage = 0;
+	rocksdb_property_int_cf(r->db, r->families[ENGINE_BLOBS], "rocksdb.live-blob-file-size", &all);
+	rocksdb_property_int_cf(r->db, r->families[ENGINE_BLOBS], "rocksdb.live-blob-file-garbage-size", &garbage);
+	return all > 0 && garbage / (all / 100 + 1) >= GARBAGE_PERCENT_LEAST;
+}
+
+/* The first pass over the blobs' keys is cheap and tells how much of the blob files is garbage; only where that is worth
+ * it are the files themselves rewritten. */
+static int rocks_compact(struct engine *e, struct error *why)
+{
+	struct rocks_engine *r = rocks_of(e);
+	rocksdb_flushoptions_t *o = rocksdb_flushoptions_create();
+	rocksdb_flushoptions_set_wait(o, 1);
+	char *fault = NULL;
+	for (size_t i = 0; i < ENGINE_FAMILIES && !fault; i++)
+		rocksdb_flush_cf(r->db, o, r->families[i], &fault);
+	rocksdb_flushoptions_destroy(o);
+	if (fault)
+		return rocks_fail(why, "flushing", r->path, fault);
+
+	rocks_compact_family(r, ENGINE_ROWS);
+	rocks_compact_family(r, ENGINE_BLOBS);
+	if (!rocks_blobs_have_garbage(r))
+		return 0;
+	if (rocks_set_blob_cutoff(r, "1.0", why) != 0)
+		return -1;
+	rocks_compact_family(r, ENGINE_BLOBS);
+	return rocks_set_blob_cutoff(r, "0.25", why);
+}
+
+static const struct engine_calls rocks_calls = {
+	.close = rocks_close,
+	.get = rocks_get,
+	.scan_open = rocks_scan_open,
+	.scan_seek = rocks_scan_seek,
+	.scan_next = rocks_scan_next,
+	.scan_close = rocks_scan_close,
+	.batch_new = rocks_batch_new,
+	.batch_free = rocks_batch_free,
+	.batch_clear = rocks_batch_clear,
+	.batch_put = rocks_batch_put,
+	.batch_delete = rocks_batch_delete,
+	.batch_delete_range = rocks_batch_delete_range,
+	.commit = rocks_commit,
+	.compact = rocks_compact,
+};
+
+static int rocks_open_db(struct rocks_engine *r, struct error *why)
+{
+	static const char *const names[ENGINE_FAMILIES] = {"default", "blobs"};
+	const rocksdb_options_t *options[ENGINE_FAMILIES] = {r->options[ENGINE_ROWS], r->options[ENGINE_BLOBS]};
+	char *fault = NULL;
+	r->db = rocksdb_open_column_families(r->options[ENGINE_ROWS], r->path, ENGINE_FAMILIES, names, options, r->families,
+	                                     &fault);
+	if (!fault)
+		return 0;
+	r->db = NULL;
+	memset(r->families, 0, sizeof r->families);
+	return rocks_fail(why, "opening", r->path, fault);
+}
+
+struct engine *engine_open_rocksdb(const char *path, struct error *why)
+{
+	struct rocks_engine *r = xcalloc(1, sizeof *r);
+	r->engine.calls = &rocks_calls;
+	r->path = xstrdup(path);
+	rocks_configure(r);
+
+	struct error cause = {0};
+	int result = rocks_open_db(r, &cause);
+	if (result != 0 && cause.code == ENOSPC) {
+		ballast_drop(path); /* the log of a crash on a full disk must be written to files before it can go */
+		result = rocks_open_db(r, &cause);
+	}
+	if (result != 0) {
+		error_set(why, cause.code, "%s", cause.text);
+		rocks_close(&r->engine);
+		return NULL;
+	}
+	r->has_ballast = ballast_make(path);
+	r->ballast_tried_ms = clock_monotonic_ms();
+	return &r->engine;
+}

@@ -1,0 +1,60 @@
+/* Worker threads with account affinity: an account's operations run in order, on one worker, and nobody else touches its
+ * state; so there is no lock on it.
+ *
+ * What a worker says to other processes is collected per turn and handed to the loop's thread. What it says about an
+ * account waits until everything that the account has submitted by then is on the disk: nobody ever sees a state that a
+ * crash could take back. */
+#ifndef STORE_WORKER_H
+#define STORE_WORKER_H
+
+#include "ipc/channel.h"
+#include "store/commit.h"
+
+struct store;
+struct worker;
+struct account;
+
+struct job {
+	void (*run)(struct worker *w, struct job *j); /* in the worker's thread; owns the job */
+	struct job *next;
+};
+
+/* A peer process as workers see it; valid as long as the store. 0: none. */
+typedef uint32_t peer_id;
+
+/* Frames for a peer, on their way to the loop's thread. */
+struct parcel {
+	struct parcel *next;
+	peer_id peer;
+	struct buf frames;
+	uint64_t after; /* the account's commit that they wait for */
+	bool is_violation; /* cut the peer off instead */
+};
+
+struct worker {
+	struct store *store;
+	struct engine *engine;
+	struct committer *committer;
+	unsigned index;
+	struct account *accounts;     /* loaded ones, by last use */
+	struct view_table *views;
+	struct parse_table *parses;
+	struct worker_thread *thread;
+};
+
+struct worker *worker_new(struct store *s, unsigned index);
+/* Finishes what is queued, then ends the thread. */
+void worker_free(struct worker *w);
+/* From any thread. */
+void worker_post(struct worker *w, struct job *j);
+
+/* To be called in the worker's thread: hands frames to the loop now (`after` of the account is respected by
+ * account_say in store/mailbox/account.h, which is what everything that concerns an account uses). */
+void worker_say(struct worker *w, struct parcel *p);
+struct parcel *parcel_new(peer_id peer);
+void parcel_free(struct parcel *p);
+
+/* In the loop's thread: sends what the workers have said. */
+void worker_outbox_flush(struct store *s);
+
+#endif
