@@ -7,6 +7,7 @@
 #ifndef STORE_WORKER_H
 #define STORE_WORKER_H
 
+#include "base/map.h"
 #include "ipc/channel.h"
 #include "store/commit.h"
 
@@ -28,6 +29,8 @@ struct parcel {
 	peer_id peer;
 	struct buf frames;
 	uint64_t after; /* the account's commit that they wait for */
+	loop_fn *call;  /* instead of frames: called in the loop's thread */
+	void *context;
 	bool is_violation; /* cut the peer off instead */
 };
 
@@ -37,8 +40,10 @@ struct worker {
 	struct committer *committer;
 	unsigned index;
 	struct account *accounts;     /* loaded ones, by last use */
-	struct view_table *views;
-	struct parse_table *parses;
+	struct map loaded;            /* the same by id */
+	struct map views;             /* by session */
+	uint64_t last_parse;
+	struct map parses;            /* by job: what filter works on for this worker */
 	struct worker_thread *thread;
 };
 
@@ -54,7 +59,5 @@ void worker_say(struct worker *w, struct parcel *p);
 struct parcel *parcel_new(peer_id peer);
 void parcel_free(struct parcel *p);
 
-/* In the loop's thread: sends what the workers have said. */
-void worker_outbox_flush(struct store *s);
 
 #endif

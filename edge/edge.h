@@ -1,0 +1,40 @@
+/* edge: TCP, TLS and the server side of every protocol. It has no files, no keys and no database, and asks for what it
+ * needs by messages. Class `mx` serves strangers (SMTP, LMTP), class `user` serves users (submission, IMAP, POP3). */
+#ifndef EDGE_EDGE_H
+#define EDGE_EDGE_H
+
+#include "base/map.h"
+#include "base/stream.h"
+#include "ipc/child.h"
+#include "ipc/terms.h"
+
+enum { EDGE_FILTERS_MOST = 256, EDGE_LISTENERS_MOST = 64 };
+
+struct edge_listener;
+struct protocol;
+
+struct edge_process {
+	struct child *self;
+	struct loop *loop;
+	enum role role;
+	struct channel *store, *vault;
+	struct channel *filters[EDGE_FILTERS_MOST];
+	unsigned filter_turn;
+	struct ssl_ctx_st *tls;     /* NULL: no certificate, so no TLS is offered */
+	struct edge_listener *listeners[EDGE_LISTENERS_MOST];
+	size_t listener_count;
+	struct map connections;     /* by token */
+	struct map sessions;        /* connections by store's session */
+	struct map logins;          /* connections by number of the question */
+	struct map signatures;      /* handshakes that wait, by number */
+	struct map deliveries;      /* edge/delivery.h, by id128_hash */
+	struct map addresses;       /* open connections by address: edge/listener.c */
+	uint64_t last_token;
+	uint64_t accepted_count, refused_count;
+	bool is_draining;
+};
+
+int edge_mx_main(unsigned index, int control);
+int edge_user_main(unsigned index, int control);
+
+#endif

@@ -1,0 +1,346 @@
+/* One question: MX, then the addresses of each host at once.
+ *
+ *   asked    -> literal                         -> answered
+ *            -> MX: error                       -> answered (later, no domain, null, loop)
+ *            -> MX: hosts, or none: the domain  -> addresses of all -> answered */
+#include "resolve/mx.h"
+
+#include "base/arena.h"
+#include "base/die.h"
+#include "base/random.h"
+#include "ipc/words.h"
+#include "resolve/rdata.h"
+#include "wire/address.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+	HOSTS_MOST = 20,          /* relay tries five addresses: attacks 41 */
+	ADDRESSES_MOST = 8,       /* of one host */
+	QUESTIONS_MOST = 20000,   /* relay has at most 10,000 messages, each with one question */
+	WORDS_PER_HOST_MOST = 2 + 2 * ADDRESSES_MOST,
+};
+
+struct exchange {
+	unsigned preference;
+	char host[RDATA_NAME_MOST];
+};
+
+struct host {
+	struct question *question;
+	struct lookup v4, v6;
+	char name[RDATA_NAME_MOST];
+	char v4_addresses[ADDRESSES_MOST][INET6_ADDRSTRLEN], v6_addresses[ADDRESSES_MOST][INET6_ADDRSTRLEN];
+	size_t v4_count, v6_count;
+};
+
+struct question {
+	struct resolve_process *process;
+	struct question *next, *before;
+	uint64_t id;
+	char domain[256];
+	struct lookup mx;
+	struct host hosts[HOSTS_MOST];
+	size_t host_count;
+	size_t waiting;           /* lookups of addresses under way */
+	bool has_mx;
+	bool failed_for_now;      /* a host's addresses could not be asked for; `text` says why */
+	char text[256];
+};
+
+static void free_question(struct question *q)
+{
+	struct resolve_process *p = q->process;
+	lookup_cancel(&q->mx);
+	for (size_t i = 0; i < q->host_count; i++) {
+		lookup_cancel(&q->hosts[i].v4);
+		lookup_cancel(&q->hosts[i].v6);
+	}
+	if (q->next)
+		q->next->before = q->before;
+	if (q->before)
+		q->before->next = q->next;
+	else
+		p->questions = q->next;
+	p->question_count--;
+	free(q);
+}
+
+static void send_answer(struct resolve_process *p, uint64_t id, enum mx_outcome outcome, const char *text, struct span hosts)
+{
+	if (p->relay)
+		channel_send(p->relay, mx_answer, .id = id, .outcome = outcome, .text = span_slice(span_cstr(text), 0, 255), .hosts = hosts);
+}
+
+static void end(struct question *q, enum mx_outcome outcome, const char *text)
+{
+	send_answer(q->process, q->id, outcome, text, (struct span){0});
+	free_question(q);
+}
+
+static size_t add_addresses(struct span *words, const char (*addresses)[INET6_ADDRSTRLEN], size_t count, size_t most)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < count && i < most; i++) {
+		words[n++] = SPAN("A");
+		words[n++] = span_cstr(addresses[i]);
+	}
+	return n;
+}
+
+static void end_with_hosts(struct question *q)
+{
+	struct span words[HOSTS_MOST * WORDS_PER_HOST_MOST];
+	size_t count = 0;
+	BUF_AUTO packed = {0};
+	for (size_t i = 0; i < q->host_count; i++) {
+		const struct host *h = &q->hosts[i];
+		if (h->v4_count + h->v6_count == 0)
+			continue;
+		words[count++] = SPAN("H");
+		words[count++] = span_cstr(h->name);
+		count += add_addresses(words + count, h->v4_addresses, h->v4_count, ADDRESSES_MOST);
+		count += add_addresses(words + count, h->v6_addresses, h->v6_count, ADDRESSES_MOST - h->v4_count);
+	}
+	if (count) {
+		words_pack(&packed, words, count);
+		send_answer(q->process, q->id, MX_FOUND, "", buf_span(&packed));
+		free_question(q);
+	} else if (q->failed_for_now) {
+		end(q, MX_LATER, q->text);
+	} else {
+		snprintf(q->text, sizeof q->text, q->has_mx ? "no mail exchanger of the domain has an address"
+		                                           : "the domain has neither a mail exchanger nor an address");
+		end(q, MX_NO_DOMAIN, q->text);
+	}
+}
+
+/* ---- addresses ---- */
+
+static void take_addresses(struct host *h, const struct lookup_result *result)
+{
+	struct rdata_reader reader;
+	struct rdata_record record;
+	if (rdata_start(&reader, result->message, NULL))
+		return;
+	while (rdata_next(&reader, &record, NULL) == 1) {
+		char text[INET6_ADDRSTRLEN];
+		if (rdata_address(result->message, &record, text))
+			continue;
+		bool is_v4 = record.type == RDATA_TYPE_A;
+		size_t *count = is_v4 ? &h->v4_count : &h->v6_count;
+		if (*count < ADDRESSES_MOST)
+			memcpy(is_v4 ? h->v4_addresses[(*count)++] : h->v6_addresses[(*count)++], text, sizeof text);
+	}
+}
+
+static void one_less(struct question *q)
+{
+	if (--q->waiting == 0)
+		end_with_hosts(q);
+}
+
+static void on_addresses(void *context, const struct lookup_result *result)
+{
+	struct host *h = context;
+	struct question *q = h->question;
+	if (result->outcome == LOOKUP_ANSWER)
+		take_addresses(h, result);
+	if (result->outcome == LOOKUP_LATER) {
+		q->failed_for_now = true;
+		snprintf(q->text, sizeof q->text, "addresses of %.80s: %s", h->name, result->text);
+	}
+	one_less(q);
+}
+
+static void ask_addresses(struct question *q)
+{
+	struct dns *dns = q->process->dns;
+	size_t count = q->host_count;
+	q->waiting = 2 * count + 1; /* one for this function: answers may come before it is done */
+	for (size_t i = 0; i < count; i++) {
+		q->hosts[i].question = q;
+		lookup_start(&q->hosts[i].v4, dns, q->hosts[i].name, RDATA_TYPE_A, on_addresses, &q->hosts[i]);
+		lookup_start(&q->hosts[i].v6, dns, q->hosts[i].name, RDATA_TYPE_AAAA, on_addresses, &q->hosts[i]);
+	}
+	one_less(q);
+}
+
+/* ---- MX ---- */
+
+static int by_preference(const void *a, const void *b)
+{
+	const struct exchange *x = a, *y = b;
+	return x->preference < y->preference ? -1 : x->preference > y->preference;
+}
+
+/* RFC 5321 §5.1: those of one preference in random order. */
+static void sort(struct exchange *list, size_t count)
+{
+	qsort(list, count, sizeof *list, by_preference);
+	for (size_t start = 0, stop; start < count; start = stop) {
+		for (stop = start + 1; stop < count && list[stop].preference == list[start].preference; stop++)
+			;
+		for (size_t n = stop - start; n > 1; n--) {
+			size_t other = start + random_below(n);
+			struct exchange last = list[start + n - 1];
+			list[start + n - 1] = list[other];
+			list[other] = last;
+		}
+	}
+}
+
+/* All MX records of the answer; -1 if it is malformed. */
+static ssize_t read_exchanges(struct span message, struct arena *a, struct exchange **out)
+{
+	struct rdata_reader reader;
+	struct rdata_record record;
+	size_t count = 0;
+	int more;
+	if (rdata_start(&reader, message, NULL))
+		return -1;
+	/* a record takes at least eleven bytes, whatever number the header gives */
+	*out = arena_alloc_array(a, message.len / 11 + 1, sizeof **out);
+	while ((more = rdata_next(&reader, &record, NULL)) == 1)
+		if (rdata_mx(message, &record, &(*out)[count].preference, (*out)[count].host) == 0)
+			count++;
+	return more < 0 ? -1 : (ssize_t)count;
+}
+
+static bool is_us(const struct question *q, const char *host)
+{
+	return span_equal_nocase(span_cstr(host), span_cstr(child_hostname(q->process->self)));
+}
+
+static bool has_mx_record(struct span message)
+{
+	struct rdata_reader reader;
+	struct rdata_record record;
+	if (rdata_start(&reader, message, NULL))
+		return false;
+	while (rdata_next(&reader, &record, NULL) == 1)
+		if (record.type == RDATA_TYPE_MX)
+			return true;
+	return false;
+}
+
+static void add_host(struct question *q, const char *name)
+{
+	for (size_t i = 0; i < q->host_count; i++)
+		if (strcmp(q->hosts[i].name, name) == 0)
+			return;
+	if (q->host_count < HOSTS_MOST)
+		snprintf(q->hosts[q->host_count++].name, RDATA_NAME_MOST, "%s", name);
+}
+
+/* We, and all that are no better than we are, are left out: the mail would come back (RFC 5321 §5.1). */
+static void use_exchanges(struct question *q, const struct exchange *list, size_t count)
+{
+	unsigned ours = UINT32_MAX;
+	for (size_t i = 0; i < count; i++)
+		if (is_us(q, list[i].host) && list[i].preference < ours)
+			ours = list[i].preference;
+	for (size_t i = 0; i < count; i++)
+		if (list[i].preference < ours && list[i].host[0])
+			add_host(q, list[i].host);
+	if (q->host_count)
+		ask_addresses(q);
+	else if (ours != UINT32_MAX)
+		end(q, MX_LOOP, "this server is the best mail exchanger of the domain, but the domain is none of its own");
+	else
+		end(q, MX_NO_DOMAIN, "no mail exchanger of the domain has a usable name");
+}
+
+static void use_domain(struct question *q)
+{
+	if (is_us(q, q->domain)) {
+		end(q, MX_LOOP, "the domain is this server's name, but none of its own domains");
+		return;
+	}
+	add_host(q, q->domain);
+	ask_addresses(q);
+}
+
+static void on_mx(void *context, const struct lookup_result *result)
+{
+	struct question *q = context;
+	ARENA_AUTO arena = {0};
+	struct exchange *list;
+	switch (result->outcome) {
+	case LOOKUP_NO_NAME:
+		end(q, MX_NO_DOMAIN, "the domain does not exist");
+		return;
+	case LOOKUP_LATER:
+		snprintf(q->text, sizeof q->text, "mail exchangers of %.80s: %s", q->domain, result->text);
+		end(q, MX_LATER, q->text);
+		return;
+	case LOOKUP_ANSWER:
+		break;
+	}
+	ssize_t count = read_exchanges(result->message, &arena, &list);
+	q->has_mx = has_mx_record(result->message);
+	if (count < 0) {
+		end(q, MX_LATER, "the answer about the domain's mail exchangers is malformed");
+	} else if (count == 1 && !list[0].host[0]) {
+		end(q, MX_NULL, "the domain takes no mail (null MX)");
+	} else if (!q->has_mx) {
+		use_domain(q);
+	} else {
+		sort(list, (size_t)count);
+		use_exchanges(q, list, (size_t)count);
+	}
+}
+
+/* ---- questions ---- */
+
+static void answer_literal(struct resolve_process *p, uint64_t id, struct span literal)
+{
+	struct span inside = span_slice(literal, 1, literal.len - 2);
+	unsigned char bytes[sizeof(struct in6_addr)];
+	char text[INET6_ADDRSTRLEN];
+	bool is_v6 = span_starts_with_nocase(inside, SPAN("IPv6:"));
+	if (is_v6)
+		inside = span_skip(inside, sizeof "IPv6:" - 1);
+	snprintf(text, sizeof text, "%.*s", SPAN_ARG(inside));
+	if (!address_literal_is_valid(literal) || inet_pton(is_v6 ? AF_INET6 : AF_INET, text, bytes) != 1) {
+		send_answer(p, id, MX_NO_DOMAIN, "this is no address literal", (struct span){0});
+		return;
+	}
+	struct span words[] = {SPAN("H"), literal, SPAN("A"), span_cstr(text)};
+	BUF_AUTO packed = {0};
+	words_pack(&packed, words, 4);
+	send_answer(p, id, MX_FOUND, "", buf_span(&packed));
+}
+
+void mx_ask(struct resolve_process *p, uint64_t id, struct span domain)
+{
+	p->asked_count++;
+	if (domain.len > 2 && domain.ptr[0] == '[' && domain.ptr[domain.len - 1] == ']') {
+		answer_literal(p, id, domain);
+		return;
+	}
+	if (!domain_is_valid(domain, 0)) {
+		send_answer(p, id, MX_NO_DOMAIN, "this is no domain name", (struct span){0});
+		return;
+	}
+	if (p->question_count >= QUESTIONS_MOST) {
+		send_answer(p, id, MX_LATER, "too many questions are waiting for an answer", (struct span){0});
+		return;
+	}
+	struct question *q = xcalloc(1, sizeof *q);
+	*q = (struct question){.process = p, .next = p->questions, .id = id};
+	snprintf(q->domain, sizeof q->domain, "%.*s", SPAN_ARG(domain));
+	if (q->next)
+		q->next->before = q;
+	p->questions = q;
+	p->question_count++;
+	lookup_start(&q->mx, p->dns, q->domain, RDATA_TYPE_MX, on_mx, q);
+}
+
+void mx_end_all(struct resolve_process *p, const char *why)
+{
+	while (p->questions)
+		end(p->questions, MX_LATER, why);
+}

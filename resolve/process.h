@@ -1,0 +1,25 @@
+/* What the parts of resolve share; resolve/resolve.c is where to read first. */
+#ifndef RESOLVE_PROCESS_H
+#define RESOLVE_PROCESS_H
+
+#include "ipc/child.h"
+#include "ipc/terms.h"
+#include "resolve/lookup.h"
+
+struct question;
+
+struct resolve_process {
+	struct child *self;
+	struct loop *loop;
+	struct dns *dns;
+	struct channel *relay;       /* NULL while there is none */
+	struct question *questions;  /* under way */
+	size_t question_count;
+	uint64_t asked_count;
+	/* the settings that `dns` was made from */
+	struct config_resolver resolver;
+	char *trust_anchor;
+	bool is_dnssec;
+};
+
+#endif

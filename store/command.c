@@ -1,0 +1,360 @@
+/* domain, user, alias, queue and trace commands: a table, and a function each. */
+#include "store/command.h"
+
+#include "base/die.h"
+#include "base/log.h"
+#include "ipc/words.h"
+#include "store/directory/directory.h"
+#include "store/mailbox/view.h"
+#include "store/queue/queue.h"
+#include "store/session.h"
+#include "store/trace.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Exit codes of sysexits.h that people's scripts know. */
+enum { CODE_OK = 0, CODE_REFUSED = 1, CODE_USAGE = 64, CODE_NO_USER = 67, CODE_BROKEN = 70 };
+
+enum { OUTPUT_BYTES = 60000 };
+
+struct command_run {
+	struct store *store;
+	peer_id master;
+	uint64_t id;
+	struct span *words;
+	size_t count;
+	struct arena arena;
+	struct buf text;  /* said so far */
+	struct batch batch;
+	uint8_t code;
+};
+
+static void finish(void *context)
+{
+	struct command_run *c = context;
+	struct store_peer *master = store_peer(c->store, c->master);
+	for (struct span rest = buf_span(&c->text); master && rest.len; rest = span_skip(rest, OUTPUT_BYTES))
+		channel_send(master->channel, command_output, .id = c->id, .text = span_slice(rest, 0, OUTPUT_BYTES));
+	if (master)
+		channel_send(master->channel, command_done, .id = c->id, .code = c->code);
+	arena_free(&c->arena);
+	buf_free(&c->text);
+	batch_free(&c->batch);
+	free(c);
+}
+
+static void fail(struct command_run *c, uint8_t code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+static void fail(struct command_run *c, uint8_t code, const char *format, ...)
+{
+	struct error text;
+	va_list args;
+	va_start(args, format);
+	vsnprintf(text.text, sizeof text.text, format, args);
+	va_end(args);
+	buf_printf(&c->text, "%s\n", text.text);
+	c->code = code;
+}
+
+/* The canonical form of a word, or an empty span after saying what is wrong with it. */
+static struct span name_of(struct command_run *c, size_t word, bool is_domain)
+{
+	BUF_AUTO canonical = {0};
+	struct error why = {0};
+	if (directory_canonical(c->words[word], is_domain, &canonical, &why)) {
+		fail(c, CODE_USAGE, "%s", why.text);
+		return SPAN("");
+	}
+	return arena_dup(&c->arena, buf_span(&canonical));
+}
+
+static bool is_in_our_domain(struct command_run *c, struct span address)
+{
+	struct span domain = span_skip(address, (size_t)(span_rchr(address, '@') + 1));
+	if (directory_domain(c->store, domain, NULL) > 0)
+		return true;
+	fail(c, CODE_REFUSED, "%.*s is not one of this server's domains: `carteiro domain add %.*s` first", SPAN_ARG(domain), SPAN_ARG(domain));
+	return false;
+}
+
+/* ---- domains ---- */
+
+static void domain_add(struct command_run *c)
+{
+	struct span domain = name_of(c, 2, true);
+	if (domain.len && directory_domain(c->store, domain, NULL) > 0)
+		fail(c, CODE_REFUSED, "%.*s is there already", SPAN_ARG(domain));
+	else if (domain.len)
+		directory_put_domain(&c->batch, domain);
+}
+
+static int list_domain(void *context, struct span name, const struct directory_entry *entry)
+{
+	(void)entry;
+	struct command_run *c = context;
+	buf_printf(&c->text, "%.*s\n", SPAN_ARG(name));
+	return 0;
+}
+
+static void domain_list(struct command_run *c)
+{
+	directory_walk(c->store, true, list_domain, c, NULL);
+}
+
+static int find_in_domain(void *context, struct span name, const struct directory_entry *entry)
+{
+	(void)entry;
+	const struct span *domain = context;
+	return span_equal(span_skip(name, (size_t)(span_rchr(name, '@') + 1)), *domain);
+}
+
+static void domain_remove(struct command_run *c)
+{
+	struct span domain = name_of(c, 2, true);
+	if (!domain.len)
+		return;
+	if (directory_domain(c->store, domain, NULL) <= 0)
+		fail(c, CODE_REFUSED, "%.*s is not one of this server's domains", SPAN_ARG(domain));
+	else if (directory_walk(c->store, false, find_in_domain, &domain, NULL) > 0)
+		fail(c, CODE_REFUSED, "there are still users or aliases in %.*s: remove them first", SPAN_ARG(domain));
+	else
+		directory_delete_domain(&c->batch, domain);
+}
+
+/* ---- users ---- */
+
+static void user_add(struct command_run *c)
+{
+	struct directory_entry entry;
+	struct span name = name_of(c, 2, false);
+	if (!name.len || !is_in_our_domain(c, name))
+		return;
+	if (directory_get(c->store, name, &c->arena, &entry, NULL) > 0)
+		fail(c, CODE_REFUSED, "%.*s is there already", SPAN_ARG(name));
+	else if (c->words[3].len == 0 || c->words[3].len > DIRECTORY_HASH_BYTES_MOST)
+		fail(c, CODE_USAGE, "that is not a password hash");
+	else
+		directory_put_account(&c->batch, name, directory_new_account(c->store, &c->batch), c->words[3]);
+}
+
+static int list_user(void *context, struct span name, const struct directory_entry *entry)
+{
+	struct command_run *c = context;
+	if (!entry->is_alias)
+		buf_printf(&c->text, "%.*s\n", SPAN_ARG(name));
+	return 0;
+}
+
+static void user_list(struct command_run *c)
+{
+	directory_walk(c->store, false, list_user, c, NULL);
+}
+
+/* The account of a word; false after saying that there is none. */
+static bool find_user(struct command_run *c, struct span *name, struct directory_entry *entry)
+{
+	*name = name_of(c, 2, false);
+	if (!name->len)
+		return false;
+	if (directory_get(c->store, *name, &c->arena, entry, NULL) > 0 && !entry->is_alias)
+		return true;
+	fail(c, CODE_NO_USER, "there is no user %.*s: `carteiro user list` shows them", SPAN_ARG(*name));
+	return false;
+}
+
+static void user_passwd(struct command_run *c)
+{
+	struct directory_entry entry;
+	struct span name;
+	if (!find_user(c, &name, &entry))
+		return;
+	if (c->words[3].len == 0 || c->words[3].len > DIRECTORY_HASH_BYTES_MOST) {
+		fail(c, CODE_USAGE, "that is not a password hash");
+		return;
+	}
+	directory_put_account(&c->batch, name, entry.account, c->words[3]);
+	session_end_account(c->store, entry.account, "the password has changed");
+}
+
+struct erase_job {
+	struct job job;
+	uint64_t account;
+};
+
+static void erase(struct worker *w, struct job *j)
+{
+	struct erase_job *e = (struct erase_job *)j;
+	struct account *a = account_get(w, e->account, NULL);
+	if (a)
+		account_erase(a);
+	free(e);
+}
+
+static void user_remove(struct command_run *c)
+{
+	struct directory_entry entry;
+	struct span name;
+	if (!find_user(c, &name, &entry))
+		return;
+	directory_delete_account(&c->batch, name, entry.account);
+	session_end_account(c->store, entry.account, "the account has been removed");
+	struct erase_job *e = xcalloc(1, sizeof *e);
+	*e = (struct erase_job){.job.run = erase, .account = entry.account};
+	worker_post(store_worker_of(c->store, entry.account), &e->job);
+}
+
+/* ---- aliases ---- */
+
+static void alias_add(struct command_run *c)
+{
+	struct directory_entry entry;
+	struct span name = name_of(c, 2, false);
+	if (!name.len || !is_in_our_domain(c, name))
+		return;
+	if (directory_get(c->store, name, &c->arena, &entry, NULL) > 0) {
+		fail(c, CODE_REFUSED, "%.*s is there already", SPAN_ARG(name));
+		return;
+	}
+	size_t count = c->count - 3;
+	struct span *targets = arena_alloc_array(&c->arena, count, sizeof *targets);
+	for (size_t i = 0; i < count; i++) {
+		targets[i] = name_of(c, 3 + i, false);
+		if (!targets[i].len)
+			return;
+	}
+	directory_put_alias(&c->batch, name, targets, count);
+}
+
+static int list_alias(void *context, struct span name, const struct directory_entry *entry)
+{
+	struct command_run *c = context;
+	if (!entry->is_alias)
+		return 0;
+	buf_printf(&c->text, "%.*s ->", SPAN_ARG(name));
+	for (size_t i = 0; i < entry->target_count; i++)
+		buf_printf(&c->text, " %.*s", SPAN_ARG(entry->targets[i]));
+	buf_add_char(&c->text, '\n');
+	return 0;
+}
+
+static void alias_list(struct command_run *c)
+{
+	directory_walk(c->store, false, list_alias, c, NULL);
+}
+
+static void alias_remove(struct command_run *c)
+{
+	struct directory_entry entry;
+	struct span name = name_of(c, 2, false);
+	if (!name.len)
+		return;
+	if (directory_get(c->store, name, &c->arena, &entry, NULL) > 0 && entry.is_alias)
+		directory_delete_alias(&c->batch, name);
+	else
+		fail(c, CODE_NO_USER, "there is no alias %.*s: `carteiro alias list` shows them", SPAN_ARG(name));
+}
+
+/* ---- queue and trace ---- */
+
+static void queue_list(struct command_run *c)
+{
+	queue_print(c->store, &c->text);
+}
+
+static bool find_id(struct command_run *c, struct id128 *id)
+{
+	if (id128_parse(c->words[2], id) == 0)
+		return true;
+	fail(c, CODE_USAGE, "that is not a message's id: `carteiro queue list` shows them");
+	return false;
+}
+
+static void queue_show_one(struct command_run *c)
+{
+	struct id128 id;
+	if (find_id(c, &id) && queue_show(c->store, id, &c->text))
+		fail(c, CODE_REFUSED, "there is no such message in the queue");
+}
+
+static void queue_retry_some(struct command_run *c)
+{
+	struct id128 id;
+	bool is_all = span_equal(c->words[2], SPAN("all"));
+	if (!is_all && !find_id(c, &id))
+		return;
+	size_t count = queue_retry(c->store, is_all ? NULL : &id);
+	if (!count && !is_all)
+		fail(c, CODE_REFUSED, "there is no such message in the queue");
+	else
+		buf_printf(&c->text, "%zu to be tried now\n", count);
+}
+
+static void queue_remove_one(struct command_run *c)
+{
+	struct id128 id;
+	if (find_id(c, &id) && queue_remove(c->store, id))
+		fail(c, CODE_REFUSED, "there is no such message in the queue");
+}
+
+static void trace(struct command_run *c)
+{
+	struct error why = {0};
+	if (trace_find(c->store, c->words[1], &c->text, &why))
+		fail(c, CODE_BROKEN, "%s", why.text);
+	else if (!c->text.len)
+		fail(c, CODE_REFUSED, "nothing is known of that");
+}
+
+static const struct {
+	const char *noun, *verb; /* verb NULL: there is none */
+	size_t least, most;      /* words, with these */
+	void (*run)(struct command_run *c);
+} commands[] = {
+	{"domain", "add", 3, 3, domain_add},
+	{"domain", "list", 2, 2, domain_list},
+	{"domain", "remove", 3, 3, domain_remove},
+	{"user", "add", 4, 4, user_add},
+	{"user", "list", 2, 2, user_list},
+	{"user", "passwd", 4, 4, user_passwd},
+	{"user", "remove", 3, 3, user_remove},
+	{"alias", "add", 4, 3 + ALIAS_TARGETS_MOST, alias_add},
+	{"alias", "list", 2, 2, alias_list},
+	{"alias", "remove", 3, 3, alias_remove},
+	{"queue", "list", 2, 2, queue_list},
+	{"queue", "show", 3, 3, queue_show_one},
+	{"queue", "retry", 3, 3, queue_retry_some},
+	{"queue", "remove", 3, 3, queue_remove_one},
+	{"trace", NULL, 2, 2, trace},
+};
+
+void command_run(struct store_peer *master, const struct msg_command *m)
+{
+	struct command_run *c = xcalloc(1, sizeof *c);
+	struct span *words;
+	*c = (struct command_run){.store = master->store, .master = master->id, .id = m->id, .batch.is_durable = true};
+	struct span packed = arena_dup(&c->arena, m->words);
+	ssize_t count = words_unpack(packed, &c->arena, &words);
+	c->words = words;
+	c->count = count < 0 ? 0 : (size_t)count;
+	c->code = CODE_USAGE;
+	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+		if (c->count < commands[i].least || c->count > commands[i].most || !span_equal(c->words[0], span_cstr(commands[i].noun)))
+			continue;
+		if (commands[i].verb && !span_equal(c->words[1], span_cstr(commands[i].verb)))
+			continue;
+		c->code = CODE_OK;
+		commands[i].run(c);
+		break;
+	}
+	if (c->code == CODE_USAGE && !c->text.len)
+		buf_add_cstr(&c->text, "there is no such command, or its words are too few or too many: `carteiro help`\n");
+	if (c->code != CODE_OK || batch_is_empty(&c->batch)) {
+		finish(c);
+		return;
+	}
+	struct batch b = c->batch;
+	c->batch = (struct batch){0};
+	store_commit(c->store, &b, finish, c);
+}

@@ -1,0 +1,10 @@
+/* The commands that a person types and that concern what store has: domain, user, alias, queue, trace. */
+#ifndef STORE_COMMAND_H
+#define STORE_COMMAND_H
+
+#include "store/store.h"
+
+/* Carries the command out and answers through master's channel: command_output, then command_done. */
+void command_run(struct store_peer *master, const struct msg_command *m);
+
+#endif

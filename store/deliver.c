@@ -1,0 +1,476 @@
+/* A letter's way into the store (the tour in docs/architecture.md): staged, judged, written, answered. */
+#include "store/deliver.h"
+
+#include "base/clock.h"
+#include "base/die.h"
+#include "base/log.h"
+#include "ipc/words.h"
+#include "store/directory/directory.h"
+#include "store/mailbox/append.h"
+#include "store/queue/queue.h"
+#include "store/session.h"
+#include "store/trace.h"
+
+#include <openssl/evp.h>
+#include <stdlib.h>
+
+enum {
+	RECIPIENTS_MOST = 100000, /* the configuration's bound is edge's; this one is against a broken edge */
+	WINDOW_PIECES = 4,        /* what edge may send ahead: one credit a piece written */
+};
+
+struct delivery {
+	struct store *store;
+	struct id128 id;
+	peer_id edge;
+	uint64_t token, session, account; /* account: of the session */
+	uint8_t kind, facts, filter, flags;
+	struct buf reverse_path, client, mailbox, keywords;
+	uint64_t internaldate_ms;
+	struct arena recipients_memory;
+	struct span *recipients;
+	size_t recipient_count, recipient_room;
+	struct buf block;        /* bytes of the piece that is being filled */
+	uint32_t blocks_staged;
+	uint64_t received;
+	EVP_MD_CTX *sha256;
+	unsigned char digest[32];
+	bool has_end, has_verdict, is_sent_on;
+	unsigned writing;        /* staged pieces whose write is under way */
+	unsigned waiting;        /* writes whose outcome is still to come, once is_sent_on */
+	/* of the verdict */
+	uint8_t verdict;
+	struct buf text, prefix, cuts, authors, message_id, cache;
+	unsigned char judged_digest[32];
+	uint64_t judged_size;
+	uint32_t header_bytes;
+	bool has_8bit;
+};
+
+static struct delivery *find(struct store *s, struct id128 id)
+{
+	struct delivery *d = map_get(&s->deliveries, id128_hash(id));
+	return d && id128_equal(d->id, id) ? d : NULL;
+}
+
+static struct delivery *find_of(struct store_peer *edge, struct id128 id)
+{
+	struct delivery *d = find(edge->store, id);
+	return d && d->edge == edge->id ? d : NULL;
+}
+
+static void free_delivery(struct delivery *d)
+{
+	if (find(d->store, d->id) == d)
+		map_take(&d->store->deliveries, id128_hash(d->id));
+	d->edge = 0;
+	if (d->writing || d->waiting)
+		return; /* the last of them comes back here */
+	EVP_MD_CTX_free(d->sha256);
+	arena_free(&d->recipients_memory);
+	struct buf *bufs[] = {&d->reverse_path, &d->client, &d->mailbox, &d->keywords, &d->block, &d->text, &d->prefix, &d->cuts,
+	                      &d->authors, &d->message_id, &d->cache};
+	for (size_t i = 0; i < sizeof bufs / sizeof bufs[0]; i++)
+		buf_free(bufs[i]);
+	free(d->recipients);
+	free(d);
+}
+
+static void log_outcome(const struct delivery *d, enum delivery_outcome outcome)
+{
+	static const char *words[] = {"delivered", "queued", "refused", "later", "unknown", "no-mailbox", "not-yours", "no-space",
+	                              "no-recipient", "too-large"};
+	static const char *kinds[] = {"smtp", "lmtp", "submission", "append"};
+	char id[ID128_TEXT_BYTES + 1];
+	log_event(LOG_LEVEL_INFO, "message", log_s("id", id128_text(d->id, id)), log_c("outcome", words[outcome]),
+	          log_c("kind", kinds[d->kind]), log_s("from", buf_span(&d->reverse_path)),
+	          log_s("to", d->recipient_count ? d->recipients[0] : SPAN("")), log_n("recipients", (int64_t)d->recipient_count),
+	          log_n("size", (int64_t)d->received), log_s("message-id", buf_span(&d->message_id)),
+	          log_s("client", buf_span(&d->client)));
+}
+
+static void say_result(struct delivery *d, uint32_t recipient, enum delivery_outcome outcome, struct span text, uint32_t uidvalidity, uint32_t uid)
+{
+	struct store_peer *edge = store_peer(d->store, d->edge);
+	if (edge)
+		channel_send(edge->channel, delivery_result, .delivery = d->id, .token = d->token, .recipient = recipient,
+		             .outcome = outcome, .text = text, .uidvalidity = uidvalidity, .uid = uid);
+}
+
+/* Answers for all recipients and forgets the delivery. */
+static void answer(struct delivery *d, enum delivery_outcome outcome, struct span text)
+{
+	if (outcome == DELIVERED || outcome == QUEUED)
+		d->store->accepted_count++;
+	else
+		d->store->refused_count++;
+	log_outcome(d, outcome);
+	say_result(d, DELIVERY_ALL_RECIPIENTS, outcome, text, 0, 0);
+	free_delivery(d);
+}
+
+/* ---- staging ---- */
+
+int deliver_begin(struct store_peer *edge, const struct msg_delivery_begin *m)
+{
+	struct store *s = edge->store;
+	if (map_get(&s->deliveries, id128_hash(m->delivery)) || id128_is_zero(m->delivery))
+		return -1;
+	struct session *session = session_find(edge, m->session);
+	bool needs_login = m->kind == DELIVERY_SUBMISSION || m->kind == DELIVERY_APPEND;
+	if (needs_login != (edge->role == ROLE_EDGE_USER) || (needs_login && (!session || !session->account)))
+		return -1; /* strangers' edges only accept mail; users' edges act for who has logged in */
+	struct delivery *d = xcalloc(1, sizeof *d);
+	*d = (struct delivery){.store = s, .id = m->delivery, .edge = edge->id, .token = m->token, .session = m->session,
+	                       .account = needs_login ? session->account : 0, .kind = m->kind, .facts = m->facts,
+	                       .filter = m->filter, .flags = m->flags, .internaldate_ms = m->internaldate_ms};
+	buf_add(&d->reverse_path, m->reverse_path);
+	buf_add(&d->client, m->client_address);
+	buf_add(&d->mailbox, m->mailbox);
+	buf_add(&d->keywords, m->keywords);
+	d->sha256 = EVP_MD_CTX_new();
+	if (!d->sha256 || EVP_DigestInit_ex(d->sha256, EVP_sha256(), NULL) != 1)
+		die("store: no SHA-256");
+	map_put(&s->deliveries, id128_hash(d->id), d);
+	return 0;
+}
+
+int deliver_rcpt(struct store_peer *edge, const struct msg_delivery_rcpt *m)
+{
+	struct delivery *d = find_of(edge, m->delivery);
+	if (!d || d->received || d->has_end || d->recipient_count == RECIPIENTS_MOST)
+		return -1;
+	if (d->recipient_count == d->recipient_room) {
+		d->recipient_room = d->recipient_room ? d->recipient_room * 2 : 4;
+		d->recipients = xrealloc_array(d->recipients, d->recipient_room, sizeof *d->recipients);
+	}
+	d->recipients[d->recipient_count++] = arena_dup(&d->recipients_memory, m->address);
+	return 0;
+}
+
+static void try_to_finish(struct delivery *d);
+
+static void on_staged(void *context)
+{
+	struct delivery *d = context;
+	struct store_peer *edge = store_peer(d->store, d->edge);
+	d->writing--;
+	if (!edge) {
+		free_delivery(d);
+		return;
+	}
+	channel_send(edge->channel, delivery_credit, .delivery = d->id, .pieces = 1);
+	if (d->has_end)
+		try_to_finish(d);
+}
+
+/* Writes the full block as a piece of the blob, unsynced: the batch that accepts the message syncs it too. */
+static void stage_block(struct delivery *d)
+{
+	struct batch b = {0};
+	if (d->blocks_staged == 0)
+		queue_stage(&b, d->id); /* so that a start after a crash finds what to sweep */
+	batch_blob_put(&b, d->id, ++d->blocks_staged, buf_span(&d->block));
+	buf_clear(&d->block);
+	d->writing++;
+	store_commit(d->store, &b, on_staged, d);
+}
+
+int deliver_piece(struct store_peer *edge, const struct msg_delivery_piece *m)
+{
+	struct delivery *d = find_of(edge, m->delivery);
+	if (!d)
+		return 0; /* answered already (its filter has gone): edge will see that */
+	if (d->has_end || m->bytes.len == 0)
+		return -1;
+	EVP_DigestUpdate(d->sha256, m->bytes.ptr, m->bytes.len);
+	d->received += m->bytes.len;
+	struct span rest = m->bytes;
+	bool has_staged = false;
+	while (rest.len) {
+		if (d->block.len == BLOB_PIECE_BYTES) {
+			stage_block(d);
+			has_staged = true;
+		}
+		struct span part = span_slice(rest, 0, BLOB_PIECE_BYTES - d->block.len);
+		buf_add(&d->block, part);
+		rest = span_skip(rest, part.len);
+	}
+	if (!has_staged)
+		channel_send(edge->channel, delivery_credit, .delivery = d->id, .pieces = 1);
+	return 0;
+}
+
+int deliver_end(struct store_peer *edge, const struct msg_delivery_end *m)
+{
+	struct delivery *d = find_of(edge, m->delivery);
+	if (!d)
+		return 0;
+	if (d->has_end || m->size != d->received)
+		return -1;
+	if (d->blocks_staged && d->block.len)
+		stage_block(d);
+	EVP_DigestFinal_ex(d->sha256, d->digest, NULL);
+	d->has_end = true;
+	try_to_finish(d);
+	return 0;
+}
+
+int deliver_cancel(struct store_peer *edge, const struct msg_delivery_cancel *m)
+{
+	struct delivery *d = find_of(edge, m->delivery);
+	if (d && !d->is_sent_on)
+		free_delivery(d);
+	return 0;
+}
+
+int deliver_verdict(struct store_peer *filter, const struct msg_verdict *m)
+{
+	struct delivery *d = find(filter->store, m->delivery);
+	if (!d || d->has_verdict)
+		return 0; /* cancelled meanwhile */
+	if (d->filter != filter->index || m->sha256.len != sizeof d->judged_digest)
+		return -1;
+	d->has_verdict = true;
+	d->verdict = m->outcome;
+	d->judged_size = m->size;
+	d->header_bytes = m->header_bytes;
+	d->has_8bit = m->has_8bit;
+	memcpy(d->judged_digest, m->sha256.ptr, sizeof d->judged_digest);
+	buf_add(&d->text, m->text);
+	buf_add(&d->prefix, m->prefix);
+	buf_add(&d->cuts, m->cuts);
+	buf_add(&d->authors, m->authors);
+	buf_add(&d->message_id, m->message_id);
+	buf_add(&d->cache, m->cache);
+	try_to_finish(d);
+	return 0;
+}
+
+/* ---- deciding ---- */
+
+/* Users write only in their own name: every author address must be theirs (RFC 6409 §8.1). */
+static bool authors_are_own(struct delivery *d)
+{
+	ARENA_AUTO a = {0};
+	struct span *authors;
+	ssize_t count = words_unpack(buf_span(&d->authors), &a, &authors);
+	for (ssize_t i = 0; i < count; i++)
+		if (!directory_owns(d->store, d->account, authors[i]))
+			return false;
+	return count > 0;
+}
+
+static void make_trace(struct delivery *d, struct buf *out)
+{
+	BUF_AUTO to = {0};
+	for (size_t i = 0; i < d->recipient_count && to.len < 3000; i++) {
+		if (i)
+			buf_add_char(&to, ',');
+		buf_add(&to, d->recipients[i]);
+	}
+	struct trace_record t = {.time_ms = clock_wall_ms(), .kind = d->kind, .size = d->received, .client = buf_span(&d->client),
+	                         .reverse_path = buf_span(&d->reverse_path), .recipients = buf_span(&to),
+	                         .message_id = buf_span(&d->message_id)};
+	trace_pack(out, &t);
+}
+
+/* The message as it will be kept. NULL if filter's cuts make no sense. */
+static struct accepted *accept_message(struct delivery *d)
+{
+	struct accepted *m = accepted_new(d->id);
+	m->blob = d->id;
+	if (blob_cuts_unpack(buf_span(&d->cuts), d->received, &m->head)) {
+		accepted_release(m);
+		return NULL;
+	}
+	m->head_memory = d->prefix;
+	d->prefix = (struct buf){0};
+	m->head.prefix = buf_span(&m->head_memory);
+	if (!d->blocks_staged) {
+		struct buf whole = {0};
+		blob_compose(&m->head, buf_span(&d->block), &whole);
+		buf_free(&m->head_memory);
+		m->head_memory = whole;
+		m->head = (struct blob_head){.whole = buf_span(&m->head_memory)};
+	}
+	m->size = (uint32_t)blob_size(&m->head);
+	m->header_bytes = d->header_bytes;
+	m->cache = d->cache;
+	d->cache = (struct buf){0};
+	make_trace(d, &m->trace);
+	return m;
+}
+
+/* ---- writing ---- */
+
+struct waiting_answer {
+	struct delivery *delivery;
+	uint32_t recipient;
+};
+
+static void on_appended(void *context, const struct append_result *result)
+{
+	struct delivery *d = context;
+	d->waiting--;
+	if (d->kind == DELIVERY_APPEND) {
+		log_outcome(d, result->outcome);
+		say_result(d, DELIVERY_ALL_RECIPIENTS, result->outcome, SPAN(""), result->uidvalidity, result->uid);
+		free_delivery(d);
+		return;
+	}
+	answer(d, result->outcome, SPAN(""));
+}
+
+static void on_lmtp_appended(void *context, const struct append_result *result)
+{
+	struct waiting_answer *w = context;
+	struct delivery *d = w->delivery;
+	say_result(d, w->recipient, result->outcome, SPAN(""), 0, 0);
+	log_outcome(d, result->outcome);
+	free(w);
+	if (--d->waiting == 0)
+		free_delivery(d);
+}
+
+static void append_to(struct delivery *d, struct accepted *m, uint64_t account,
+                      void (*done)(void *context, const struct append_result *result), void *context)
+{
+	struct append *a = xcalloc(1, sizeof *a);
+	*a = (struct append){.message = m, .account = account, .is_append = d->kind == DELIVERY_APPEND, .done = done, .context = context,
+	                     .internaldate_ms = d->internaldate_ms ? d->internaldate_ms : (uint64_t)clock_wall_ms()};
+	if (d->kind == DELIVERY_APPEND) {
+		a->flags = d->flags & 31;
+		buf_add(&a->mailbox, buf_span(&d->mailbox));
+		buf_add(&a->keywords, buf_span(&d->keywords));
+	}
+	append_post(store_worker_of(d->store, account), a);
+}
+
+static void on_queued(void *context)
+{
+	struct delivery *d = context;
+	d->waiting--;
+	answer(d, QUEUED, SPAN(""));
+}
+
+/* Several partitions: the accept record is the durable write behind 250, the rest follows from it. */
+static void accept_for_several(struct delivery *d, struct accepted *m, const struct targets *targets)
+{
+	struct queue_message q = {.delivery = d->id, .message = m, .reverse_path = buf_span(&d->reverse_path),
+	                          .facts = (uint8_t)((d->facts & FACT_SMTPUTF8) | (d->has_8bit ? FACT_8BIT : 0))};
+	queue_accept(d->store, &q, targets, on_queued, d);
+}
+
+/* LMTP answers recipient by recipient (RFC 2033 §4.2), and each commits by itself. */
+static void accept_lmtp(struct delivery *d, struct accepted *m)
+{
+	ARENA_AUTO a = {0};
+	struct targets all = {0};
+	d->waiting = 1;
+	for (size_t i = 0; i < d->recipient_count; i++) {
+		struct targets targets = {0};
+		enum rcpt_outcome outcome = directory_resolve(d->store, d->recipients[i], false, &a, &targets);
+		size_t before = all.count;
+		bool is_known = outcome == RCPT_LOCAL && targets.count == 1 && targets.list[0].account;
+		if (is_known)
+			directory_add_target(&a, &all, targets.list[0].account, targets.list[0].address);
+		if (!is_known || all.count == before) {
+			/* gone meanwhile, or an account that another recipient has reached already */
+			say_result(d, (uint32_t)i, is_known ? DELIVERED : outcome == RCPT_LOCAL ? DELIVERY_LATER : DELIVERY_NO_RECIPIENT, SPAN(""), 0, 0);
+			continue;
+		}
+		struct waiting_answer *w = xcalloc(1, sizeof *w);
+		*w = (struct waiting_answer){d, (uint32_t)i};
+		d->waiting++;
+		__atomic_add_fetch(&m->users, 1, __ATOMIC_ACQ_REL);
+		append_to(d, m, targets.list[0].account, on_lmtp_appended, w);
+	}
+	accepted_release(m);
+	if (--d->waiting == 0)
+		free_delivery(d);
+}
+
+static void deliver(struct delivery *d)
+{
+	ARENA_AUTO a = {0};
+	struct targets targets = {0};
+	bool is_later = false;
+	if (d->kind == DELIVERY_APPEND)
+		directory_add_target(&a, &targets, d->account, SPAN(""));
+	for (size_t i = 0; d->kind != DELIVERY_APPEND && i < d->recipient_count; i++)
+		is_later |= directory_resolve(d->store, d->recipients[i], d->kind == DELIVERY_SUBMISSION, &a, &targets) == RCPT_LATER;
+	if (is_later || targets.count == 0) {
+		answer(d, is_later ? DELIVERY_LATER : DELIVERY_NO_RECIPIENT, SPAN(""));
+		return;
+	}
+	struct accepted *m = accept_message(d);
+	if (!m) {
+		answer(d, DELIVERY_LATER, SPAN(""));
+		return;
+	}
+	d->is_sent_on = true;
+	if (d->kind == DELIVERY_LMTP && d->recipient_count > 1) {
+		queue_share(d->store, m);
+		accept_lmtp(d, m);
+		return;
+	}
+	d->waiting = 1;
+	if (targets.count == 1 && targets.list[0].account)
+		append_to(d, m, targets.list[0].account, on_appended, d);
+	else
+		accept_for_several(d, m, &targets);
+}
+
+static void try_to_finish(struct delivery *d)
+{
+	if (!d->has_end || !d->has_verdict || d->writing || d->is_sent_on)
+		return;
+	if (d->verdict == VERDICT_REFUSE) {
+		answer(d, DELIVERY_REFUSED, buf_span(&d->text));
+	} else if (d->verdict == VERDICT_LATER) {
+		answer(d, DELIVERY_LATER, SPAN(""));
+	} else if (d->judged_size != d->received || memcmp(d->judged_digest, d->digest, sizeof d->digest)) {
+		/* filter judged other bytes than we were given */
+		log_event(LOG_LEVEL_ERROR, "verdict-of-other-bytes", log_n("filter", d->filter));
+		answer(d, DELIVERY_LATER, SPAN(""));
+	} else if (d->kind == DELIVERY_SUBMISSION && !authors_are_own(d)) {
+		answer(d, DELIVERY_NOT_YOURS, SPAN(""));
+	} else {
+		deliver(d);
+	}
+}
+
+/* ---- faults ---- */
+
+void deliver_query(struct store_peer *edge, const struct msg_delivery_query *m)
+{
+	struct store *s = edge->store;
+	ARENA_AUTO a = {0};
+	struct targets targets = {0};
+	struct session *session = session_find(edge, m->session);
+	enum delivery_outcome outcome = DELIVERY_UNKNOWN;
+	if (queue_has_delivery(s, m->delivery))
+		outcome = QUEUED;
+	if (m->address.len)
+		directory_resolve(s, m->address, false, &a, &targets);
+	else if (session && session->account)
+		directory_add_target(&a, &targets, session->account, SPAN(""));
+	for (size_t i = 0; i < targets.count && outcome == DELIVERY_UNKNOWN; i++)
+		if (targets.list[i].account && queue_account_has(s, targets.list[i].account, m->delivery))
+			outcome = DELIVERED;
+	channel_send(edge->channel, delivery_result, .delivery = m->delivery, .token = m->token,
+	             .recipient = DELIVERY_ALL_RECIPIENTS, .outcome = outcome);
+}
+
+void deliver_peer_gone(struct store *s, const struct store_peer *peer)
+{
+	size_t at = 0;
+	struct delivery *d;
+	while ((d = map_next(&s->deliveries, &at))) {
+		if (peer->role == ROLE_FILTER && !d->has_verdict && d->filter == peer->index)
+			answer(d, DELIVERY_LATER, SPAN(""));
+		else if (d->edge == peer->id)
+			free_delivery(d);
+	}
+}

@@ -1,0 +1,350 @@
+/* Domains, accounts and aliases: looking them up and changing them. */
+#include "store/directory/directory.h"
+
+#include "base/die.h"
+#include "base/pack.h"
+
+#include <errno.h>
+
+enum { DIRECTORY_VERSION = 1, KIND_ACCOUNT = 1, KIND_ALIAS = 2 };
+
+#define DIRECTORY SPAN("dir")
+
+static void make_key(struct buf *key, char letter, struct span name)
+{
+	buf_add_char(key, letter);
+	buf_add(key, span_slice(name, 0, KEY_BYTES_MOST - 1));
+}
+
+static struct span id_span(uint64_t id, char bytes[8])
+{
+	for (int i = 0; i < 8; i++)
+		bytes[i] = (char)(id >> (56 - 8 * i));
+	return span_of(bytes, 8);
+}
+
+static int get(struct store *s, char letter, struct span name, struct buf *value, struct error *why)
+{
+	BUF_AUTO key = {0};
+	make_key(&key, letter, name);
+	return engine_get(s->engine, DIRECTORY, buf_span(&key), value, why);
+}
+
+int directory_domain(struct store *s, struct span domain, struct error *why)
+{
+	BUF_AUTO value = {0};
+	return get(s, 'd', domain, &value, why);
+}
+
+static int read_entry(struct span value, struct arena *a, struct directory_entry *out)
+{
+	struct unpacker u = {.rest = arena_dup(a, value)};
+	uint8_t version = unpack_u8(&u), kind = unpack_u8(&u);
+	*out = (struct directory_entry){.is_alias = kind == KIND_ALIAS};
+	if (version != DIRECTORY_VERSION || (kind != KIND_ACCOUNT && kind != KIND_ALIAS))
+		return -1;
+	if (kind == KIND_ACCOUNT) {
+		out->account = unpack_u64(&u);
+		out->hash = unpack_bytes(&u, DIRECTORY_HASH_BYTES_MOST);
+		return unpack_done(&u) ? 0 : -1;
+	}
+	uint32_t count = unpack_u32(&u);
+	if (count > ALIAS_TARGETS_MOST)
+		return -1;
+	out->targets = arena_alloc_array(a, count, sizeof *out->targets);
+	for (uint32_t i = 0; i < count; i++)
+		out->targets[out->target_count++] = unpack_bytes(&u, 512);
+	return unpack_done(&u) ? 0 : -1;
+}
+
+int directory_get(struct store *s, struct span address, struct arena *a, struct directory_entry *out, struct error *why)
+{
+	BUF_AUTO value = {0};
+	int found = get(s, 'a', address, &value, why);
+	if (found > 0 && read_entry(buf_span(&value), a, out))
+		return error_set(why, EBADMSG, "the directory's entry of %.*s is damaged", SPAN_ARG(address));
+	return found;
+}
+
+int directory_account_name(struct store *s, uint64_t account, struct buf *out, struct error *why)
+{
+	char bytes[8];
+	return get(s, 'u', id_span(account, bytes), out, why);
+}
+
+int directory_canonical(struct span typed, bool is_domain, struct buf *out, struct error *why)
+{
+	struct address address;
+	if (is_domain) {
+		if (!domain_is_valid(typed, ADDRESS_UTF8))
+			return error_set(why, 0, "\"%.*s\" is not a domain", SPAN_ARG(span_slice(typed, 0, 100)));
+		return domain_canonical(typed, out, why);
+	}
+	if (address_parse_mailbox(typed, ADDRESS_UTF8, &address, why))
+		return -1;
+	return address_canonical(&address, out, why);
+}
+
+/* ---- who gets it ---- */
+
+void directory_add_target(struct arena *a, struct targets *targets, uint64_t account, struct span address)
+{
+	for (size_t i = 0; i < targets->count; i++)
+		if (account ? targets->list[i].account == account
+		            : !targets->list[i].account && span_equal(targets->list[i].address, address))
+			return;
+	if (targets->count == targets->room) {
+		size_t room = targets->room ? targets->room * 2 : 8;
+		struct target *list = arena_alloc_array(a, room, sizeof *list);
+		if (targets->count)
+			memcpy(list, targets->list, targets->count * sizeof *list);
+		targets->list = list;
+		targets->room = room;
+	}
+	targets->list[targets->count++] = (struct target){account, arena_dup(a, address)};
+}
+
+struct parts {
+	struct span local, domain;
+};
+
+static struct parts split(struct span canonical)
+{
+	ssize_t at = span_rchr(canonical, '@');
+	if (at < 0)
+		return (struct parts){canonical, SPAN("")};
+	return (struct parts){span_slice(canonical, 0, (size_t)at), span_skip(canonical, (size_t)at + 1)};
+}
+
+/* The entry of a canonical address: as it is, then without its subaddress, then postmaster's stand-in. */
+static int find_entry(struct store *s, struct span canonical, struct arena *a, struct directory_entry *out, struct span *name)
+{
+	const struct config *config = child_config(s->self);
+	struct parts p = split(canonical);
+	struct span base, detail;
+	*name = canonical;
+	int found = directory_get(s, canonical, a, out, NULL);
+	for (const char *c = config->recipient_delimiter; !found && *c; c++) {
+		if (!address_split_detail(p.local, *c, &base, &detail))
+			continue;
+		BUF_AUTO shorter = {0};
+		buf_add(&shorter, base);
+		buf_add_char(&shorter, '@');
+		buf_add(&shorter, p.domain);
+		*name = arena_dup(a, buf_span(&shorter));
+		found = directory_get(s, *name, a, out, NULL);
+	}
+	if (!found && span_equal(p.local, SPAN("postmaster")) && config->postmaster[0]) {
+		BUF_AUTO postmaster = {0};
+		if (directory_canonical(span_cstr(config->postmaster), false, &postmaster, NULL) == 0) {
+			*name = arena_dup(a, buf_span(&postmaster));
+			found = directory_get(s, *name, a, out, NULL);
+		}
+	}
+	return found;
+}
+
+static enum rcpt_outcome resolve(struct store *s, struct span canonical, struct span as_given, bool may_relay, struct arena *a,
+                                 struct targets *targets, unsigned depth)
+{
+	struct directory_entry entry;
+	struct span name;
+	struct parts p = split(canonical);
+	int is_ours = p.domain.len ? directory_domain(s, p.domain, NULL) : 1;
+	if (is_ours < 0)
+		return RCPT_LATER;
+	if (!is_ours) {
+		if (!may_relay)
+			return RCPT_NO_RELAY;
+		directory_add_target(a, targets, 0, as_given);
+		return RCPT_REMOTE;
+	}
+	int found = find_entry(s, canonical, a, &entry, &name);
+	if (found < 0)
+		return RCPT_LATER;
+	if (!found)
+		return RCPT_UNKNOWN;
+	if (!entry.is_alias) {
+		directory_add_target(a, targets, entry.account, name);
+		return RCPT_LOCAL;
+	}
+	enum rcpt_outcome result = RCPT_UNKNOWN; /* an alias that leads nowhere, or in circles */
+	for (size_t i = 0; depth < ALIAS_DEPTH_MOST && i < entry.target_count && targets->count < ALIAS_TARGETS_MOST; i++) {
+		enum rcpt_outcome one = resolve(s, entry.targets[i], entry.targets[i], true, a, targets, depth + 1);
+		if (one == RCPT_LATER)
+			return one;
+		if (one == RCPT_LOCAL || one == RCPT_REMOTE)
+			result = RCPT_LOCAL;
+	}
+	return result;
+}
+
+/* <postmaster> without a domain belongs to this host (RFC 5321 §4.1.1.3): the stand-in, or the first domain's. */
+static enum rcpt_outcome resolve_postmaster(struct store *s, struct arena *a, struct targets *targets)
+{
+	BUF_AUTO address = {0};
+	if (child_config(s->self)->postmaster[0]) {
+		buf_add_cstr(&address, child_config(s->self)->postmaster);
+	} else {
+		struct engine_scan *scan = engine_scan_open(s->engine, DIRECTORY, SPAN("d"), SPAN("e"));
+		struct span key, value;
+		buf_add_cstr(&address, "postmaster@");
+		if (engine_scan_next(scan, &key, &value, NULL) > 0)
+			buf_add(&address, span_skip(key, 1));
+		engine_scan_close(scan);
+	}
+	return resolve(s, buf_span(&address), buf_span(&address), false, a, targets, 0);
+}
+
+enum rcpt_outcome directory_resolve(struct store *s, struct span text, bool may_relay, struct arena *a, struct targets *targets)
+{
+	struct address address;
+	BUF_AUTO canonical = {0};
+	if (span_equal_nocase(text, SPAN("postmaster")))
+		return resolve_postmaster(s, a, targets);
+	if (address_parse_mailbox(text, ADDRESS_UTF8 | ADDRESS_LOOSE_DOTS, &address, NULL) || address_canonical(&address, &canonical, NULL))
+		return RCPT_BAD;
+	return resolve(s, buf_span(&canonical), text, may_relay, a, targets, 0);
+}
+
+bool directory_owns(struct store *s, uint64_t account, struct span address)
+{
+	ARENA_AUTO a = {0};
+	struct targets targets = {0};
+	if (directory_resolve(s, address, false, &a, &targets) != RCPT_LOCAL)
+		return false;
+	for (size_t i = 0; i < targets.count; i++)
+		if (targets.list[i].account == account)
+			return true;
+	return false;
+}
+
+/* The only domain; empty if there are several. */
+static void only_domain(struct store *s, struct buf *out)
+{
+	struct engine_scan *scan = engine_scan_open(s->engine, DIRECTORY, SPAN("d"), SPAN("e"));
+	struct span key, value;
+	while (engine_scan_next(scan, &key, &value, NULL) > 0) {
+		if (out->len) {
+			buf_clear(out);
+			break;
+		}
+		buf_add(out, span_skip(key, 1));
+	}
+	engine_scan_close(scan);
+}
+
+int directory_login(struct store *s, struct span typed, struct arena *a, struct directory_entry *out, struct buf *name, struct error *why)
+{
+	BUF_AUTO address = {0}, canonical = {0};
+	buf_add(&address, typed);
+	if (span_chr(typed, '@') < 0) {
+		BUF_AUTO domain = {0};
+		only_domain(s, &domain);
+		if (!domain.len)
+			return 0;
+		buf_add_char(&address, '@');
+		buf_add(&address, buf_span(&domain));
+	}
+	if (directory_canonical(buf_span(&address), false, &canonical, NULL))
+		return 0;
+	int found = directory_get(s, buf_span(&canonical), a, out, why);
+	if (found > 0 && out->is_alias)
+		return 0; /* nobody logs in as an alias */
+	if (found > 0)
+		buf_add(name, buf_span(&canonical));
+	return found;
+}
+
+/* ---- changes ---- */
+
+static void put(struct batch *b, char letter, struct span name, struct span value)
+{
+	BUF_AUTO key = {0};
+	make_key(&key, letter, name);
+	batch_put(b, DIRECTORY, buf_span(&key), value);
+}
+
+static void delete(struct batch *b, char letter, struct span name)
+{
+	BUF_AUTO key = {0};
+	make_key(&key, letter, name);
+	batch_delete(b, DIRECTORY, buf_span(&key));
+}
+
+void directory_put_domain(struct batch *b, struct span domain)
+{
+	char version = DIRECTORY_VERSION;
+	put(b, 'd', domain, span_of(&version, 1));
+}
+
+void directory_delete_domain(struct batch *b, struct span domain)
+{
+	delete(b, 'd', domain);
+}
+
+void directory_put_account(struct batch *b, struct span address, uint64_t account, struct span hash)
+{
+	BUF_AUTO value = {0};
+	char bytes[8];
+	pack_u8(&value, DIRECTORY_VERSION);
+	pack_u8(&value, KIND_ACCOUNT);
+	pack_u64(&value, account);
+	pack_bytes(&value, hash);
+	put(b, 'a', address, buf_span(&value));
+	put(b, 'u', id_span(account, bytes), address);
+}
+
+void directory_delete_account(struct batch *b, struct span address, uint64_t account)
+{
+	char bytes[8];
+	delete(b, 'a', address);
+	delete(b, 'u', id_span(account, bytes));
+}
+
+void directory_put_alias(struct batch *b, struct span address, const struct span *targets, size_t count)
+{
+	BUF_AUTO value = {0};
+	pack_u8(&value, DIRECTORY_VERSION);
+	pack_u8(&value, KIND_ALIAS);
+	pack_u32(&value, (uint32_t)count);
+	for (size_t i = 0; i < count; i++)
+		pack_bytes(&value, targets[i]);
+	put(b, 'a', address, buf_span(&value));
+}
+
+void directory_delete_alias(struct batch *b, struct span address)
+{
+	delete(b, 'a', address);
+}
+
+uint64_t directory_new_account(struct store *s, struct batch *b)
+{
+	BUF_AUTO value = {0}, next = {0};
+	uint64_t id = 1;
+	if (engine_get(s->engine, DIRECTORY, SPAN("n"), &value, NULL) > 0) {
+		struct unpacker u = {.rest = buf_span(&value)};
+		id = unpack_u64(&u);
+	}
+	pack_u64(&next, id + 1);
+	batch_put(b, DIRECTORY, SPAN("n"), buf_span(&next));
+	return id;
+}
+
+int directory_walk(struct store *s, bool domains, int (*each)(void *context, struct span name, const struct directory_entry *entry),
+                   void *context, struct error *why)
+{
+	struct engine_scan *scan = engine_scan_open(s->engine, DIRECTORY, domains ? SPAN("d") : SPAN("a"), domains ? SPAN("e") : SPAN("b"));
+	struct span key, value;
+	int more, stop = 0;
+	while (!stop && (more = engine_scan_next(scan, &key, &value, why)) > 0) {
+		ARENA_AUTO a = {0};
+		struct directory_entry entry;
+		if (domains)
+			stop = each(context, span_skip(key, 1), NULL);
+		else if (read_entry(value, &a, &entry) == 0)
+			stop = each(context, span_skip(key, 1), &entry);
+	}
+	engine_scan_close(scan);
+	return stop ? stop : more < 0 ? -1 : 0;
+}

@@ -1,0 +1,72 @@
+/* The directory: domains, accounts, aliases. A partition of its own, "dir", with
+ *   "d" domain                -> domain record
+ *   "a" canonical address     -> an account's record or an alias's targets
+ *   "u" account id            -> its canonical address
+ *   "n"                       -> the next account id
+ * Names are canonical (wire/address.h) on the way in. Reads are of what is on the disk, from any thread; changes are made
+ * in the loop's thread (store_commit). */
+#ifndef STORE_DIRECTORY_DIRECTORY_H
+#define STORE_DIRECTORY_DIRECTORY_H
+
+#include "base/arena.h"
+#include "store/store.h"
+#include "wire/address.h"
+
+enum { ALIAS_TARGETS_MOST = 1000, ALIAS_DEPTH_MOST = 10, DIRECTORY_HASH_BYTES_MOST = 500 };
+
+struct directory_entry {
+	bool is_alias;
+	uint64_t account;     /* of an account */
+	struct span hash;     /* its password's hash */
+	struct span *targets; /* of an alias: canonical addresses */
+	size_t target_count;
+};
+
+/* 1, 0 if there is none, -1 with *why. Spans live in the arena. */
+int directory_domain(struct store *s, struct span domain, struct error *why);
+int directory_get(struct store *s, struct span address, struct arena *a, struct directory_entry *out, struct error *why);
+/* The account's canonical address, appended. 1, 0, -1. */
+int directory_account_name(struct store *s, uint64_t account, struct buf *out, struct error *why);
+
+/* An account's login name as people type it: an address, or a local part if there is one domain only; tried as it is and
+ * without its subaddress. As directory_get, with the canonical address appended to *name. */
+int directory_login(struct store *s, struct span typed, struct arena *a, struct directory_entry *out, struct buf *name, struct error *why);
+
+/* One who gets a message in the end. */
+struct target {
+	uint64_t account;    /* 0: elsewhere */
+	struct span address; /* canonical if ours; else as given */
+};
+
+struct targets {
+	struct target *list;
+	size_t count, room;
+};
+
+/* Who gets mail for the address (as in RCPT): aliases followed, subaddresses taken off; each once, added to *targets in the
+ * arena. may_relay: addresses elsewhere are allowed as the address itself (an alias may always lead there). */
+enum rcpt_outcome directory_resolve(struct store *s, struct span address, bool may_relay, struct arena *a, struct targets *targets);
+
+/* Adds one that is not there yet; the address is copied into the arena. */
+void directory_add_target(struct arena *a, struct targets *targets, uint64_t account, struct span address);
+
+/* True if the account may send as this address: its own, with any subaddress, or an alias that leads to it. The null
+ * address is nobody's. */
+bool directory_owns(struct store *s, uint64_t account, struct span address);
+
+/* Changes: collected in the batch; the caller has checked that they make sense. */
+void directory_put_domain(struct batch *b, struct span domain);
+void directory_delete_domain(struct batch *b, struct span domain);
+void directory_put_account(struct batch *b, struct span address, uint64_t account, struct span hash);
+void directory_delete_account(struct batch *b, struct span address, uint64_t account);
+void directory_put_alias(struct batch *b, struct span address, const struct span *targets, size_t count);
+void directory_delete_alias(struct batch *b, struct span address);
+/* A new account's id: the batch makes it used. */
+uint64_t directory_new_account(struct store *s, struct batch *b);
+/* Calls each(context, name, entry) for all addresses; domains with entry NULL. */
+int directory_walk(struct store *s, bool domains, int (*each)(void *context, struct span name, const struct directory_entry *entry),
+                   void *context, struct error *why);
+/* The canonical form of an address or domain that somebody typed; -1 with *why. */
+int directory_canonical(struct span typed, bool is_domain, struct buf *out, struct error *why);
+
+#endif

@@ -1,0 +1,122 @@
+/* An account as its worker holds it: its mailboxes, what it has submitted to the committer, and what waits for that.
+ *
+ * Every operation changes the state in memory and collects the changes for the disk in account->batch; account_settle at
+ * the end of the operation submits the batch, and everything said about the account since then waits until it is on the
+ * disk. So what is said is always true after a crash too. */
+#ifndef STORE_MAILBOX_ACCOUNT_H
+#define STORE_MAILBOX_ACCOUNT_H
+
+#include "ipc/terms.h"
+#include "store/blob.h"
+#include "store/mailbox/index.h"
+#include "store/worker.h"
+
+enum {
+	MAILBOX_NAME_BYTES_MOST = 1000,
+	MAILBOXES_MOST = 10000,      /* of an account */
+	MAILBOX_DEPTH_MOST = 50,
+	ACCOUNTS_LOADED_MOST = 4000, /* of a worker, of those that nobody has open */
+};
+
+struct view;
+
+/* A message that is no longer there, for views that have not heard of it. */
+struct expunged {
+	uint64_t modseq;
+	uint32_t uid;
+};
+
+struct mailbox {
+	struct account *account;
+	uint32_t id;
+	char *name;               /* UTF-8, "/" between levels; "INBOX" in capitals */
+	uint32_t uidvalidity, uidnext;
+	uint64_t highestmodseq;
+	uint64_t last_change_modseq; /* of a change other than an appended message; 0: unknown, look at all rows */
+	uint32_t recent_uid;      /* messages from here on are \Recent to the next who selects it */
+	uint32_t unseen;
+	uint64_t size;            /* of all messages */
+	uint8_t special_use;
+	bool is_subscribed, is_loaded, is_gone;
+	char *keywords[KEYWORDS_MOST];
+	unsigned keyword_count;
+	struct index index;
+	struct expunged *expunged;
+	size_t expunged_count, expunged_room;
+	struct view *views;
+};
+
+struct account {
+	struct worker *worker;
+	struct account *newer, *older; /* w->accounts is the newest */
+	uint64_t id;
+	char partition[32];
+	struct mailbox **mailboxes;
+	size_t mailbox_count;
+	uint32_t next_mailbox, last_uidvalidity;
+	char **subscribed_only;   /* names that are subscribed but do not exist (RFC 3501 §6.3.6) */
+	size_t subscribed_only_count;
+	struct batch batch;
+	uint64_t submitted, durable; /* numbers of commits */
+	struct parcel *held, **held_last; /* said after commits that are not on the disk yet */
+	struct waiting_job *waiting;
+	struct blob_use *uses;    /* reference counts that are not on the disk yet */
+	unsigned view_count;
+};
+
+/* The account, loaded if need be (with its first mailboxes, if it is new). NULL with *why if its partition is damaged. */
+struct account *account_get(struct worker *w, uint64_t id, struct error *why);
+struct span account_partition(const struct account *a);
+/* Drops the accounts that nobody uses when there are many. */
+void account_evict(struct worker *w);
+
+/* Says frames to a peer about this account; takes the frames and leaves *frames empty. */
+void account_say(struct account *a, peer_id peer, struct buf *frames);
+/* Calls fn(context) in the loop's thread when everything submitted so far is on the disk. */
+void account_call_loop(struct account *a, loop_fn *fn, void *context);
+/* Ends an operation: submits account->batch if there is anything in it. */
+void account_settle(struct account *a);
+/* Runs the job when everything submitted so far is on the disk (now, if it is): for what reads the engine. */
+void account_when_durable(struct account *a, struct job *j);
+/* Takes the account's state from memory and its data from the engine. */
+void account_erase(struct account *a);
+
+/* How many rows (and not whole accounts) of this account name the blob. */
+void account_blob_added(struct account *a, struct id128 blob, bool is_shared);
+/* One row less; the blob is deleted with its last one, unless other accounts may name it. */
+void account_blob_dropped(struct account *a, struct id128 blob);
+
+/* The key of what filter found in a message (wire/message_cache.h): derived, can be thrown away and made anew. */
+void account_cache_key(struct buf *key, struct id128 blob);
+
+/* ---- mailboxes ---- */
+
+struct mailbox *mailbox_find(struct account *a, struct span name);
+/* With its index read. NULL with *why. */
+struct mailbox *mailbox_load(struct mailbox *m, struct error *why);
+/* A new mailbox; its name has been checked. */
+struct mailbox *mailbox_add(struct account *a, struct span name, uint8_t special_use);
+void mailbox_put(struct mailbox *m); /* its record, into account->batch */
+/* A record as it was scanned from the engine. -1 with *why if it is damaged. */
+int mailbox_read_record(struct account *a, struct span key, struct span value, struct error *why);
+void mailbox_free(struct mailbox *m);
+/* Remembers or forgets that a name without a mailbox is subscribed. True if that was a change. */
+bool account_subscribe_only(struct account *a, struct span name, bool is_subscribed);
+void account_put(struct account *a); /* the account's own record */
+/* Bits of the keywords, which are added to the mailbox as far as there is room. `words`: a list (ipc/words.h). -1 if it
+ * is no such list, or a keyword that it must add is not there and may_add is false or there is no room. */
+int mailbox_keywords(struct mailbox *m, struct span words, bool may_add, uint64_t *bits);
+/* Appends the mailbox's keywords as a list of words. */
+void mailbox_pack_keywords(const struct mailbox *m, struct buf *out);
+/* The next MODSEQ; whatever gets it is a change that views hear of. */
+uint64_t mailbox_next_modseq(struct mailbox *m);
+/* Tells the views that there is something new (store/mailbox/view.c). */
+void mailbox_notify(struct mailbox *m);
+/* Forgets the mailbox and deletes its messages. */
+void mailbox_erase(struct mailbox *m);
+/* Adds a message (UID, MODSEQ and counters are set here) and returns its row. */
+struct row *mailbox_append(struct mailbox *m, struct row *row);
+/* Takes messages out. */
+void mailbox_remove(struct mailbox *m, struct span ranges, bool keep_blobs);
+
+#endif

@@ -1,0 +1,44 @@
+/* Putting an accepted message into one account's mailbox. */
+#ifndef STORE_MAILBOX_APPEND_H
+#define STORE_MAILBOX_APPEND_H
+
+#include "store/mailbox/account.h"
+
+/* What became of a message that filter has judged, ready to be written. Shared by the accounts that it goes to. */
+struct accepted {
+	unsigned users;         /* accounts that still work on it; atomic */
+	struct id128 delivery, blob;
+	bool is_shared;         /* the blob is written already, and several accounts name it */
+	struct buf head_memory; /* holds prefix and whole */
+	struct blob_head head;
+	uint32_t size, header_bytes;
+	struct buf cache;
+	struct buf trace;       /* the delivery record (store/trace.h) */
+};
+
+struct accepted *accepted_new(struct id128 delivery);
+void accepted_release(struct accepted *m);
+
+/* Called in the loop's thread when it is on the disk. */
+struct append_result {
+	enum delivery_outcome outcome;
+	uint32_t uidvalidity, uid;
+};
+
+struct append {
+	struct accepted *message;
+	uint64_t account;
+	struct buf mailbox;     /* its name; INBOX where empty or gone, but for APPEND */
+	bool is_append;         /* a missing mailbox is a fault */
+	uint8_t flags;
+	struct buf keywords;    /* a list of words */
+	uint64_t internaldate_ms;
+	void (*done)(void *context, const struct append_result *result);
+	void *context;
+};
+
+/* Posts it to the account's worker; takes *a (xmalloc'ed) over. A delivery that the account has already is not made
+ * twice: it is answered as if it had been. */
+void append_post(struct worker *w, struct append *a);
+
+#endif

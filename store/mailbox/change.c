@@ -1,0 +1,78 @@
+/* What has changed in a mailbox since a MODSEQ: the one source of EXISTS, EXPUNGE and FETCH that nobody asked for
+ * (RFC 3501 §7), for IDLE and NOOP alike. */
+#include "base/pack.h"
+#include "ipc/words.h"
+#include "store/mailbox/view.h"
+
+#include <stdlib.h>
+
+enum { CHANGES_BYTES = 64 * 1024 };
+
+/* Where the rows that may have changed begin: at the end, if only new messages have come. */
+static size_t first_changed(const struct mailbox *m, uint64_t since)
+{
+	size_t at = m->index.count;
+	if (since < m->last_change_modseq || m->last_change_modseq == 0)
+		return 0;
+	while (at && m->index.rows[at - 1].modseq > since)
+		at--;
+	return at;
+}
+
+static int by_uid(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+	return (x > y) - (x < y);
+}
+
+static void pack_expunged(const struct mailbox *m, uint64_t since, struct buf *ranges)
+{
+	BUF_AUTO uids = {0};
+	for (size_t i = 0; i < m->expunged_count; i++)
+		if (m->expunged[i].modseq > since)
+			buf_add(&uids, span_of(&m->expunged[i].uid, sizeof m->expunged[i].uid));
+	size_t count = uids.len / sizeof(uint32_t);
+	if (count == 0)
+		return;
+	qsort(uids.ptr, count, sizeof(uint32_t), by_uid);
+	for (size_t i = 0; i < count; i++) {
+		uint32_t uid;
+		memcpy(&uid, uids.ptr + i * sizeof uid, sizeof uid);
+		ranges_add(ranges, uid);
+	}
+}
+
+static void say_changes(struct request *r, uint32_t request, struct buf *rows, struct span expunged, bool is_last)
+{
+	struct mailbox *m = r->view->mailbox;
+	BUF_AUTO keywords = {0};
+	mailbox_pack_keywords(m, &keywords);
+	request_say(r, changes, .session = r->view->session, .request = request, .rows = buf_span(rows), .expunged = expunged,
+	            .highestmodseq = m->highestmodseq, .uidnext = m->uidnext, .keywords = buf_span(&keywords), .is_last = is_last);
+	buf_clear(rows);
+}
+
+void changes_asked(void *context, const struct msg_changes_ask *msg)
+{
+	struct request *r = context;
+	struct mailbox *m = request_mailbox(r, msg->request);
+	if (!m)
+		return;
+	BUF_AUTO rows = {0}, expunged = {0};
+	r->view->is_told = false;
+	for (size_t at = first_changed(m, msg->since); at < m->index.count; at++) {
+		if (m->index.rows[at].modseq <= msg->since)
+			continue;
+		fetch_pack_row(&rows, &m->index.rows[at]);
+		if (rows.len >= CHANGES_BYTES)
+			say_changes(r, msg->request, &rows, SPAN(""), false);
+	}
+	pack_expunged(m, msg->since, &expunged);
+	struct span left = buf_span(&expunged);
+	enum { EXPUNGED_BYTES = 65536 / 8 * 8 };
+	for (; left.len > EXPUNGED_BYTES; left = span_skip(left, EXPUNGED_BYTES))
+		say_changes(r, msg->request, &rows, span_slice(left, 0, EXPUNGED_BYTES), false);
+	say_changes(r, msg->request, &rows, left, true);
+	if (!r->view->is_read_only)
+		m->recent_uid = m->uidnext; /* this session shows them as \Recent; written with the next change */
+}

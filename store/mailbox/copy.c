@@ -1,0 +1,92 @@
+/* COPY, MOVE and EXPUNGE (RFC 3501 §6.4.7, RFC 6851, RFC 3501 §6.4.3): each is one batch, so a message that is moved is in
+ * exactly one mailbox whatever happens. */
+#include "ipc/words.h"
+#include "store/mailbox/view.h"
+
+enum { ANSWER_RANGES_BYTES = 65536 };
+
+static uint64_t translate_keywords(const struct mailbox *from, struct mailbox *to, uint64_t bits)
+{
+	uint64_t result = 0;
+	for (unsigned k = 0; k < from->keyword_count; k++) {
+		if (!(bits >> k & 1))
+			continue;
+		BUF_AUTO word = {0};
+		uint64_t bit;
+		struct span name = span_cstr(from->keywords[k]);
+		words_pack(&word, &name, 1);
+		if (mailbox_keywords(to, buf_span(&word), true, &bit) == 0)
+			result |= bit;
+	}
+	return result;
+}
+
+static void copy_row(struct mailbox *from, struct mailbox *to, size_t at, bool is_move, struct buf *to_uids)
+{
+	struct row row = from->index.rows[at];
+	row.keywords = translate_keywords(from, to, row.keywords);
+	if (!is_move)
+		account_blob_added(from->account, row.blob, false);
+	ranges_add(to_uids, mailbox_append(to, &row)->uid);
+}
+
+/* The UIDs in `ranges` that there are. */
+static void find_uids(const struct mailbox *m, struct span ranges, uint8_t flags, struct buf *uids)
+{
+	for (size_t i = 0; i < ranges_count(ranges); i++) {
+		uint32_t first, last;
+		ranges_get(ranges, i, &first, &last);
+		for (size_t at = index_lower(&m->index, first); at < m->index.count && m->index.rows[at].uid <= last; at++)
+			if ((m->index.rows[at].flags & flags) == flags)
+				ranges_add(uids, m->index.rows[at].uid);
+	}
+}
+
+void copy_asked(void *context, const struct msg_copy_ask *msg)
+{
+	struct request *r = context;
+	struct mailbox *m = request_mailbox(r, msg->request), *to;
+	BUF_AUTO from_uids = {0};
+	BUF_AUTO to_uids = {0};
+	struct error why = {0};
+	if (!m || (msg->is_move && request_is_read_only(r, msg->request)))
+		return;
+	to = mailbox_find(r->account, msg->mailbox);
+	if (!to || !mailbox_load(to, &why) || !ranges_are_valid(msg->ranges)) {
+		request_done(r, msg->request, to ? REQUEST_FAILED : REQUEST_NO_MAILBOX, to ? "cannot be read" : "there is no mailbox of that name");
+		return;
+	}
+	find_uids(m, msg->ranges, 0, &from_uids);
+	if (from_uids.len > ANSWER_RANGES_BYTES) {
+		request_done(r, msg->request, REQUEST_LIMIT, "too many messages for one command");
+		return;
+	}
+	for (size_t i = 0; i < ranges_count(buf_span(&from_uids)); i++) {
+		uint32_t first, last;
+		ranges_get(buf_span(&from_uids), i, &first, &last);
+		/* copies that go into the same mailbox have higher UIDs and are not reached */
+		for (size_t at = index_lower(&m->index, first); at < m->index.count && m->index.rows[at].uid <= last; at++)
+			copy_row(m, to, at, msg->is_move, &to_uids);
+	}
+	if (msg->is_move && from_uids.len)
+		mailbox_remove(m, buf_span(&from_uids), true);
+	request_say(r, copy_done, .session = msg->session, .request = msg->request, .uidvalidity = to->uidvalidity,
+	            .from = buf_span(&from_uids), .to = buf_span(&to_uids));
+}
+
+void expunge_asked(void *context, const struct msg_expunge_ask *msg)
+{
+	struct request *r = context;
+	struct mailbox *m = request_mailbox(r, msg->request);
+	BUF_AUTO gone = {0};
+	if (!m || request_is_read_only(r, msg->request))
+		return;
+	if (!ranges_are_valid(msg->ranges)) {
+		request_done(r, msg->request, REQUEST_FAILED, "not a set");
+		return;
+	}
+	find_uids(m, msg->ranges, msg->only_deleted ? FLAG_DELETED : 0, &gone);
+	if (gone.len)
+		mailbox_remove(m, buf_span(&gone), false);
+	request_done(r, msg->request, REQUEST_OK, "");
+}

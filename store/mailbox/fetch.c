@@ -1,0 +1,183 @@
+/* Rows, parsed structure and bytes of messages for FETCH, RETR and TOP.
+ *
+ * A FETCH is answered in parts of about ROWS_BYTES; the next part is made when edge has room for it (fetch_more). It waits
+ * first until what was changed before it is on the disk, since blobs and caches are read from the engine. */
+#include "base/log.h"
+#include "base/pack.h"
+#include "ipc/words.h"
+#include "store/parse.h"
+#include "store/mailbox/view.h"
+
+enum { ROWS_BYTES = 128 * 1024 };
+
+static void go_on(struct worker *w, struct job *j);
+
+void fetch_pack_row(struct buf *rows, const struct row *r)
+{
+	pack_u32(rows, r->uid);
+	pack_u8(rows, r->flags);
+	pack_u64(rows, r->keywords);
+	pack_u64(rows, r->modseq);
+}
+
+static void say_rows(struct cursor *c, struct buf *rows, bool is_last)
+{
+	struct buf out = {0};
+	msg_fetch_rows_pack(&out, 0, &(struct msg_fetch_rows){.session = c->view->session, .request = c->request,
+	                                                      .rows = buf_span(rows), .is_last = is_last});
+	view_say(c->view, &out);
+}
+
+static void pack_inline(struct worker *w, const struct row *r, uint64_t size, struct buf *rows)
+{
+	BUF_AUTO bytes = {0};
+	struct error why = {0};
+	bool is_there = size <= FETCH_INLINE_MOST && blob_read(w->engine, r->blob, 0, size, &bytes, &why) > 0 && bytes.len == size;
+	pack_u8(rows, is_there);
+	if (is_there)
+		pack_bytes(rows, buf_span(&bytes));
+}
+
+/* The parsed structure of a message that has none yet has come from filter. */
+static void on_parsed(void *context, struct span cache, uint64_t matched, bool is_failed)
+{
+	(void)matched;
+	struct cursor *c = context;
+	struct account *a = c->view->account;
+	struct mailbox *m = c->view->mailbox;
+	c->is_waiting = false;
+	struct row *r = m && !m->is_gone ? index_find(&m->index, c->next_uid) : NULL;
+	if (c->view->is_closed || !c->is_active) {
+		cursor_end(c);
+		return;
+	}
+	if (r && !is_failed && cache.len) {
+		BUF_AUTO key = {0};
+		account_cache_key(&key, r->blob);
+		if (batch_is_empty(&a->batch))
+			a->batch.is_durable = false; /* derived: no harm if a crash takes it */
+		batch_put(&a->batch, account_partition(a), buf_span(&key), cache);
+		account_settle(a);
+	} else {
+		c->want |= 0x80; /* not again for this message: it goes out without */
+	}
+	account_when_durable(a, &c->job);
+}
+
+/* Appends a message's row. False: filter has been asked for its structure first. */
+static bool pack_message(struct cursor *c, const struct row *r, struct buf *rows)
+{
+	struct worker *w = c->view->account->worker;
+	BUF_AUTO cache = {0};
+	if (c->want & FETCH_CACHE) {
+		BUF_AUTO key = {0};
+		account_cache_key(&key, r->blob);
+		int found = engine_get(w->engine, account_partition(c->view->account), buf_span(&key), &cache, NULL);
+		if (found <= 0 && !(c->want & 0x80)) {
+			c->next_uid = r->uid;
+			c->is_waiting = true;
+			return false;
+		}
+		c->want &= 0x7f;
+	}
+	fetch_pack_row(rows, r);
+	if (c->want & FETCH_DATES) {
+		pack_u64(rows, r->internaldate_ms);
+		pack_u32(rows, r->size);
+	}
+	if (c->want & FETCH_CACHE)
+		pack_bytes(rows, buf_span(&cache));
+	if (c->want & FETCH_BODY)
+		pack_inline(w, r, r->size, rows);
+	else if (c->want & FETCH_HEADER)
+		pack_inline(w, r, r->header_bytes ? r->header_bytes : r->size, rows);
+	return true;
+}
+
+/* Makes the next part of the answer. */
+static void make_part(struct cursor *c)
+{
+	struct mailbox *m = c->view->mailbox;
+	BUF_AUTO rows = {0};
+	struct span ranges = buf_span(&c->ranges);
+	for (size_t i = 0; m && i < ranges_count(ranges); i++) {
+		uint32_t first, last;
+		ranges_get(ranges, i, &first, &last);
+		if (last < c->next_uid)
+			continue;
+		if (first < c->next_uid)
+			first = c->next_uid;
+		for (size_t at = index_lower(&m->index, first); at < m->index.count && m->index.rows[at].uid <= last; at++) {
+			const struct row *r = &m->index.rows[at];
+			if (r->modseq <= c->changed_since)
+				continue;
+			if (rows.len >= ROWS_BYTES) {
+				c->next_uid = r->uid;
+				say_rows(c, &rows, false);
+				return;
+			}
+			if (!pack_message(c, r, &rows)) {
+				if (rows.len)
+					say_rows(c, &rows, false);
+				/* fetch_more may come before filter's answer; is_waiting holds it off */
+				parse_start(c->view->account->worker, r->blob, r->size, SPAN(""), SPAN(""), on_parsed, c);
+				return;
+			}
+		}
+	}
+	say_rows(c, &rows, true);
+	cursor_end(c);
+}
+
+static void go_on(struct worker *w, struct job *j)
+{
+	(void)w;
+	struct cursor *c = (struct cursor *)((char *)j - offsetof(struct cursor, job));
+	c->is_waiting = false;
+	if (c->view->is_closed || !c->is_active)
+		cursor_end(c);
+	else
+		make_part(c);
+}
+
+void fetch_asked(void *context, const struct msg_fetch_ask *msg)
+{
+	struct request *r = context;
+	struct cursor *c = &r->view->cursor;
+	if (!request_mailbox(r, msg->request))
+		return;
+	if (c->is_active || c->is_waiting || !ranges_are_valid(msg->ranges)) {
+		request_done(r, msg->request, REQUEST_FAILED, "one at a time");
+		return;
+	}
+	*c = (struct cursor){.job.run = go_on, .view = r->view, .request = msg->request, .want = msg->want & 0x7f,
+	                     .changed_since = msg->changed_since, .next_uid = 1, .is_active = true, .is_waiting = true};
+	buf_add(&c->ranges, msg->ranges);
+	account_when_durable(r->account, &c->job);
+}
+
+void fetch_more_asked(void *context, const struct msg_fetch_more *msg)
+{
+	struct request *r = context;
+	struct cursor *c = &r->view->cursor;
+	if (!c->is_active || c->request != msg->request || c->is_waiting || c->search)
+		return;
+	c->is_waiting = true;
+	account_when_durable(r->account, &c->job);
+}
+
+void body_asked(void *context, const struct msg_body_ask *msg)
+{
+	struct request *r = context;
+	struct mailbox *m = request_mailbox(r, msg->request);
+	if (!m)
+		return;
+	struct row *row = index_find(&m->index, msg->uid);
+	BUF_AUTO bytes = {0};
+	struct error why = {0};
+	int found = row ? blob_read(r->worker->engine, row->blob, msg->offset, msg->length, &bytes, &why) : 0;
+	if (found < 0)
+		log_event(LOG_LEVEL_ERROR, "message-damaged", log_c("account", r->account->partition), log_n("uid", msg->uid),
+		          log_c("why", why.text));
+	request_say(r, body_piece, .session = msg->session, .request = msg->request, .is_there = found > 0, .bytes = buf_span(&bytes));
+}

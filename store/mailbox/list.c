@@ -1,0 +1,198 @@
+/* The mailboxes of an account: listing, creating, deleting, renaming, subscribing (RFC 3501 §6.3.3 to §6.3.9). */
+#include "base/die.h"
+#include "base/utf8.h"
+#include "store/mailbox/view.h"
+
+#include <stdlib.h>
+
+/* A name is only ever a name: no part of it reaches a file system. Empty levels and control characters are refused. */
+static const char *fault_of_name(struct span name)
+{
+	unsigned depth = 1;
+	if (name.len == 0 || name.len > MAILBOX_NAME_BYTES_MOST)
+		return "a mailbox name has 1 to 1000 bytes";
+	if (!utf8_is_valid(name))
+		return "a mailbox name is UTF-8";
+	for (size_t i = 0; i < name.len; i++) {
+		unsigned char c = (unsigned char)name.ptr[i];
+		if (c < ' ' || c == 0x7f)
+			return "a mailbox name has no control characters";
+		if (c == '/' && (i == 0 || i == name.len - 1 || name.ptr[i - 1] == '/'))
+			return "a mailbox name has no empty level";
+		depth += c == '/';
+	}
+	return depth > MAILBOX_DEPTH_MOST ? "too many levels" : NULL;
+}
+
+static struct span without_slash(struct span name)
+{
+	/* CREATE "a/" announces that names below are to follow (RFC 3501 §6.3.3) */
+	return name.len && name.ptr[name.len - 1] == '/' ? span_slice(name, 0, name.len - 1) : name;
+}
+
+static bool is_below(const char *name, struct span parent)
+{
+	struct span n = span_cstr(name);
+	return n.len > parent.len && span_starts_with(n, parent) && n.ptr[parent.len] == '/';
+}
+
+static bool has_children(const struct account *a, struct span name)
+{
+	for (size_t i = 0; i < a->mailbox_count; i++)
+		if (is_below(a->mailboxes[i]->name, name))
+			return true;
+	return false;
+}
+
+static void say_row(struct request *r, uint32_t request, struct mailbox *m)
+{
+	request_say(r, mailbox_row, .session = r->view->session, .request = request, .name = span_cstr(m->name),
+	            .special_use = m->special_use, .is_subscribed = m->is_subscribed, .exists = 1,
+	            .messages = (uint32_t)m->index.count, .unseen = m->unseen, .uidnext = m->uidnext,
+	            .recent = (uint32_t)(m->index.count - index_lower(&m->index, m->recent_uid)),
+	            .uidvalidity = m->uidvalidity, .highestmodseq = m->highestmodseq, .size = m->size);
+}
+
+void mailbox_list_asked(void *context, const struct msg_mailbox_list_ask *msg)
+{
+	struct request *r = context;
+	struct account *a = r->account;
+	struct error why = {0};
+	if (msg->name.len) {
+		/* STATUS: the counts need the index */
+		struct mailbox *m = mailbox_find(a, msg->name);
+		if (m && mailbox_load(m, &why))
+			say_row(r, msg->request, m);
+		request_done(r, msg->request, m ? m->is_loaded ? REQUEST_OK : REQUEST_FAILED : REQUEST_NO_MAILBOX, why.text);
+		return;
+	}
+	/* LIST needs no counts, so no index is read for it */
+	for (size_t i = 0; i < a->mailbox_count; i++)
+		say_row(r, msg->request, a->mailboxes[i]);
+	for (size_t i = 0; i < a->subscribed_only_count; i++)
+		request_say(r, mailbox_row, .session = msg->session, .request = msg->request,
+		            .name = span_cstr(a->subscribed_only[i]), .is_subscribed = 1);
+	request_done(r, msg->request, REQUEST_OK, "");
+}
+
+/* The levels above come into being with it. */
+static void add_with_parents(struct account *a, struct span name)
+{
+	for (size_t i = 0; i < name.len; i++)
+		if (name.ptr[i] == '/' && !mailbox_find(a, span_slice(name, 0, i)))
+			mailbox_add(a, span_slice(name, 0, i), USE_NONE);
+	mailbox_add(a, name, USE_NONE);
+}
+
+void mailbox_create_asked(void *context, const struct msg_mailbox_create *msg)
+{
+	struct request *r = context;
+	struct span name = without_slash(msg->name);
+	const char *fault = fault_of_name(name);
+	if (fault) {
+		request_done(r, msg->request, REQUEST_BAD_NAME, fault);
+	} else if (mailbox_find(r->account, name)) {
+		request_done(r, msg->request, REQUEST_EXISTS, "there is a mailbox of that name");
+	} else if (r->account->mailbox_count + MAILBOX_DEPTH_MOST > MAILBOXES_MOST) {
+		request_done(r, msg->request, REQUEST_LIMIT, "too many mailboxes");
+	} else {
+		add_with_parents(r->account, name);
+		request_done(r, msg->request, REQUEST_OK, "");
+	}
+}
+
+void mailbox_delete_asked(void *context, const struct msg_mailbox_delete *msg)
+{
+	struct request *r = context;
+	struct mailbox *m = mailbox_find(r->account, msg->name);
+	if (!m) {
+		request_done(r, msg->request, REQUEST_NO_MAILBOX, "there is no mailbox of that name");
+	} else if (span_equal(span_cstr(m->name), SPAN("INBOX"))) {
+		request_done(r, msg->request, REQUEST_BAD_NAME, "INBOX stays");
+	} else if (has_children(r->account, msg->name)) {
+		request_done(r, msg->request, REQUEST_HAS_CHILDREN, "there are mailboxes below it");
+	} else {
+		/* who is subscribed stays subscribed (RFC 3501 §6.3.6) */
+		if (m->is_subscribed && account_subscribe_only(r->account, msg->name, true))
+			account_put(r->account);
+		mailbox_notify(m);
+		mailbox_erase(m);
+		request_done(r, msg->request, REQUEST_OK, "");
+	}
+}
+
+static void set_name(struct mailbox *m, struct span front, struct span back)
+{
+	char *name = xcalloc(1, front.len + back.len + 1);
+	memcpy(name, front.ptr, front.len);
+	if (back.len)
+		memcpy(name + front.len, back.ptr, back.len);
+	free(m->name);
+	m->name = name;
+	mailbox_put(m);
+}
+
+/* RFC 3501 §6.3.5: renaming INBOX moves its messages and leaves an empty INBOX. */
+static void rename_inbox(struct account *a, struct mailbox *inbox, struct span to)
+{
+	set_name(inbox, to, SPAN(""));
+	struct mailbox *fresh = mailbox_add(a, SPAN("INBOX"), USE_NONE);
+	fresh->is_subscribed = inbox->is_subscribed;
+	mailbox_put(fresh);
+}
+
+void mailbox_rename_asked(void *context, const struct msg_mailbox_rename *msg)
+{
+	struct request *r = context;
+	struct account *a = r->account;
+	struct span to = without_slash(msg->to);
+	const char *fault = fault_of_name(to);
+	struct mailbox *m = mailbox_find(a, msg->from);
+	if (!m) {
+		request_done(r, msg->request, REQUEST_NO_MAILBOX, "there is no mailbox of that name");
+		return;
+	}
+	BUF_AUTO name = {0};
+	buf_add(&name, to);
+	if (fault || is_below(buf_cstr(&name), span_cstr(m->name))) {
+		request_done(r, msg->request, REQUEST_BAD_NAME, fault ? fault : "a mailbox cannot go below itself");
+		return;
+	}
+	if (mailbox_find(a, to)) {
+		request_done(r, msg->request, REQUEST_EXISTS, "there is a mailbox of that name");
+		return;
+	}
+	for (size_t i = 0; i < to.len; i++)
+		if (to.ptr[i] == '/' && !mailbox_find(a, span_slice(to, 0, i)))
+			mailbox_add(a, span_slice(to, 0, i), USE_NONE);
+	if (span_equal(span_cstr(m->name), SPAN("INBOX"))) {
+		rename_inbox(a, m, to);
+	} else {
+		BUF_AUTO old = {0};
+		buf_add_cstr(&old, m->name);
+		set_name(m, to, SPAN(""));
+		for (size_t i = 0; i < a->mailbox_count; i++)
+			if (is_below(a->mailboxes[i]->name, buf_span(&old))) {
+				BUF_AUTO rest = {0};
+				buf_add(&rest, span_skip(span_cstr(a->mailboxes[i]->name), old.len));
+				set_name(a->mailboxes[i], to, buf_span(&rest));
+			}
+	}
+	request_done(r, msg->request, REQUEST_OK, "");
+}
+
+void mailbox_subscribe_asked(void *context, const struct msg_mailbox_subscribe *msg)
+{
+	struct request *r = context;
+	struct mailbox *m = mailbox_find(r->account, msg->name);
+	if (m) {
+		m->is_subscribed = msg->is_subscribed;
+		mailbox_put(m);
+	} else if (msg->is_subscribed) {
+		request_done(r, msg->request, REQUEST_NO_MAILBOX, "there is no mailbox of that name");
+		return;
+	} else if (account_subscribe_only(r->account, msg->name, false)) {
+		account_put(r->account);
+	}
+	request_done(r, msg->request, REQUEST_OK, "");
+}

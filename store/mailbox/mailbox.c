@@ -1,0 +1,267 @@
+/* Mailboxes: their records, their messages' comings and goings. */
+#include "base/clock.h"
+#include "base/die.h"
+#include "base/pack.h"
+#include "ipc/words.h"
+#include "store/mailbox/account.h"
+#include "store/mailbox/view.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum { MAILBOX_VERSION = 1 };
+
+static void record_key(struct buf *key, uint32_t mailbox)
+{
+	index_key(key, 'm', mailbox, 0);
+	key->len -= 4;
+}
+
+int mailbox_read_record(struct account *a, struct span key, struct span value, struct error *why)
+{
+	struct unpacker u = {.rest = value};
+	struct mailbox *m = xcalloc(1, sizeof *m);
+	m->account = a;
+	for (size_t i = 1; i < key.len && i < 5; i++)
+		m->id = m->id << 8 | (unsigned char)key.ptr[i];
+	uint8_t version = unpack_u8(&u);
+	struct span name = unpack_bytes(&u, MAILBOX_NAME_BYTES_MOST);
+	m->name = xcalloc(1, name.len + 1);
+	if (name.len)
+		memcpy(m->name, name.ptr, name.len);
+	m->uidvalidity = unpack_u32(&u);
+	m->uidnext = unpack_u32(&u);
+	m->highestmodseq = unpack_u64(&u);
+	m->recent_uid = unpack_u32(&u);
+	m->special_use = unpack_u8(&u);
+	m->is_subscribed = unpack_u8(&u) != 0;
+	m->unseen = unpack_u32(&u);
+	m->size = unpack_u64(&u);
+	m->index.tail_first = unpack_u32(&u);
+	uint32_t count = unpack_u32(&u);
+	for (uint32_t i = 0; i < count && i < KEYWORDS_MOST && !u.bad; i++) {
+		struct span word = unpack_bytes(&u, 1024);
+		m->keywords[m->keyword_count] = xcalloc(1, word.len + 1);
+		if (word.len)
+			memcpy(m->keywords[m->keyword_count], word.ptr, word.len);
+		m->keyword_count++;
+	}
+	if (version != MAILBOX_VERSION || !unpack_done(&u)) {
+		mailbox_free(m);
+		return error_set(why, EBADMSG, "a mailbox record of account %s is damaged", a->partition);
+	}
+	a->mailboxes = xrealloc_array(a->mailboxes, a->mailbox_count + 1, sizeof *a->mailboxes);
+	a->mailboxes[a->mailbox_count++] = m;
+	return 0;
+}
+
+void mailbox_put(struct mailbox *m)
+{
+	BUF_AUTO key = {0}, value = {0};
+	record_key(&key, m->id);
+	pack_u8(&value, MAILBOX_VERSION);
+	pack_bytes(&value, span_cstr(m->name));
+	pack_u32(&value, m->uidvalidity);
+	pack_u32(&value, m->uidnext);
+	pack_u64(&value, m->highestmodseq);
+	pack_u32(&value, m->recent_uid);
+	pack_u8(&value, m->special_use);
+	pack_u8(&value, m->is_subscribed);
+	pack_u32(&value, m->unseen);
+	pack_u64(&value, m->size);
+	pack_u32(&value, m->index.tail_first);
+	pack_u32(&value, m->keyword_count);
+	for (unsigned i = 0; i < m->keyword_count; i++)
+		pack_bytes(&value, span_cstr(m->keywords[i]));
+	batch_put(&m->account->batch, account_partition(m->account), buf_span(&key), buf_span(&value));
+}
+
+void mailbox_free(struct mailbox *m)
+{
+	for (unsigned i = 0; i < m->keyword_count; i++)
+		free(m->keywords[i]);
+	index_free(&m->index);
+	free(m->expunged);
+	free(m->name);
+	free(m);
+}
+
+/* RFC 3501 §5.1: INBOX in any case is the same mailbox. */
+static bool is_inbox(struct span name)
+{
+	return span_equal_nocase(name, SPAN("INBOX"));
+}
+
+struct mailbox *mailbox_find(struct account *a, struct span name)
+{
+	if (is_inbox(name))
+		name = SPAN("INBOX");
+	for (size_t i = 0; i < a->mailbox_count; i++)
+		if (span_equal(span_cstr(a->mailboxes[i]->name), name))
+			return a->mailboxes[i];
+	return NULL;
+}
+
+struct mailbox *mailbox_load(struct mailbox *m, struct error *why)
+{
+	if (m->is_loaded)
+		return m;
+	uint32_t tail_first = m->index.tail_first;
+	if (index_load(&m->index, m->account->worker->engine, account_partition(m->account), m->id, tail_first, why)) {
+		index_free(&m->index);
+		m->index.tail_first = tail_first;
+		return NULL;
+	}
+	m->is_loaded = true;
+	return m;
+}
+
+struct mailbox *mailbox_add(struct account *a, struct span name, uint8_t special_use)
+{
+	struct mailbox *m = xcalloc(1, sizeof *m);
+	/* seconds, but never the same twice and never less than before, whatever the clock does */
+	uint32_t uidvalidity = (uint32_t)clock_wall_s();
+	if (uidvalidity <= a->last_uidvalidity)
+		uidvalidity = a->last_uidvalidity + 1;
+	a->last_uidvalidity = uidvalidity;
+	if (is_inbox(name))
+		name = SPAN("INBOX");
+	*m = (struct mailbox){.account = a, .id = a->next_mailbox++, .uidvalidity = uidvalidity, .uidnext = 1, .highestmodseq = 1,
+	                      .recent_uid = 1, .special_use = special_use, .is_loaded = true, .index = {.tail_first = 1}};
+	m->name = xcalloc(1, name.len + 1);
+	memcpy(m->name, name.ptr, name.len);
+	a->mailboxes = xrealloc_array(a->mailboxes, a->mailbox_count + 1, sizeof *a->mailboxes);
+	a->mailboxes[a->mailbox_count++] = m;
+	if (account_subscribe_only(a, name, false))
+		m->is_subscribed = true;
+	account_put(a);
+	mailbox_put(m);
+	return m;
+}
+
+bool account_subscribe_only(struct account *a, struct span name, bool is_subscribed)
+{
+	for (size_t i = 0; i < a->subscribed_only_count; i++) {
+		if (!span_equal(span_cstr(a->subscribed_only[i]), name))
+			continue;
+		if (is_subscribed)
+			return false;
+		free(a->subscribed_only[i]);
+		a->subscribed_only[i] = a->subscribed_only[--a->subscribed_only_count];
+		return true;
+	}
+	if (!is_subscribed || a->subscribed_only_count >= MAILBOXES_MOST)
+		return false;
+	char *copy = xcalloc(1, name.len + 1);
+	memcpy(copy, name.ptr, name.len);
+	a->subscribed_only = xrealloc_array(a->subscribed_only, a->subscribed_only_count + 1, sizeof *a->subscribed_only);
+	a->subscribed_only[a->subscribed_only_count++] = copy;
+	return true;
+}
+
+int mailbox_keywords(struct mailbox *m, struct span packed, bool may_add, uint64_t *bits)
+{
+	ARENA_AUTO arena = {0};
+	struct span *words;
+	ssize_t count = words_unpack(packed, &arena, &words);
+	int result = count < 0 ? -1 : 0;
+	*bits = 0;
+	for (ssize_t i = 0; i < count; i++) {
+		unsigned k = 0;
+		/* keywords are case-insensitive: RFC 3501 §9 leaves it open, and every server does it */
+		while (k < m->keyword_count && !span_equal_nocase(span_cstr(m->keywords[k]), words[i]))
+			k++;
+		if (k == m->keyword_count && (!may_add || k == KEYWORDS_MOST || words[i].len == 0 || words[i].len > 255)) {
+			result = -1;
+			continue;
+		}
+		if (k == m->keyword_count) {
+			m->keywords[k] = xcalloc(1, words[i].len + 1);
+			memcpy(m->keywords[k], words[i].ptr, words[i].len);
+			m->keyword_count++;
+		}
+		*bits |= (uint64_t)1 << k;
+	}
+	return result;
+}
+
+void mailbox_pack_keywords(const struct mailbox *m, struct buf *out)
+{
+	struct span words[KEYWORDS_MOST];
+	for (unsigned i = 0; i < m->keyword_count; i++)
+		words[i] = span_cstr(m->keywords[i]);
+	words_pack(out, words, m->keyword_count);
+}
+
+uint64_t mailbox_next_modseq(struct mailbox *m)
+{
+	return ++m->highestmodseq;
+}
+
+struct row *mailbox_append(struct mailbox *m, struct row *row)
+{
+	struct account *a = m->account;
+	row->uid = m->uidnext++;
+	row->modseq = mailbox_next_modseq(m);
+	row->saved_ms = (uint64_t)clock_wall_ms();
+	m->size += row->size;
+	m->unseen += !(row->flags & FLAG_SEEN);
+	index_append(&m->index, row, &a->batch, account_partition(a), m->id);
+	mailbox_put(m);
+	mailbox_notify(m);
+	return &m->index.rows[m->index.count - 1];
+}
+
+static void remember_expunged(struct mailbox *m, uint32_t uid, uint64_t modseq)
+{
+	if (m->expunged_count == m->expunged_room) {
+		m->expunged_room = m->expunged_room ? m->expunged_room * 2 : 16;
+		m->expunged = xrealloc_array(m->expunged, m->expunged_room, sizeof *m->expunged);
+	}
+	m->expunged[m->expunged_count++] = (struct expunged){modseq, uid};
+}
+
+void mailbox_remove(struct mailbox *m, struct span ranges, bool keep_blobs)
+{
+	struct account *a = m->account;
+	uint64_t modseq = mailbox_next_modseq(m);
+	for (size_t i = 0; i < ranges_count(ranges); i++) {
+		uint32_t first, last;
+		ranges_get(ranges, i, &first, &last);
+		for (size_t at = index_lower(&m->index, first); at < m->index.count && m->index.rows[at].uid <= last; at++) {
+			struct row *r = &m->index.rows[at];
+			m->size -= r->size;
+			m->unseen -= !(r->flags & FLAG_SEEN);
+			if (m->views)
+				remember_expunged(m, r->uid, modseq);
+			if (!keep_blobs)
+				account_blob_dropped(a, r->blob);
+		}
+	}
+	m->last_change_modseq = modseq;
+	index_remove(&m->index, ranges, &a->batch, account_partition(a), m->id);
+	mailbox_put(m);
+	mailbox_notify(m);
+}
+
+void mailbox_erase(struct mailbox *m)
+{
+	struct account *a = m->account;
+	BUF_AUTO key = {0}, end = {0};
+	for (size_t at = 0; mailbox_load(m, NULL) && at < m->index.count; at++)
+		account_blob_dropped(a, m->index.rows[at].blob);
+	for (const char *letter = "cht"; *letter; letter++) {
+		index_key(&key, *letter, m->id, 0);
+		index_key(&end, *letter, m->id + 1, 0);
+		batch_delete_range(&a->batch, account_partition(a), buf_span(&key), buf_span(&end));
+	}
+	record_key(&key, m->id);
+	batch_delete(&a->batch, account_partition(a), buf_span(&key));
+	for (size_t i = 0; i < a->mailbox_count; i++)
+		if (a->mailboxes[i] == m) {
+			memmove(&a->mailboxes[i], &a->mailboxes[i + 1], (--a->mailbox_count - i) * sizeof *a->mailboxes);
+			break;
+		}
+	m->is_gone = true;
+	view_mailbox_gone(m); /* frees it when its last view is closed */
+}

@@ -1,0 +1,198 @@
+/* Views, and the way of a message from an edge to its handler. */
+#include "store/mailbox/view.h"
+
+#include "base/die.h"
+#include "base/log.h"
+#include "store/store.h"
+
+#include <stdlib.h>
+
+struct message_job {
+	struct job job;
+	uint64_t session, account;
+	peer_id peer;
+	uint16_t type;
+	struct buf payload;
+};
+
+static const struct edge_to_store handlers = {
+	.mailbox_list_ask = mailbox_list_asked, .mailbox_create = mailbox_create_asked, .mailbox_delete = mailbox_delete_asked,
+	.mailbox_rename = mailbox_rename_asked, .mailbox_subscribe = mailbox_subscribe_asked,
+	.mailbox_open = mailbox_open_asked, .mailbox_close = mailbox_close_asked, .changes_ask = changes_asked,
+	.fetch_ask = fetch_asked, .fetch_more = fetch_more_asked, .body_ask = body_asked, .flags_ask = flags_asked,
+	.copy_ask = copy_asked, .expunge_ask = expunge_asked, .search_ask = search_asked,
+};
+
+static struct view *view_get(struct worker *w, uint64_t session, uint64_t account_id, peer_id peer)
+{
+	struct view *v = map_get(&w->views, session);
+	if (v)
+		return v;
+	struct error why = {0};
+	struct account *a = account_get(w, account_id, &why);
+	if (!a) {
+		log_event(LOG_LEVEL_ERROR, "account-damaged", log_n("account", (int64_t)account_id), log_c("why", why.text),
+		          log_c("do", "carteiro verify --repair"));
+		return NULL;
+	}
+	v = xcalloc(1, sizeof *v);
+	*v = (struct view){.account = a, .session = session, .peer = peer};
+	a->view_count++;
+	map_put(&w->views, session, v);
+	return v;
+}
+
+static void say_violation(struct worker *w, peer_id peer)
+{
+	struct parcel *p = parcel_new(peer);
+	p->is_violation = true;
+	worker_say(w, p);
+}
+
+static void run_message(struct worker *w, struct job *j)
+{
+	struct message_job *m = (struct message_job *)j;
+	struct view *v = view_get(w, m->session, m->account, m->peer);
+	struct request r = {.worker = w, .view = v, .account = v ? v->account : NULL};
+	if (!v) {
+		struct parcel *p = parcel_new(m->peer);
+		msg_session_ended_pack(&p->frames, 0, &(struct msg_session_ended){.session = m->session, .why = SPAN("the account cannot be read")});
+		worker_say(w, p);
+	} else if (edge_to_store_dispatch(&handlers, &r, m->type, buf_span(&m->payload))) {
+		say_violation(w, m->peer);
+	} else {
+		account_say(r.account, m->peer, &r.out);
+		account_settle(r.account);
+	}
+	buf_free(&r.out);
+	buf_free(&m->payload);
+	free(m);
+}
+
+void view_post_message(struct worker *w, uint64_t session, uint64_t account, peer_id peer, uint16_t type, struct span payload)
+{
+	struct message_job *m = xcalloc(1, sizeof *m);
+	*m = (struct message_job){.job.run = run_message, .session = session, .account = account, .peer = peer, .type = type};
+	buf_add(&m->payload, payload);
+	worker_post(w, &m->job);
+}
+
+static void free_view(struct view *v)
+{
+	v->account->view_count--;
+	buf_free(&v->cursor.ranges);
+	search_free(v->cursor.search);
+	free(v);
+}
+
+static void run_close(struct worker *w, struct job *j)
+{
+	struct message_job *m = (struct message_job *)j;
+	struct view *v = map_take(&w->views, m->session);
+	if (v) {
+		view_leave_mailbox(v);
+		v->is_closed = true;
+		if (!v->cursor.is_waiting)
+			free_view(v);
+	}
+	free(m);
+}
+
+void view_post_close(struct worker *w, uint64_t session)
+{
+	struct message_job *m = xcalloc(1, sizeof *m);
+	*m = (struct message_job){.job.run = run_close, .session = session};
+	worker_post(w, &m->job);
+}
+
+void cursor_end(struct cursor *c)
+{
+	c->is_active = c->is_waiting = false;
+	search_free(c->search);
+	c->search = NULL;
+	buf_free(&c->ranges);
+	if (c->view->is_closed)
+		free_view(c->view);
+}
+
+void view_say(struct view *v, struct buf *out)
+{
+	if (v->is_closed)
+		buf_free(out);
+	else
+		account_say(v->account, v->peer, out);
+}
+
+void request_done(struct request *r, uint32_t request, enum request_outcome outcome, const char *text)
+{
+	request_say(r, request_done, .session = r->view->session, .request = request, .outcome = outcome, .text = span_cstr(text));
+}
+
+struct mailbox *request_mailbox(struct request *r, uint32_t request)
+{
+	struct error why = {0};
+	struct mailbox *m = r->view->mailbox;
+	if (!m || m->is_gone) {
+		request_done(r, request, REQUEST_NO_MAILBOX, "the mailbox is gone");
+		return NULL;
+	}
+	if (!mailbox_load(m, &why)) {
+		log_event(LOG_LEVEL_ERROR, "mailbox-damaged", log_c("account", r->account->partition), log_c("why", why.text));
+		request_done(r, request, REQUEST_FAILED, "the mailbox cannot be read");
+		return NULL;
+	}
+	return m;
+}
+
+bool request_is_read_only(struct request *r, uint32_t request)
+{
+	if (r->view->is_read_only)
+		request_done(r, request, REQUEST_READ_ONLY, "the mailbox is open for reading only");
+	return r->view->is_read_only;
+}
+
+/* What all views have heard of need not be remembered. */
+static void forget_expunged(struct mailbox *m)
+{
+	if (m->views)
+		return;
+	free(m->expunged);
+	m->expunged = NULL;
+	m->expunged_count = m->expunged_room = 0;
+}
+
+void view_leave_mailbox(struct view *v)
+{
+	struct mailbox *m = v->mailbox;
+	if (!m)
+		return;
+	for (struct view **at = &m->views; *at; at = &(*at)->next)
+		if (*at == v) {
+			*at = v->next;
+			break;
+		}
+	v->mailbox = NULL;
+	v->next = NULL;
+	v->is_told = false;
+	forget_expunged(m);
+	if (m->is_gone && !m->views)
+		mailbox_free(m);
+}
+
+void view_mailbox_gone(struct mailbox *m)
+{
+	if (!m->views)
+		mailbox_free(m);
+}
+
+void mailbox_notify(struct mailbox *m)
+{
+	for (struct view *v = m->views; v; v = v->next) {
+		if (v->is_told)
+			continue;
+		v->is_told = true;
+		struct buf out = {0};
+		msg_mailbox_changed_pack(&out, 0, &(struct msg_mailbox_changed){.session = v->session});
+		account_say(m->account, v->peer, &out);
+	}
+}

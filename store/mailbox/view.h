@@ -1,0 +1,85 @@
+/* A view: one logged-in session and the mailbox that it has open, as the account's worker knows it. The session itself (in
+ * edge) keeps the UIDs that it has seen and the MODSEQ up to which it has heard; here is who must be told of changes, and
+ * what is being answered in pieces. */
+#ifndef STORE_MAILBOX_VIEW_H
+#define STORE_MAILBOX_VIEW_H
+
+#include "store/mailbox/account.h"
+
+/* A FETCH or a SEARCH whose answer goes out in pieces. */
+struct cursor {
+	struct job job;       /* to go on with it */
+	struct view *view;
+	uint32_t request;
+	struct buf ranges;    /* what is asked for */
+	uint32_t next_uid;
+	uint8_t want;
+	uint64_t changed_since;
+	struct search *search;
+	bool is_active, is_waiting; /* for the disk or for filter */
+};
+
+struct view {
+	struct account *account;
+	struct mailbox *mailbox; /* NULL: none is open */
+	struct view *next;       /* of the same mailbox */
+	uint64_t session;
+	peer_id peer;
+	bool is_read_only;
+	bool is_told;            /* it knows that there is something new, and has not asked yet */
+	bool is_closed;          /* freed as soon as nothing of it is under way */
+	struct cursor cursor;
+};
+
+/* One message of an edge to an account, in its worker's thread: the context of all handlers in this folder. */
+struct request {
+	struct worker *worker;
+	struct view *view;
+	struct account *account;
+	struct buf out; /* the answers */
+};
+
+#define request_say(r, name, ...) msg_##name##_pack(&(r)->out, 0, &(const struct msg_##name){__VA_ARGS__})
+
+/* Posts a message of a session to its account's worker (called in the loop's thread; copies the payload). */
+void view_post_message(struct worker *w, uint64_t session, uint64_t account, peer_id peer, uint16_t type, struct span payload);
+/* The session has ended. */
+void view_post_close(struct worker *w, uint64_t session);
+
+/* What the handlers share. */
+void request_done(struct request *r, uint32_t request, enum request_outcome outcome, const char *text);
+/* The open mailbox with its index; NULL after saying REQUEST_NO_MAILBOX. */
+struct mailbox *request_mailbox(struct request *r, uint32_t request);
+/* True after saying REQUEST_READ_ONLY. */
+bool request_is_read_only(struct request *r, uint32_t request);
+/* Says what a handler that goes on later has to say. */
+void view_say(struct view *v, struct buf *out);
+
+void view_leave_mailbox(struct view *v);
+void view_mailbox_gone(struct mailbox *m);
+/* A cursor that has ended: lets a closed view go. */
+void cursor_end(struct cursor *c);
+/* Stops what the view has under way; the search's memory goes. */
+void search_free(struct search *s);
+
+/* ---- handlers, by file ---- */
+void mailbox_list_asked(void *context, const struct msg_mailbox_list_ask *m);       /* list.c */
+void mailbox_create_asked(void *context, const struct msg_mailbox_create *m);
+void mailbox_delete_asked(void *context, const struct msg_mailbox_delete *m);
+void mailbox_rename_asked(void *context, const struct msg_mailbox_rename *m);
+void mailbox_subscribe_asked(void *context, const struct msg_mailbox_subscribe *m);
+void mailbox_open_asked(void *context, const struct msg_mailbox_open *m);           /* open.c */
+void mailbox_close_asked(void *context, const struct msg_mailbox_close *m);
+void changes_asked(void *context, const struct msg_changes_ask *m);                 /* change.c */
+void fetch_asked(void *context, const struct msg_fetch_ask *m);                     /* fetch.c */
+void fetch_more_asked(void *context, const struct msg_fetch_more *m);
+void body_asked(void *context, const struct msg_body_ask *m);
+void flags_asked(void *context, const struct msg_flags_ask *m);                     /* flags.c */
+void copy_asked(void *context, const struct msg_copy_ask *m);                       /* copy.c */
+void expunge_asked(void *context, const struct msg_expunge_ask *m);
+void search_asked(void *context, const struct msg_search_ask *m);                   /* search.c */
+
+/* Appends a row as fetch_rows and changes carry it (ipc/terms.h), without what `want` adds. */
+void fetch_pack_row(struct buf *rows, const struct row *r);
+
+#endif

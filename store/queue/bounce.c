@@ -1,0 +1,87 @@
+/* Bounces: what the sender is told of recipients that failed for good. */
+#include "base/clock.h"
+#include "base/die.h"
+#include "base/log.h"
+#include "store/queue/message.h"
+#include "store/trace.h"
+#include "wire/dsn.h"
+
+#include <stdlib.h>
+
+static void copy_failed(const struct queued *m, struct arena *a, struct dsn *dsn)
+{
+	struct dsn_recipient *list = arena_alloc_array(a, m->recipient_count, sizeof *list);
+	for (uint32_t i = 0; i < m->recipient_count; i++) {
+		const struct recipient *r = &m->recipients[i];
+		if (r->state != RECIPIENT_FAILED)
+			continue;
+		list[dsn->recipient_count++] = (struct dsn_recipient){
+			.address = span_cstr(r->address), .status = span_cstr(r->status), .remote_mta = span_cstr(r->host),
+			.diagnostic = span_cstr(r->text ? r->text : ""), .last_attempt = clock_wall_s()};
+	}
+	dsn->recipients = list;
+}
+
+/* The original's header: what comes before the first blank line, as far as a bounce carries it. */
+static void read_header(struct store *s, const struct queued *m, struct buf *header)
+{
+	struct error why = {0};
+	if (blob_read(s->engine, m->blob, 0, DSN_HEADER_MAX, header, &why) < 0)
+		log_event(LOG_LEVEL_ERROR, "message-damaged", log_c("why", why.text));
+	ssize_t end = span_find(buf_span(header), SPAN("\r\n\r\n"));
+	if (end >= 0)
+		header->len = (size_t)end + 4;
+}
+
+static void build(struct store *s, const struct queued *m, struct id128 id, struct buf *out)
+{
+	ARENA_AUTO a = {0};
+	BUF_AUTO header = {0}, postmaster = {0}, message_id = {0};
+	char text[ID128_TEXT_BYTES + 1], envelope[ID128_TEXT_BYTES + 1];
+	const struct config *config = child_config(s->self);
+	id128_text(id, text);
+	buf_printf(&message_id, "<%s@%s>", text, child_hostname(s->self));
+	if (config->postmaster[0])
+		buf_add_cstr(&postmaster, config->postmaster);
+	else
+		buf_printf(&postmaster, "postmaster@%s", child_hostname(s->self));
+	read_header(s, m, &header);
+	struct dsn dsn = {
+		.reporting_mta = span_cstr(child_hostname(s->self)), .postmaster = buf_span(&postmaster),
+		.recipient = span_cstr(m->reverse_path), .message_id = buf_span(&message_id), .boundary = span_cstr(text),
+		.envelope_id = id128_text(m->id, envelope), .now = clock_wall_s(), .arrival = m->created_ms / 1000,
+		.original_header = buf_span(&header)};
+	copy_failed(m, &a, &dsn);
+	dsn_build(&dsn, out);
+}
+
+struct queued *bounce_make(struct store *s, const struct queued *m, struct batch *b)
+{
+	ARENA_AUTO a = {0};
+	struct targets targets = {0};
+	char text[ID128_TEXT_BYTES + 1];
+	id128_text(m->id, text);
+	if (m->reverse_path[0] == 0) {
+		log_event(LOG_LEVEL_WARNING, "bounce-of-bounce-dropped", log_s("id", span_cstr(text)));
+		return NULL;
+	}
+	directory_resolve(s, span_cstr(m->reverse_path), true, &a, &targets);
+	if (targets.count == 0) {
+		log_event(LOG_LEVEL_WARNING, "bounce-dropped", log_s("id", span_cstr(text)), log_c("to", m->reverse_path));
+		return NULL;
+	}
+	struct id128 id = id128_new();
+	struct accepted *message = accepted_new(id);
+	build(s, m, id, &message->head_memory);
+	message->blob = id;
+	message->head = (struct blob_head){.whole = buf_span(&message->head_memory)};
+	message->size = (uint32_t)message->head_memory.len;
+	struct trace_record t = {.time_ms = clock_wall_ms(), .kind = DELIVERY_SMTP, .size = message->size,
+	                         .client = SPAN("bounce"), .recipients = span_cstr(m->reverse_path)};
+	trace_pack(&message->trace, &t);
+	char bounce_text[ID128_TEXT_BYTES + 1];
+	log_event(LOG_LEVEL_INFO, "bounce", log_s("id", span_cstr(text)), log_s("bounce", id128_text(id, bounce_text)),
+	          log_c("to", m->reverse_path));
+	struct queue_message q = {.delivery = id, .message = message, .reverse_path = SPAN("")};
+	return queue_put_new(s, &q, &targets, b);
+}

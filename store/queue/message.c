@@ -1,0 +1,119 @@
+/* The accept record: packing and reading. */
+#include "store/queue/message.h"
+
+#include "base/die.h"
+#include "base/pack.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { RECORD_VERSION = 1 };
+
+void queue_key(struct buf *key, char letter, struct id128 id)
+{
+	buf_clear(key);
+	buf_add_char(key, letter);
+	buf_add(key, id128_span(&id));
+}
+
+struct queued *queued_new(struct queue *q, struct id128 id)
+{
+	struct queued *m = xcalloc(1, sizeof *m);
+	m->queue = q;
+	m->id = id;
+	return m;
+}
+
+void queued_free(struct queued *m)
+{
+	for (uint32_t i = 0; i < m->recipient_count; i++) {
+		free(m->recipients[i].address);
+		free(m->recipients[i].text);
+	}
+	free(m->recipients);
+	free(m->reverse_path);
+	if (m->message)
+		accepted_release(m->message);
+	buf_free(&m->events);
+	free(m);
+}
+
+void queued_pack(const struct queued *m, struct buf *out)
+{
+	pack_u8(out, RECORD_VERSION);
+	buf_add(out, id128_span(&m->blob));
+	pack_u64(out, m->size);
+	pack_u64(out, m->received);
+	pack_u8(out, m->facts);
+	pack_u8(out, m->is_shared);
+	pack_bytes(out, span_cstr(m->reverse_path));
+	pack_u64(out, (uint64_t)m->created_ms);
+	pack_u32(out, m->recipient_count);
+	for (uint32_t i = 0; i < m->recipient_count; i++) {
+		const struct recipient *r = &m->recipients[i];
+		pack_u64(out, r->account);
+		pack_bytes(out, span_cstr(r->address));
+		/* what is being tried when we crash is tried again */
+		pack_u8(out, (uint8_t)(r->state == RECIPIENT_TRYING ? RECIPIENT_WAITING : r->state));
+		pack_u32(out, r->attempts);
+		pack_u64(out, (uint64_t)r->next_ms);
+		pack_bytes(out, span_cstr(r->status));
+		pack_bytes(out, span_cstr(r->host));
+		pack_bytes(out, span_cstr(r->text ? r->text : ""));
+	}
+}
+
+static char *copy_text(struct span s)
+{
+	char *copy = xcalloc(1, s.len + 1);
+	if (s.len)
+		memcpy(copy, s.ptr, s.len);
+	return copy;
+}
+
+static void unpack_recipient(struct unpacker *u, struct recipient *r)
+{
+	r->account = unpack_u64(u);
+	r->address = copy_text(unpack_bytes(u, 512));
+	r->state = unpack_u8(u);
+	r->attempts = unpack_u32(u);
+	r->next_ms = (int64_t)unpack_u64(u);
+	struct span status = unpack_bytes(u, sizeof r->status - 1), host = unpack_bytes(u, sizeof r->host - 1), text = unpack_bytes(u, 512);
+	snprintf(r->status, sizeof r->status, "%.*s", SPAN_ARG(status));
+	snprintf(r->host, sizeof r->host, "%.*s", SPAN_ARG(host));
+	r->text = text.len ? copy_text(text) : NULL;
+}
+
+int queued_unpack(struct queued *m, struct span value)
+{
+	struct unpacker u = {.rest = value};
+	uint8_t version = unpack_u8(&u);
+	unpack_id128(&u, &m->blob);
+	m->size = unpack_u64(&u);
+	m->received = unpack_u64(&u);
+	m->facts = unpack_u8(&u);
+	m->is_shared = unpack_u8(&u) != 0;
+	m->reverse_path = copy_text(unpack_bytes(&u, 512));
+	m->created_ms = (int64_t)unpack_u64(&u);
+	uint32_t count = unpack_u32(&u);
+	if (version != RECORD_VERSION || u.bad || count > value.len)
+		return -1;
+	m->recipients = xcalloc(count, sizeof *m->recipients);
+	for (uint32_t i = 0; i < count; i++)
+		unpack_recipient(&u, &m->recipients[m->recipient_count++]);
+	return unpack_done(&u) ? 0 : -1;
+}
+
+void recipient_set_text(struct recipient *r, const char *status, struct span text, struct span host)
+{
+	free(r->text);
+	r->text = copy_text(span_slice(text, 0, 512));
+	snprintf(r->status, sizeof r->status, "%s", status);
+	snprintf(r->host, sizeof r->host, "%.*s", SPAN_ARG(span_slice(host, 0, sizeof r->host - 1)));
+}
+
+struct span recipient_domain(const struct recipient *r)
+{
+	struct span address = span_cstr(r->address);
+	return span_skip(address, (size_t)(span_rchr(address, '@') + 1));
+}

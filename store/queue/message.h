@@ -1,0 +1,64 @@
+/* One message of the queue, as it is in memory and in its accept record. */
+#ifndef STORE_QUEUE_MESSAGE_H
+#define STORE_QUEUE_MESSAGE_H
+
+#include "store/queue/queue.h"
+
+enum recipient_state { RECIPIENT_WAITING, RECIPIENT_TRYING, RECIPIENT_DONE, RECIPIENT_FAILED };
+
+struct recipient {
+	uint64_t account;       /* 0: elsewhere */
+	char *address;
+	enum recipient_state state;
+	uint32_t attempts;
+	int64_t next_ms;        /* of a waiting one */
+	char *text;             /* of the last attempt; NULL: none yet */
+	char status[16];        /* RFC 3463 */
+	char host[256];
+};
+
+struct queued {
+	struct queue *queue;
+	struct id128 id, blob;
+	uint64_t size, received; /* received: bytes in the blob's pieces */
+	uint8_t facts;
+	bool is_shared;          /* accounts may name the blob */
+	bool is_writing;         /* its record; what changes meanwhile is written after that */
+	bool is_changed, is_over;
+	char *reverse_path;
+	int64_t created_ms;
+	struct recipient *recipients;
+	uint32_t recipient_count;
+	size_t heap_at;          /* place in the heap of what is due, + 1; 0: not in it */
+	int64_t due_ms;
+	unsigned jobs;           /* at relay or ready for it, or appends under way */
+	struct accepted *message; /* until its first attempts have begun */
+	struct buf events;       /* trace operations, for the next write of the record */
+};
+
+#define QUEUE_PARTITION SPAN("q0")
+
+struct queued *queued_new(struct queue *q, struct id128 id);
+void queued_free(struct queued *m);
+void queued_pack(const struct queued *m, struct buf *out);
+int queued_unpack(struct queued *m, struct span value);
+void queue_key(struct buf *key, char letter, struct id128 id);
+void recipient_set_text(struct recipient *r, const char *status, struct span text, struct span host);
+/* "example.org" of an address; lower case is not assumed. */
+struct span recipient_domain(const struct recipient *r);
+
+/* Adds a new message to the batch: its blob, its accept record, its trace. */
+struct queued *queue_put_new(struct store *s, const struct queue_message *q, const struct targets *targets, struct batch *b);
+/* Its batch is on the disk: it goes on its way. */
+void queue_enter(struct queued *m);
+/* Tries whatever is due of the message. */
+void queue_deliver_due(struct queued *m);
+/* Something has changed: writes it, bounces what failed, ends what is over. */
+void queue_settle(struct queued *m);
+struct queued *queue_find(struct queue *q, struct id128 id);
+
+/* Makes the bounce for all failed recipients and puts it into the batch as an accept record of its own (RFC 3464; never
+ * for a message that is a bounce itself). Returns the new message, to be entered when the batch is written; NULL: none. */
+struct queued *bounce_make(struct store *s, const struct queued *m, struct batch *b);
+
+#endif

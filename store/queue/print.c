@@ -1,0 +1,111 @@
+/* The queue as a person sees it and changes it: `carteiro queue list|show|retry|remove`. */
+#include "base/clock.h"
+#include "base/die.h"
+#include "store/queue/message.h"
+#include "store/queue/schedule.h"
+
+#include <stdlib.h>
+
+enum { LIST_BYTES_MOST = 8 * 1024 * 1024 };
+
+static void add_safe(struct buf *out, const char *text)
+{
+	for (; *text; text++)
+		buf_add_char(out, (unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text);
+}
+
+static void print_recipient(const struct recipient *r, struct buf *out)
+{
+	static const char *states[] = {"waiting", "trying", "done", "failed"};
+	buf_add_cstr(out, "    ");
+	add_safe(out, r->address);
+	buf_printf(out, " %s attempts=%u", states[r->state], r->attempts);
+	if (r->state == RECIPIENT_WAITING && r->next_ms) {
+		int64_t in = (r->next_ms - clock_wall_ms()) / 1000;
+		buf_printf(out, " next-in=%llds", (long long)(in < 0 ? 0 : in));
+	}
+	if (r->text) {
+		buf_add_cstr(out, " last: ");
+		add_safe(out, r->host);
+		buf_add_char(out, ' ');
+		add_safe(out, r->text);
+	}
+	buf_add_char(out, '\n');
+}
+
+static void print_message(const struct queued *m, struct buf *out)
+{
+	char id[ID128_TEXT_BYTES + 1];
+	id128_text(m->id, id);
+	buf_printf(out, "%s size=%llu age=%llds from=<", id, (unsigned long long)m->size,
+	           (long long)((clock_wall_ms() - m->created_ms) / 1000));
+	add_safe(out, m->reverse_path);
+	buf_add_cstr(out, ">\n");
+	for (uint32_t i = 0; i < m->recipient_count; i++)
+		if (m->recipients[i].state != RECIPIENT_DONE)
+			print_recipient(&m->recipients[i], out);
+}
+
+void queue_print(struct store *s, struct buf *out)
+{
+	size_t at = 0;
+	const struct queued *m;
+	while ((m = map_next(&s->queue->messages, &at)) && out->len < LIST_BYTES_MOST)
+		print_message(m, out);
+	buf_printf(out, "%zu message%s in the queue\n", s->queue->messages.count, s->queue->messages.count == 1 ? "" : "s");
+}
+
+int queue_show(struct store *s, struct id128 id, struct buf *out)
+{
+	const struct queued *m = queue_find(s->queue, id);
+	BUF_AUTO header = {0};
+	if (!m)
+		return -1;
+	print_message(m, out);
+	blob_read(s->engine, m->blob, 0, 65536, &header, NULL);
+	ssize_t end = span_find(buf_span(&header), SPAN("\r\n\r\n"));
+	struct span rest = span_slice(buf_span(&header), 0, end >= 0 ? (size_t)end + 2 : header.len);
+	for (size_t i = 0; i < rest.len; i++) {
+		unsigned char c = (unsigned char)rest.ptr[i];
+		if (c != '\r')
+			buf_add_char(out, (c < ' ' && c != '\n' && c != '\t') || c == 0x7f ? '?' : (char)c);
+	}
+	return 0;
+}
+
+static void retry(struct queued *m)
+{
+	for (uint32_t i = 0; i < m->recipient_count; i++)
+		m->recipients[i].next_ms = 0;
+	schedule_add(m);
+}
+
+size_t queue_retry(struct store *s, const struct id128 *id)
+{
+	size_t at = 0, count = 0;
+	struct queued *m;
+	if (id) {
+		m = queue_find(s->queue, *id);
+		if (m)
+			retry(m);
+		return m != NULL;
+	}
+	while ((m = map_next(&s->queue->messages, &at))) {
+		retry(m);
+		count++;
+	}
+	return count;
+}
+
+int queue_remove(struct store *s, struct id128 id)
+{
+	struct queued *m = queue_find(s->queue, id);
+	if (!m)
+		return -1;
+	/* what a relay has in its hands cannot be taken back; everything else ends without a bounce */
+	for (uint32_t i = 0; i < m->recipient_count; i++)
+		if (m->recipients[i].state == RECIPIENT_WAITING)
+			m->recipients[i].state = RECIPIENT_DONE;
+	queue_settle(m);
+	return 0;
+}

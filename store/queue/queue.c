@@ -1,0 +1,398 @@
+/* The life of queued messages: accepted, sent to accounts and to relay, tried again, bounced, gone. */
+#include "store/queue/queue.h"
+
+#include "base/clock.h"
+#include "base/die.h"
+#include "base/log.h"
+#include "base/pack.h"
+#include "base/random.h"
+#include "store/queue/message.h"
+#include "store/queue/schedule.h"
+#include "store/trace.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static void settle(struct queued *m);
+
+/* ---- accepting ---- */
+
+static char *copy_text(struct span s)
+{
+	char *copy = xcalloc(1, s.len + 1);
+	if (s.len)
+		memcpy(copy, s.ptr, s.len);
+	return copy;
+}
+
+static void put_blob(struct batch *b, struct accepted *m, bool is_shared)
+{
+	BUF_AUTO key = {0};
+	blob_head_put(b, m->blob, &m->head);
+	queue_key(&key, 'g', m->blob);
+	if (m->head.received)
+		batch_delete(b, QUEUE_PARTITION, buf_span(&key));
+	if (is_shared) {
+		BUF_AUTO value = {0};
+		pack_u64(&value, m->head.received);
+		queue_key(&key, 's', m->blob);
+		batch_put(b, QUEUE_PARTITION, buf_span(&key), buf_span(&value));
+	}
+}
+
+void queue_stage(struct batch *b, struct id128 blob)
+{
+	BUF_AUTO key = {0};
+	queue_key(&key, 'g', blob);
+	batch_put(b, QUEUE_PARTITION, buf_span(&key), SPAN(""));
+}
+
+void queue_share(struct store *s, struct accepted *m)
+{
+	struct batch b = {0};
+	put_blob(&b, m, true);
+	m->is_shared = true;
+	store_commit(s, &b, NULL, NULL);
+}
+
+static void put_record(const struct queued *m, struct batch *b)
+{
+	BUF_AUTO key = {0}, value = {0};
+	queue_key(&key, 'r', m->id);
+	queued_pack(m, &value);
+	batch_put(b, QUEUE_PARTITION, buf_span(&key), buf_span(&value));
+}
+
+struct queued *queue_put_new(struct store *s, const struct queue_message *q, const struct targets *targets, struct batch *b)
+{
+	struct queued *m = queued_new(s->queue, q->delivery);
+	BUF_AUTO key = {0};
+	m->blob = q->message->blob;
+	m->size = q->message->size;
+	m->received = q->message->head.received;
+	m->facts = q->facts;
+	m->reverse_path = copy_text(q->reverse_path);
+	m->created_ms = clock_wall_ms();
+	m->recipients = xcalloc(targets->count, sizeof *m->recipients);
+	for (size_t i = 0; i < targets->count; i++) {
+		struct recipient *r = &m->recipients[m->recipient_count++];
+		r->account = targets->list[i].account;
+		r->address = copy_text(targets->list[i].address);
+		m->is_shared |= r->account != 0;
+	}
+	q->message->is_shared = m->is_shared;
+	put_blob(b, q->message, m->is_shared);
+	put_record(m, b);
+	queue_key(&key, 'd', m->id);
+	batch_put(b, QUEUE_PARTITION, buf_span(&key), buf_span(&q->message->trace));
+	if ((m->facts & FACT_8BIT) && q->message->cache.len) {
+		queue_key(&key, 'p', m->blob);
+		batch_put(b, QUEUE_PARTITION, buf_span(&key), buf_span(&q->message->cache));
+	}
+	m->message = q->message;
+	b->is_durable = true;
+	return m;
+}
+
+struct acceptance {
+	struct queued *message;
+	loop_fn *done;
+	void *context;
+};
+
+static void on_accepted(void *context)
+{
+	struct acceptance *a = context;
+	a->done(a->context);
+	queue_enter(a->message);
+	free(a);
+}
+
+void queue_accept(struct store *s, const struct queue_message *q, const struct targets *targets, loop_fn *done, void *context)
+{
+	struct batch b = {0};
+	struct acceptance *a = xcalloc(1, sizeof *a);
+	*a = (struct acceptance){queue_put_new(s, q, targets, &b), done, context};
+	store_commit(s, &b, on_accepted, a);
+}
+
+/* ---- to accounts ---- */
+
+struct fan_out {
+	struct queued *message;
+	uint32_t recipient;
+};
+
+static void on_appended(void *context, const struct append_result *result)
+{
+	struct fan_out *f = context;
+	struct queued *m = f->message;
+	struct recipient *r = &m->recipients[f->recipient];
+	m->jobs--;
+	if (result->outcome == DELIVERED) {
+		r->state = RECIPIENT_DONE;
+	} else {
+		r->state = RECIPIENT_WAITING;
+		r->next_ms = schedule_next(m->queue, ++r->attempts);
+		recipient_set_text(r, "4.2.0", SPAN("the mailbox cannot be written now"), SPAN(""));
+	}
+	free(f);
+	settle(m);
+}
+
+static struct accepted *message_of(struct queued *m)
+{
+	if (m->message) {
+		__atomic_add_fetch(&m->message->users, 1, __ATOMIC_ACQ_REL);
+		return m->message;
+	}
+	/* read back after a restart: the blob is there, and what filter found in it is found again when it is needed */
+	struct accepted *a = accepted_new(m->id);
+	BUF_AUTO key = {0};
+	a->blob = m->blob;
+	a->is_shared = true;
+	a->size = (uint32_t)m->size;
+	queue_key(&key, 'd', m->id);
+	engine_get(m->queue->store->engine, QUEUE_PARTITION, buf_span(&key), &a->trace, NULL);
+	return a;
+}
+
+static void append_to(struct queued *m, uint32_t i)
+{
+	struct recipient *r = &m->recipients[i];
+	struct store *s = m->queue->store;
+	BUF_AUTO name = {0};
+	if (directory_account_name(s, r->account, &name, NULL) == 0) {
+		r->state = RECIPIENT_FAILED; /* removed since it was accepted */
+		recipient_set_text(r, "5.1.1", SPAN("550 5.1.1 the mailbox has been removed"), SPAN(""));
+		return;
+	}
+	struct fan_out *f = xcalloc(1, sizeof *f);
+	*f = (struct fan_out){m, i};
+	struct append *a = xcalloc(1, sizeof *a);
+	*a = (struct append){.message = message_of(m), .account = r->account, .internaldate_ms = (uint64_t)m->created_ms,
+	                     .done = on_appended, .context = f};
+	r->state = RECIPIENT_TRYING;
+	m->jobs++;
+	append_post(store_worker_of(s, r->account), a);
+}
+
+void queue_deliver_due(struct queued *m)
+{
+	int64_t now = clock_wall_ms();
+	for (uint32_t i = 0; i < m->recipient_count; i++) {
+		struct recipient *r = &m->recipients[i];
+		if (r->account && r->state == RECIPIENT_WAITING && r->next_ms <= now)
+			append_to(m, i);
+	}
+	schedule_jobs(m, now);
+	if (m->message) {
+		accepted_release(m->message); /* later attempts read what they need */
+		m->message = NULL;
+	}
+	if (m->jobs == 0)
+		settle(m);
+}
+
+/* ---- settling ---- */
+
+static void on_settled(void *context);
+
+static bool all_done(const struct queued *m)
+{
+	for (uint32_t i = 0; i < m->recipient_count; i++)
+		if (m->recipients[i].state != RECIPIENT_DONE)
+			return false;
+	return true;
+}
+
+static void expire(struct queued *m)
+{
+	int64_t lifetime_ms = (int64_t)child_config(m->queue->store->self)->queue_lifetime_s * 1000;
+	if (clock_wall_ms() - m->created_ms < lifetime_ms)
+		return;
+	for (uint32_t i = 0; i < m->recipient_count; i++) {
+		struct recipient *r = &m->recipients[i];
+		if (r->state != RECIPIENT_WAITING || r->attempts == 0)
+			continue;
+		r->state = RECIPIENT_FAILED;
+		snprintf(r->status, sizeof r->status, "4.4.7"); /* RFC 3463 §3.5: delivery time expired */
+	}
+}
+
+static bool has_failed(const struct queued *m)
+{
+	for (uint32_t i = 0; i < m->recipient_count; i++)
+		if (m->recipients[i].state == RECIPIENT_FAILED)
+			return true;
+	return false;
+}
+
+static void delete_message(const struct queued *m, struct batch *b)
+{
+	BUF_AUTO key = {0};
+	queue_key(&key, 'r', m->id);
+	batch_delete(b, QUEUE_PARTITION, buf_span(&key));
+	queue_key(&key, 'p', m->blob);
+	batch_delete(b, QUEUE_PARTITION, buf_span(&key));
+	if (!m->is_shared)
+		blob_delete(b, m->blob, m->received);
+}
+
+struct settlement {
+	struct queued *message, *bounce;
+};
+
+/* Writes the message's state after something has changed: bounces what failed, deletes what is over. */
+static void settle(struct queued *m)
+{
+	struct store *s = m->queue->store;
+	struct batch b = {.is_durable = true};
+	struct settlement *settlement;
+	if (m->is_writing) {
+		m->is_changed = true;
+		return;
+	}
+	expire(m);
+	settlement = xcalloc(1, sizeof *settlement);
+	settlement->message = m;
+	if (has_failed(m)) {
+		settlement->bounce = bounce_make(s, m, &b);
+		for (uint32_t i = 0; i < m->recipient_count; i++)
+			if (m->recipients[i].state == RECIPIENT_FAILED)
+				m->recipients[i].state = RECIPIENT_DONE;
+	}
+	m->is_over = all_done(m) && m->jobs == 0;
+	if (m->is_over)
+		delete_message(m, &b);
+	else
+		put_record(m, &b);
+	buf_add(&b.operations, buf_span(&m->events));
+	buf_clear(&m->events);
+	m->is_writing = true;
+	m->is_changed = false;
+	schedule_remove(m);
+	store_commit(s, &b, on_settled, settlement);
+}
+
+static void on_settled(void *context)
+{
+	struct settlement *settlement = context;
+	struct queued *m = settlement->message;
+	if (settlement->bounce)
+		queue_enter(settlement->bounce);
+	free(settlement);
+	m->is_writing = false;
+	if (m->is_over) {
+		map_take(&m->queue->messages, id128_hash(m->id));
+		queued_free(m);
+	} else if (m->is_changed) {
+		settle(m);
+	} else {
+		schedule_add(m);
+	}
+}
+
+void queue_settle(struct queued *m)
+{
+	settle(m);
+}
+
+void queue_enter(struct queued *m)
+{
+	map_put(&m->queue->messages, id128_hash(m->id), m);
+	queue_deliver_due(m);
+}
+
+/* ---- starting ---- */
+
+static void read_records(struct queue *q)
+{
+	struct engine_scan *scan = engine_scan_open(q->store->engine, QUEUE_PARTITION, SPAN("r"), SPAN("s"));
+	struct span key, value;
+	struct error why = {0};
+	while (engine_scan_next(scan, &key, &value, &why) > 0) {
+		struct id128 id;
+		struct unpacker u = {.rest = span_skip(key, 1)};
+		unpack_id128(&u, &id);
+		struct queued *m = queued_new(q, id);
+		if (queued_unpack(m, value)) {
+			log_event(LOG_LEVEL_ERROR, "queue-record-damaged", log_s("key", key));
+			queued_free(m);
+			continue;
+		}
+		map_put(&q->messages, id128_hash(id), m);
+		schedule_add(m);
+	}
+	engine_scan_close(scan);
+}
+
+/* Pieces that were staged for messages that no crash let come to their end. */
+static void sweep_staged(struct queue *q)
+{
+	struct engine_scan *scan = engine_scan_open(q->store->engine, QUEUE_PARTITION, SPAN("g"), SPAN("h"));
+	struct span key, value;
+	struct batch b = {0};
+	while (engine_scan_next(scan, &key, &value, NULL) > 0) {
+		struct id128 blob;
+		struct unpacker u = {.rest = span_skip(key, 1)};
+		BUF_AUTO memory = {0};
+		struct blob_head head;
+		unpack_id128(&u, &blob);
+		if (blob_head_get(q->store->engine, blob, &memory, &head, NULL) == 0) {
+			struct blob_id engine_blob;
+			memcpy(engine_blob.bytes, blob.bytes, sizeof blob.bytes);
+			for (uint32_t piece = 1; buf_clear(&memory), engine_blob_get(q->store->engine, engine_blob, piece, &memory, NULL) > 0; piece++)
+				batch_blob_delete(&b, blob, piece);
+		}
+		batch_delete(&b, QUEUE_PARTITION, key);
+	}
+	engine_scan_close(scan);
+	if (!batch_is_empty(&b))
+		store_commit(q->store, &b, NULL, NULL);
+	batch_free(&b);
+}
+
+struct queue *queue_open(struct store *s)
+{
+	struct queue *q = xcalloc(1, sizeof *q);
+	q->store = s;
+	s->queue = q;
+	schedule_open(q);
+	sweep_staged(q);
+	read_records(q);
+	log_event(LOG_LEVEL_INFO, "queue-opened", log_n("messages", (int64_t)q->messages.count));
+	return q;
+}
+
+/* ---- questions ---- */
+
+static bool has_key(struct store *s, struct span partition, char letter, struct id128 id)
+{
+	BUF_AUTO key = {0}, value = {0};
+	queue_key(&key, letter, id);
+	return engine_get(s->engine, partition, buf_span(&key), &value, NULL) > 0;
+}
+
+bool queue_has_delivery(struct store *s, struct id128 delivery)
+{
+	return has_key(s, QUEUE_PARTITION, 'd', delivery);
+}
+
+bool queue_account_has(struct store *s, uint64_t account, struct id128 delivery)
+{
+	char partition[32];
+	snprintf(partition, sizeof partition, "a%016llx", (unsigned long long)account);
+	return has_key(s, span_cstr(partition), 'd', delivery);
+}
+
+size_t queue_count(const struct store *s)
+{
+	return s->queue ? s->queue->messages.count : 0;
+}
+
+struct queued *queue_find(struct queue *q, struct id128 id)
+{
+	struct queued *m = map_get(&q->messages, id128_hash(id));
+	return m && id128_equal(m->id, id) ? m : NULL;
+}

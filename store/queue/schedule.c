@@ -1,0 +1,358 @@
+/* Due times in a heap, and jobs for relay: one a message and domain. */
+#include "store/queue/schedule.h"
+
+#include "base/clock.h"
+#include "base/die.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "store/trace.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+	DOMAIN_JOBS_MOST = 20,   /* at once for one domain, so that a dead one does not take all of relay */
+	READY_SCAN_MOST = 1000,  /* jobs looked at for one that may go */
+	JOB_RECIPIENTS_MOST = 100, /* RFC 5321 §4.5.3.1.8: what every server takes */
+};
+
+struct relay_job {
+	struct relay_job *next;
+	uint64_t number;
+	struct queued *message;
+	peer_id relay;
+	char *domain;
+	uint32_t *recipients;    /* indexes */
+	uint32_t count;
+};
+
+/* Jobs at relays for one domain. */
+struct active {
+	uint64_t key;
+	unsigned count;
+};
+
+/* ---- the heap ---- */
+
+static void heap_place(struct queue *q, size_t at, struct queued *m)
+{
+	q->heap[at] = m;
+	m->heap_at = at + 1;
+}
+
+static void heap_up(struct queue *q, size_t at, struct queued *m)
+{
+	while (at && q->heap[(at - 1) / 2]->due_ms > m->due_ms) {
+		heap_place(q, at, q->heap[(at - 1) / 2]);
+		at = (at - 1) / 2;
+	}
+	heap_place(q, at, m);
+}
+
+static void heap_down(struct queue *q, size_t at, struct queued *m)
+{
+	for (;;) {
+		size_t child = at * 2 + 1;
+		if (child + 1 < q->heap_count && q->heap[child + 1]->due_ms < q->heap[child]->due_ms)
+			child++;
+		if (child >= q->heap_count || q->heap[child]->due_ms >= m->due_ms)
+			break;
+		heap_place(q, at, q->heap[child]);
+		at = child;
+	}
+	heap_place(q, at, m);
+}
+
+static void set_timer(struct queue *q)
+{
+	if (!q->heap_count)
+		return;
+	int64_t in = q->heap[0]->due_ms - clock_wall_ms();
+	timer_set(q->timer, in < 0 ? 0 : in > 3600000 ? 3600000 : in); /* an hour at most: the wall clock may be set */
+}
+
+void schedule_remove(struct queued *m)
+{
+	struct queue *q = m->queue;
+	if (!m->heap_at)
+		return;
+	size_t at = m->heap_at - 1;
+	m->heap_at = 0;
+	struct queued *last = q->heap[--q->heap_count];
+	if (last == m)
+		return;
+	if (at && q->heap[(at - 1) / 2]->due_ms > last->due_ms)
+		heap_up(q, at, last);
+	else
+		heap_down(q, at, last);
+}
+
+void schedule_add(struct queued *m)
+{
+	struct queue *q = m->queue;
+	int64_t due = INT64_MAX;
+	schedule_remove(m);
+	for (uint32_t i = 0; i < m->recipient_count; i++)
+		if (m->recipients[i].state == RECIPIENT_WAITING && m->recipients[i].next_ms < due)
+			due = m->recipients[i].next_ms;
+	if (due == INT64_MAX)
+		return;
+	m->due_ms = due;
+	if (q->heap_count == q->heap_room) {
+		q->heap_room = q->heap_room ? q->heap_room * 2 : 64;
+		q->heap = xrealloc_array(q->heap, q->heap_room, sizeof(struct queued *));
+	}
+	heap_up(q, q->heap_count++, m);
+	set_timer(q);
+}
+
+static void on_timer(void *context)
+{
+	struct queue *q = context;
+	enum { AT_ONCE = 200 }; /* then other work has its turn */
+	for (int n = 0; n < AT_ONCE && q->heap_count && q->heap[0]->due_ms <= clock_wall_ms(); n++) {
+		struct queued *m = q->heap[0];
+		schedule_remove(m);
+		queue_deliver_due(m);
+	}
+	set_timer(q);
+}
+
+int64_t schedule_next(struct queue *q, uint32_t attempts)
+{
+	const struct config *config = child_config(q->store->self);
+	int64_t pause = (int64_t)config->retry_first_s * 1000, most = (int64_t)config->retry_most_s * 1000;
+	for (uint32_t i = 1; i < attempts && pause < most; i++)
+		pause *= 2;
+	if (pause > most)
+		pause = most;
+	/* a tenth earlier or later, so that what failed together does not come back together */
+	return clock_wall_ms() + pause - pause / 10 + (int64_t)random_below((uint64_t)pause / 5 + 1);
+}
+
+/* ---- jobs ---- */
+
+static uint64_t domain_key(const char *domain)
+{
+	uint64_t h = 0xcbf29ce484222325u;
+	for (; *domain; domain++)
+		h = (h ^ (unsigned char)ascii_lower(*domain)) * 0x100000001b3u;
+	return h;
+}
+
+static struct active *active_of(struct queue *q, const char *domain)
+{
+	uint64_t key = domain_key(domain);
+	struct active *a = map_get(&q->active, key);
+	if (!a) {
+		a = xcalloc(1, sizeof *a);
+		a->key = key;
+		map_put(&q->active, key, a);
+	}
+	return a;
+}
+
+static void active_ended(struct queue *q, const char *domain)
+{
+	struct active *a = active_of(q, domain);
+	if (a->count)
+		a->count--;
+	if (!a->count) {
+		map_take(&q->active, a->key);
+		free(a);
+	}
+}
+
+static void free_job(struct relay_job *j)
+{
+	free(j->domain);
+	free(j->recipients);
+	free(j);
+}
+
+static void send_job(struct store_peer *relay, struct relay_job *j)
+{
+	struct queue *q = relay->store->queue;
+	struct queued *m = j->message;
+	BUF_AUTO key = {0}, cache = {0};
+	if (m->facts & FACT_8BIT) {
+		queue_key(&key, 'p', m->blob);
+		engine_get(relay->store->engine, QUEUE_PARTITION, buf_span(&key), &cache, NULL);
+	}
+	j->relay = relay->id;
+	map_put(&q->jobs, j->number, j);
+	relay->slots--;
+	channel_send(relay->channel, job, .job = j->number, .delivery = m->id, .reverse_path = span_cstr(m->reverse_path),
+	             .next_hop = span_slice(span_cstr(j->domain), 0, 255), .size = m->size, .facts = m->facts, .cache = buf_span(&cache));
+	for (uint32_t i = 0; i < j->count; i++)
+		channel_send(relay->channel, job_rcpt, .job = j->number, .index = j->recipients[i],
+		             .address = span_cstr(m->recipients[j->recipients[i]].address));
+	channel_send(relay->channel, job_start, .job = j->number);
+}
+
+static void hand_out(struct queue *q)
+{
+	struct store_peer *relay = store_peer_by_role(q->store, ROLE_RELAY, 0);
+	int looked = 0;
+	if (!relay)
+		return;
+	for (struct relay_job **at = &q->ready; *at && relay->slots && looked < READY_SCAN_MOST; looked++) {
+		struct relay_job *j = *at;
+		struct active *a = active_of(q, j->domain);
+		if (a->count >= DOMAIN_JOBS_MOST) {
+			at = &j->next;
+			continue;
+		}
+		a->count++;
+		*at = j->next;
+		if (!*at)
+			q->ready_last = at;
+		send_job(relay, j);
+	}
+}
+
+static struct relay_job *new_job(struct queued *m, struct span domain)
+{
+	struct queue *q = m->queue;
+	struct relay_job *j = xcalloc(1, sizeof *j);
+	j->number = ++q->last_job;
+	j->message = m;
+	j->domain = xcalloc(1, domain.len + 1);
+	memcpy(j->domain, domain.ptr, domain.len);
+	j->recipients = xcalloc(JOB_RECIPIENTS_MOST, sizeof *j->recipients);
+	*q->ready_last = j;
+	q->ready_last = &j->next;
+	m->jobs++;
+	return j;
+}
+
+void schedule_jobs(struct queued *m, int64_t now_ms)
+{
+	for (uint32_t i = 0; i < m->recipient_count; i++) {
+		struct recipient *r = &m->recipients[i];
+		if (r->account || r->state != RECIPIENT_WAITING || r->next_ms > now_ms)
+			continue;
+		struct relay_job *j = new_job(m, recipient_domain(r));
+		for (uint32_t k = i; k < m->recipient_count && j->count < JOB_RECIPIENTS_MOST; k++) {
+			struct recipient *other = &m->recipients[k];
+			if (other->account || other->state != RECIPIENT_WAITING || other->next_ms > now_ms ||
+			    !span_equal_nocase(recipient_domain(other), span_cstr(j->domain)))
+				continue;
+			other->state = RECIPIENT_TRYING;
+			j->recipients[j->count++] = k;
+		}
+	}
+	hand_out(m->queue);
+}
+
+/* ---- what relay says ---- */
+
+void queue_relay_ready(struct store_peer *relay, uint32_t slots)
+{
+	relay->slots += slots;
+	if (relay->slots > 10000)
+		relay->slots = 10000;
+	if (relay->store->queue)
+		hand_out(relay->store->queue);
+}
+
+static struct relay_job *job_of(struct store_peer *relay, uint64_t number)
+{
+	struct relay_job *j = relay->store->queue ? map_get(&relay->store->queue->jobs, number) : NULL;
+	return j && j->relay == relay->id ? j : NULL;
+}
+
+int queue_job_read(struct store_peer *relay, const struct msg_job_read *msg)
+{
+	struct relay_job *j = job_of(relay, msg->job);
+	BUF_AUTO bytes = {0};
+	struct error why = {0};
+	if (!j)
+		return 0; /* taken back meanwhile */
+	int found = blob_read(relay->store->engine, j->message->blob, msg->offset, msg->length, &bytes, &why);
+	if (found < 0)
+		log_event(LOG_LEVEL_ERROR, "message-damaged", log_c("why", why.text));
+	channel_send(relay->channel, job_piece, .job = msg->job, .offset = msg->offset, .is_there = found > 0, .bytes = buf_span(&bytes));
+	return 0;
+}
+
+static void note_event(struct queued *m, const struct recipient *r, const struct msg_job_result *msg)
+{
+	static const char *words[] = {"delivered", "deferred", "failed"};
+	struct batch b = {0};
+	BUF_AUTO text = {0};
+	buf_printf(&text, "%s %s: host %.*s: %.*s", r->address, words[msg->outcome], SPAN_ARG(msg->host), SPAN_ARG(msg->text));
+	trace_event(&b, QUEUE_PARTITION, m->id, buf_span(&text));
+	buf_add(&m->events, buf_span(&b.operations));
+	batch_free(&b);
+}
+
+int queue_job_result(struct store_peer *relay, const struct msg_job_result *msg)
+{
+	struct relay_job *j = job_of(relay, msg->job);
+	bool is_of_job = false;
+	if (!j)
+		return 0;
+	struct queued *m = j->message;
+	for (uint32_t i = 0; i < j->count; i++)
+		is_of_job |= j->recipients[i] == msg->index;
+	if (!is_of_job || m->recipients[msg->index].state != RECIPIENT_TRYING)
+		return -1;
+	struct recipient *r = &m->recipients[msg->index];
+	char status[17];
+	snprintf(status, sizeof status, "%.*s", SPAN_ARG(span_slice(msg->status, 0, 15)));
+	recipient_set_text(r, status, msg->text, msg->host);
+	r->attempts++;
+	switch ((enum relay_outcome)msg->outcome) {
+	case RELAY_DELIVERED: r->state = RECIPIENT_DONE; break;
+	case RELAY_FAILED: r->state = RECIPIENT_FAILED; break;
+	case RELAY_LATER:
+		r->state = RECIPIENT_WAITING;
+		r->next_ms = schedule_next(m->queue, r->attempts);
+		break;
+	}
+	note_event(m, r, msg);
+	return 0;
+}
+
+/* The job is off the relay's hands; recipients without a result wait again. */
+static void end_job(struct relay_job *j)
+{
+	struct queued *m = j->message;
+	struct queue *q = m->queue;
+	map_take(&q->jobs, j->number);
+	active_ended(q, j->domain);
+	for (uint32_t i = 0; i < j->count; i++) {
+		struct recipient *r = &m->recipients[j->recipients[i]];
+		if (r->state == RECIPIENT_TRYING) {
+			r->state = RECIPIENT_WAITING;
+			r->next_ms = clock_wall_ms() + 1000;
+		}
+	}
+	m->jobs--;
+	free_job(j);
+	queue_settle(m);
+}
+
+int queue_job_done(struct store_peer *relay, const struct msg_job_done *msg)
+{
+	struct relay_job *j = job_of(relay, msg->job);
+	if (j)
+		end_job(j);
+	return 0;
+}
+
+void queue_relay_gone(struct store *s, peer_id relay)
+{
+	size_t at = 0;
+	struct relay_job *j;
+	while (s->queue && (j = map_next(&s->queue->jobs, &at)))
+		if (j->relay == relay)
+			end_job(j);
+}
+
+void schedule_open(struct queue *q)
+{
+	q->ready_last = &q->ready;
+	q->timer = timer_new(q->store->loop, on_timer, q);
+}

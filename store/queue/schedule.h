@@ -1,0 +1,30 @@
+/* When and through which relay the recipients elsewhere are tried. */
+#ifndef STORE_QUEUE_SCHEDULE_H
+#define STORE_QUEUE_SCHEDULE_H
+
+#include "store/queue/message.h"
+
+struct relay_job;
+
+struct queue {
+	struct store *store;
+	struct map messages;        /* by id128_hash */
+	struct queued **heap;       /* by due_ms, the earliest first */
+	size_t heap_count, heap_room;
+	struct timer *timer;
+	struct relay_job *ready, **ready_last; /* due, for a relay with room */
+	struct map jobs;            /* at a relay, by number */
+	struct map active;          /* by hash of the domain: jobs at relays */
+	uint64_t last_job;
+};
+
+void schedule_open(struct queue *q);
+/* Puts the message where its earliest recipient is due; takes it out. */
+void schedule_add(struct queued *m);
+void schedule_remove(struct queued *m);
+/* Makes a job of each domain among the recipients that are due, and gives relays what they have room for. */
+void schedule_jobs(struct queued *m, int64_t now_ms);
+/* The time of the next attempt after so many: pauses double from retry_first to retry_most. */
+int64_t schedule_next(struct queue *q, uint32_t attempts);
+
+#endif

@@ -1,0 +1,475 @@
+/* The store process: what it is told at its start, who talks to it, and which message goes where.
+ *
+ *   from an edge    deliveries -> store/deliver.c; questions about a mailbox -> its account's worker (store/mailbox/view.c)
+ *   from a filter   verdicts -> store/deliver.c; what was asked about stored messages -> store/parse.c
+ *   from vault      accounts' hashes, whose a session is -> here
+ *   from relay      store/queue/schedule.c
+ *   from master     commands -> store/command.c */
+#include "store/store.h"
+
+#include "base/clock.h"
+#include "base/die.h"
+#include "base/log.h"
+#include "store/command.h"
+#include "store/deliver.h"
+#include "store/directory/directory.h"
+#include "store/mailbox/view.h"
+#include "store/parse.h"
+#include "store/queue/queue.h"
+#include "store/session.h"
+#include "store/sweep.h"
+#include "store/trace.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { SWEEP_FIRST_MS = 60 * 1000, SWEEP_MS = 3600 * 1000 };
+
+/* ---- peers ---- */
+
+struct store_peer *store_peer(struct store *s, peer_id id)
+{
+	for (size_t i = 0; id && i < STORE_PEERS_MOST; i++)
+		if (s->peers[i].id == id)
+			return &s->peers[i];
+	return NULL;
+}
+
+struct store_peer *store_peer_by_role(struct store *s, enum role role, unsigned index)
+{
+	for (size_t i = 0; i < STORE_PEERS_MOST; i++)
+		if (s->peers[i].id && s->peers[i].role == role && s->peers[i].index == index)
+			return &s->peers[i];
+	return NULL;
+}
+
+peer_id store_pick_filter(struct store *s)
+{
+	unsigned turn = atomic_fetch_add(&s->filter_turn, 1);
+	for (unsigned i = 0; i < STORE_PEERS_MOST; i++) {
+		peer_id filter = atomic_load(&s->filters[(turn + i) % STORE_PEERS_MOST]);
+		if (filter)
+			return filter;
+	}
+	return 0;
+}
+
+struct worker *store_worker_of(struct store *s, uint64_t account)
+{
+	return s->workers[account % s->worker_count];
+}
+
+/* ---- what the worker threads say ---- */
+
+struct outbox {
+	pthread_mutex_t lock;
+	struct parcel *first, **last;
+};
+
+void store_outbox_add(struct store *s, struct parcel *first, struct parcel **last)
+{
+	pthread_mutex_lock(&s->outbox->lock);
+	bool was_empty = !s->outbox->first;
+	*s->outbox->last = first;
+	s->outbox->last = last;
+	pthread_mutex_unlock(&s->outbox->lock);
+	if (was_empty)
+		waker_wake(s->outbox_waker);
+}
+
+static void on_outbox(void *context)
+{
+	struct store *s = context;
+	pthread_mutex_lock(&s->outbox->lock);
+	struct parcel *p = s->outbox->first;
+	s->outbox->first = NULL;
+	s->outbox->last = &s->outbox->first;
+	pthread_mutex_unlock(&s->outbox->lock);
+	while (p) {
+		struct parcel *next = p->next;
+		struct store_peer *peer = store_peer(s, p->peer);
+		if (p->call)
+			p->call(p->context);
+		else if (peer && p->is_violation)
+			channel_violation(peer->channel, "a message to an account");
+		else if (peer)
+			buf_add(channel_out(peer->channel), buf_span(&p->frames));
+		parcel_free(p);
+		p = next;
+	}
+}
+
+/* A commit of the loop's own, and its way back through the outbox. */
+struct loop_commit {
+	struct commit commit;
+	struct store *store;
+	struct parcel *parcel;
+};
+
+static void on_committed(struct commit *commit)
+{
+	struct loop_commit *c = commit->context;
+	struct parcel *p = c->parcel;
+	struct store *s = c->store;
+	batch_free(&c->commit.batch);
+	free(c);
+	if (p)
+		store_outbox_add(s, p, &p->next);
+}
+
+void store_commit(struct store *s, struct batch *b, loop_fn *done, void *context)
+{
+	struct loop_commit *c = xcalloc(1, sizeof *c);
+	c->store = s;
+	if (done) {
+		c->parcel = parcel_new(0);
+		c->parcel->call = done;
+		c->parcel->context = context;
+	}
+	c->commit = (struct commit){.batch = *b, .done = on_committed, .context = c};
+	*b = (struct batch){0};
+	committer_submit(s->committer, &c->commit);
+}
+
+/* ---- from edges ---- */
+
+static void violation(struct store_peer *p, const char *what)
+{
+	channel_violation(p->channel, what);
+}
+
+static void on_session_open(void *context, const struct msg_session_open *m)
+{
+	session_opened(context, m);
+}
+
+static void on_session_close(void *context, const struct msg_session_close *m)
+{
+	session_closed(context, m->session);
+}
+
+static void on_sender_ask(void *context, const struct msg_sender_ask *m)
+{
+	struct store_peer *p = context;
+	struct session *s = session_find(p, m->session);
+	/* the null reverse-path is nobody's and everybody's: notifications have it (RFC 5321 §4.5.5) */
+	bool is_allowed = s && s->account && (m->address.len == 0 || directory_owns(p->store, s->account, m->address));
+	channel_send(p->channel, sender_answer, .token = m->token, .is_allowed = is_allowed);
+}
+
+static void on_rcpt_ask(void *context, const struct msg_rcpt_ask *m)
+{
+	struct store_peer *p = context;
+	ARENA_AUTO a = {0};
+	struct targets targets = {0};
+	struct session *s = session_find(p, m->session);
+	bool may_relay = p->role == ROLE_EDGE_USER && s && s->account;
+	enum rcpt_outcome outcome = directory_resolve(p->store, m->address, may_relay, &a, &targets);
+	channel_send(p->channel, rcpt_answer, .token = m->token, .sequence = m->sequence, .outcome = outcome);
+}
+
+static void on_delivery_begin(void *context, const struct msg_delivery_begin *m)
+{
+	if (deliver_begin(context, m))
+		violation(context, "delivery_begin");
+}
+
+static void on_delivery_rcpt(void *context, const struct msg_delivery_rcpt *m)
+{
+	if (deliver_rcpt(context, m))
+		violation(context, "delivery_rcpt");
+}
+
+static void on_delivery_piece(void *context, const struct msg_delivery_piece *m)
+{
+	if (deliver_piece(context, m))
+		violation(context, "delivery_piece");
+}
+
+static void on_delivery_end(void *context, const struct msg_delivery_end *m)
+{
+	if (deliver_end(context, m))
+		violation(context, "delivery_end");
+}
+
+static void on_delivery_cancel(void *context, const struct msg_delivery_cancel *m)
+{
+	if (deliver_cancel(context, m))
+		violation(context, "delivery_cancel");
+}
+
+static void on_delivery_query(void *context, const struct msg_delivery_query *m)
+{
+	deliver_query(context, m);
+}
+
+static const struct edge_to_store edge_handlers = {
+	.session_open = on_session_open, .session_close = on_session_close, .sender_ask = on_sender_ask, .rcpt_ask = on_rcpt_ask,
+	.delivery_begin = on_delivery_begin, .delivery_rcpt = on_delivery_rcpt, .delivery_piece = on_delivery_piece,
+	.delivery_end = on_delivery_end, .delivery_cancel = on_delivery_cancel, .delivery_query = on_delivery_query,
+};
+
+static bool is_for_account(uint16_t type)
+{
+	switch (type) {
+	case MSG_MAILBOX_LIST_ASK: case MSG_MAILBOX_CREATE: case MSG_MAILBOX_DELETE: case MSG_MAILBOX_RENAME:
+	case MSG_MAILBOX_SUBSCRIBE: case MSG_MAILBOX_OPEN: case MSG_MAILBOX_CLOSE: case MSG_FETCH_ASK: case MSG_FETCH_MORE:
+	case MSG_BODY_ASK: case MSG_FLAGS_ASK: case MSG_COPY_ASK: case MSG_EXPUNGE_ASK: case MSG_SEARCH_ASK: case MSG_CHANGES_ASK:
+		return true;
+	}
+	return false;
+}
+
+/* Messages about an account begin with the session; they go to the account's worker unread. */
+static int dispatch_edge(const void *handlers, void *context, uint16_t type, struct span payload)
+{
+	struct store_peer *p = context;
+	if (!is_for_account(type))
+		return edge_to_store_dispatch(handlers, context, type, payload);
+	struct unpacker u = {.rest = payload};
+	uint64_t id = unpack_u64(&u);
+	struct session *s = u.bad ? NULL : session_find(p, id);
+	if (!s)
+		return u.bad ? -1 : 0; /* ended by us while the message was on its way */
+	if (!s->account)
+		return -1;
+	view_post_message(store_worker_of(p->store, s->account), id, s->account, p->id, type, payload);
+	return 0;
+}
+
+/* ---- from filters ---- */
+
+struct filter_job {
+	struct job job;
+	uint16_t type;
+	struct buf payload;
+	peer_id gone;
+};
+
+static void run_filter_job(struct worker *w, struct job *j)
+{
+	struct filter_job *f = (struct filter_job *)j;
+	struct msg_parse_credit credit;
+	struct msg_parse_done done;
+	if (f->gone)
+		parse_filter_gone(w, f->gone);
+	else if (f->type == MSG_PARSE_CREDIT && msg_parse_credit_unpack(buf_span(&f->payload), &credit) == 0)
+		parse_credited(w, &credit);
+	else if (f->type == MSG_PARSE_DONE && msg_parse_done_unpack(buf_span(&f->payload), &done) == 0)
+		parse_finished(w, &done);
+	buf_free(&f->payload);
+	free(f);
+}
+
+static void on_verdict(void *context, const struct msg_verdict *m)
+{
+	if (deliver_verdict(context, m))
+		violation(context, "verdict");
+}
+
+/* The answers about stored messages go to their workers before they come here. */
+static const struct filter_to_store filter_handlers = {.verdict = on_verdict};
+
+static int dispatch_filter(const void *handlers, void *context, uint16_t type, struct span payload)
+{
+	struct store_peer *p = context;
+	if (type != MSG_PARSE_CREDIT && type != MSG_PARSE_DONE)
+		return filter_to_store_dispatch(handlers, context, type, payload);
+	struct unpacker u = {.rest = payload};
+	unsigned worker = parse_worker(unpack_u64(&u));
+	if (u.bad || worker >= p->store->worker_count)
+		return -1;
+	struct filter_job *f = xcalloc(1, sizeof *f);
+	*f = (struct filter_job){.job.run = run_filter_job, .type = type};
+	buf_add(&f->payload, payload);
+	worker_post(p->store->workers[worker], &f->job);
+	return 0;
+}
+
+static void filter_gone(struct store *s, peer_id filter)
+{
+	for (unsigned i = 0; i < s->worker_count; i++) {
+		struct filter_job *f = xcalloc(1, sizeof *f);
+		*f = (struct filter_job){.job.run = run_filter_job, .gone = filter};
+		worker_post(s->workers[i], &f->job);
+	}
+}
+
+/* ---- from vault ---- */
+
+static void on_account_ask(void *context, const struct msg_account_ask *m)
+{
+	struct store_peer *p = context;
+	ARENA_AUTO a = {0};
+	BUF_AUTO name = {0};
+	struct directory_entry entry;
+	struct error why = {0};
+	int found = directory_login(p->store, m->name, &a, &entry, &name, &why);
+	if (found > 0)
+		channel_send(p->channel, account_answer, .id = m->id, .account = entry.account, .hash = entry.hash, .name = buf_span(&name));
+	else
+		channel_send(p->channel, account_answer, .id = m->id);
+}
+
+static void on_session_bind(void *context, const struct msg_session_bind *m)
+{
+	struct store_peer *p = context;
+	BUF_AUTO name = {0};
+	bool is_bound = directory_account_name(p->store, m->account, &name, NULL) > 0 && session_bind(p->store, m->session, m->account);
+	channel_send(p->channel, session_bound, .id = m->id, .is_bound = is_bound);
+}
+
+static const struct vault_to_store vault_handlers = {.account_ask = on_account_ask, .session_bind = on_session_bind};
+
+/* ---- from relay and master ---- */
+
+static void on_relay_ready(void *context, const struct msg_relay_ready *m)
+{
+	queue_relay_ready(context, m->slots);
+}
+
+static void on_job_read(void *context, const struct msg_job_read *m)
+{
+	if (queue_job_read(context, m))
+		violation(context, "job_read");
+}
+
+static void on_job_result(void *context, const struct msg_job_result *m)
+{
+	if (queue_job_result(context, m))
+		violation(context, "job_result");
+}
+
+static void on_job_done(void *context, const struct msg_job_done *m)
+{
+	if (queue_job_done(context, m))
+		violation(context, "job_done");
+}
+
+static const struct relay_to_store relay_handlers = {
+	.relay_ready = on_relay_ready, .job_read = on_job_read, .job_result = on_job_result, .job_done = on_job_done};
+
+static void on_command(void *context, const struct msg_command *m)
+{
+	command_run(context, m);
+}
+
+static const struct master_to_store master_handlers = {.command = on_command};
+
+/* ---- coming and going of peers ---- */
+
+static void on_peer_closed(void *context, bool is_violation)
+{
+	struct store_peer *p = context;
+	struct store *s = p->store;
+	peer_id gone = p->id;
+	if (is_violation)
+		child_report_violation(s->self, p->role, p->index);
+	if (p->role == ROLE_FILTER && p->index < STORE_PEERS_MOST) {
+		peer_id expected = gone;
+		atomic_compare_exchange_strong(&s->filters[p->index], &expected, 0);
+	}
+	struct store_peer was = *p;
+	*p = (struct store_peer){.store = s};
+	deliver_peer_gone(s, &was);
+	session_peer_gone(s, gone);
+	if (was.role == ROLE_FILTER)
+		filter_gone(s, gone);
+	if (was.role == ROLE_RELAY)
+		queue_relay_gone(s, gone);
+	channel_free(was.channel);
+}
+
+static void attach(void *context, enum role role, unsigned index, int fd)
+{
+	static const struct { channel_dispatch_fn *dispatch; const void *handlers; } uses[ROLES] = {
+		[ROLE_EDGE_MX] = {dispatch_edge, &edge_handlers}, [ROLE_EDGE_USER] = {dispatch_edge, &edge_handlers},
+		[ROLE_FILTER] = {dispatch_filter, &filter_handlers}, [ROLE_VAULT] = {vault_to_store_dispatch, &vault_handlers},
+		[ROLE_RELAY] = {relay_to_store_dispatch, &relay_handlers}, [ROLE_MASTER] = {master_to_store_dispatch, &master_handlers}};
+	struct store *s = context;
+	for (size_t i = 0; i < STORE_PEERS_MOST; i++) {
+		struct store_peer *p = &s->peers[i];
+		if (p->id || !uses[role].dispatch)
+			continue;
+		*p = (struct store_peer){.store = s, .role = role, .index = index, .id = ++s->last_peer};
+		struct channel_use use = {uses[role].dispatch, uses[role].handlers, p, on_peer_closed, role_name(role)};
+		p->channel = channel_new(s->loop, fd, &use);
+		if (role == ROLE_FILTER && index < STORE_PEERS_MOST)
+			atomic_store(&s->filters[index], p->id);
+		return;
+	}
+	close(fd);
+}
+
+/* ---- the process ---- */
+
+static void on_sweep(void *context)
+{
+	struct store *s = context;
+	trace_sweep(s);
+	sweep_shared(s);
+	timer_set(s->sweep, SWEEP_MS);
+}
+
+static void configure(void *context, const struct config *config)
+{
+	struct store *s = context;
+	struct error why = {0};
+	BUF_AUTO path = {0};
+	s->loop = child_loop(s->self);
+	buf_printf(&path, "%s/store", config->data_dir);
+	s->engine = engine_open_rocksdb(buf_cstr(&path), &why);
+	if (!s->engine)
+		die("store: %s", why.text);
+	s->committer = committer_new(s->engine);
+	s->outbox = xcalloc(1, sizeof *s->outbox);
+	*s->outbox = (struct outbox){.lock = PTHREAD_MUTEX_INITIALIZER};
+	s->outbox->last = &s->outbox->first;
+	s->outbox_waker = waker_new(s->loop, on_outbox, s);
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	unsigned workers = config->store_workers ? config->store_workers : (unsigned)(cores < 1 ? 1 : cores);
+	s->worker_count = workers > WORKERS_MOST ? WORKERS_MOST : workers;
+	for (unsigned i = 0; i < s->worker_count; i++)
+		s->workers[i] = worker_new(s, i);
+}
+
+static void start(void *context)
+{
+	struct store *s = context;
+	queue_open(s);
+	s->sweep = timer_new(s->loop, on_sweep, s);
+	timer_set(s->sweep, SWEEP_FIRST_MS);
+}
+
+static void status(void *context, struct buf *text)
+{
+	struct store *s = context;
+	struct committer_counts counts = committer_counts(s->committer);
+	buf_printf(text, "accepted=%llu refused=%llu sessions=%zu queue=%zu commits=%llu syncs=%llu",
+	           (unsigned long long)s->accepted_count, (unsigned long long)s->refused_count, s->sessions.count, queue_count(s),
+	           (unsigned long long)counts.commits, (unsigned long long)counts.syncs);
+}
+
+/* Everything that was acknowledged is on the disk; what is under way is written, and the engine closed in order. */
+static void stop(void *context)
+{
+	struct store *s = context;
+	for (unsigned i = 0; i < s->worker_count; i++)
+		worker_free(s->workers[i]);
+	if (s->committer)
+		committer_free(s->committer);
+	if (s->engine)
+		engine_close(s->engine);
+	_exit(0);
+}
+
+int store_main(unsigned index, int control)
+{
+	static struct store s;
+	static const struct child_use use = {
+		.configure = configure, .attach = attach, .start = start, .status = status, .stop = stop};
+	return child_run(ROLE_STORE, index, control, &use, &s, &s.self);
+}

@@ -1,0 +1,58 @@
+/* store: the only process that owns mail data. This is what its parts share; store/store.c is where to read first. */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include "base/map.h"
+#include "ipc/child.h"
+#include "ipc/terms.h"
+#include "store/commit.h"
+#include "store/worker.h"
+
+enum { STORE_PEERS_MOST = 96, WORKERS_MOST = 16 };
+
+struct store_peer {
+	struct store *store;
+	enum role role;
+	unsigned index;
+	peer_id id;              /* of this incarnation; 0: a free place */
+	struct channel *channel;
+	uint32_t slots;          /* of a relay: messages that it has room for */
+};
+
+struct store {
+	struct child *self;
+	struct loop *loop;
+	struct engine *engine;
+	struct committer *committer;
+	struct worker *workers[WORKERS_MOST];
+	unsigned worker_count;
+	struct store_peer peers[STORE_PEERS_MOST];
+	peer_id last_peer;
+	_Atomic peer_id filters[STORE_PEERS_MOST]; /* by index; what workers may ask */
+	_Atomic unsigned filter_turn;
+	struct map sessions;     /* store/session.h */
+	struct map deliveries;   /* store/deliver.h, by id128_hash */
+	struct queue *queue;     /* store/queue/queue.h */
+	struct outbox *outbox;
+	struct waker *outbox_waker;
+	struct timer *sweep;
+	uint64_t accepted_count, refused_count;
+	bool is_memory;          /* for tests: no disk */
+};
+
+/* The process; `control` is its channel to master. */
+int store_main(unsigned index, int control);
+
+/* From any thread. */
+peer_id store_pick_filter(struct store *s);
+void store_outbox_add(struct store *s, struct parcel *first, struct parcel **last);
+
+/* In the loop's thread. NULL if that incarnation has gone. */
+struct store_peer *store_peer(struct store *s, peer_id id);
+struct store_peer *store_peer_by_role(struct store *s, enum role role, unsigned index);
+struct worker *store_worker_of(struct store *s, uint64_t account);
+/* Writes a batch of a partition that the loop owns (the directory, the queue) and calls done(context) in the loop's thread
+ * when it is on the disk. Takes the batch's memory over. done may be NULL. */
+void store_commit(struct store *s, struct batch *b, loop_fn *done, void *context);
+
+#endif

@@ -1,0 +1,187 @@
+/* Trace records: writing, finding, throwing away. */
+#include "store/trace.h"
+
+#include "base/clock.h"
+#include "base/die.h"
+#include "base/pack.h"
+
+#include <stdio.h>
+#include <time.h>
+
+enum { TRACE_VERSION = 1, FOUND_BYTES_MOST = 4 * 1024 * 1024 };
+
+void trace_pack(struct buf *out, const struct trace_record *t)
+{
+	pack_u8(out, TRACE_VERSION);
+	pack_u64(out, (uint64_t)t->time_ms);
+	pack_u8(out, t->kind);
+	pack_u64(out, t->size);
+	pack_bytes(out, span_slice(t->client, 0, 64));
+	pack_bytes(out, span_slice(t->reverse_path, 0, 512));
+	pack_bytes(out, span_slice(t->recipients, 0, 4096));
+	pack_bytes(out, span_slice(t->message_id, 0, 1000));
+}
+
+int trace_unpack(struct span value, struct trace_record *t)
+{
+	struct unpacker u = {.rest = value};
+	uint8_t version = unpack_u8(&u);
+	t->time_ms = (int64_t)unpack_u64(&u);
+	t->kind = unpack_u8(&u);
+	t->size = unpack_u64(&u);
+	t->client = unpack_bytes(&u, 64);
+	t->reverse_path = unpack_bytes(&u, 512);
+	t->recipients = unpack_bytes(&u, 4096);
+	t->message_id = unpack_bytes(&u, 1000);
+	return version == TRACE_VERSION && unpack_done(&u) ? 0 : -1;
+}
+
+void trace_event(struct batch *b, struct span partition, struct id128 delivery, struct span text)
+{
+	BUF_AUTO key = {0}, value = {0};
+	static uint32_t turn; /* events of one millisecond keep their order */
+	int64_t now = clock_wall_ms();
+	buf_add_char(&key, 'e');
+	buf_add(&key, id128_span(&delivery));
+	for (int shift = 56; shift >= 0; shift -= 8)
+		buf_add_char(&key, (char)((uint64_t)now >> shift));
+	for (int shift = 24; shift >= 0; shift -= 8)
+		buf_add_char(&key, (char)(turn >> shift));
+	turn++;
+	pack_u8(&value, TRACE_VERSION);
+	pack_u64(&value, (uint64_t)now);
+	pack_bytes(&value, span_slice(text, 0, 1000));
+	batch_put(b, partition, buf_span(&key), buf_span(&value));
+}
+
+struct search_for {
+	struct store *store;
+	struct span what;
+	struct id128 id;
+	bool is_id;
+	struct buf *out;
+	struct error *why;
+};
+
+static void add_time(struct buf *out, int64_t ms)
+{
+	time_t s = (time_t)(ms / 1000);
+	struct tm t;
+	gmtime_r(&s, &t);
+	buf_printf(out, "%04d-%02d-%02dT%02d:%02d:%02dZ", t.tm_year + 1900, t.tm_mon + 1, t.tm_mday, t.tm_hour, t.tm_min, t.tm_sec);
+}
+
+static void add_safe(struct buf *out, struct span text)
+{
+	for (size_t i = 0; i < text.len; i++)
+		buf_add_char(out, (unsigned char)text.ptr[i] < ' ' || text.ptr[i] == 0x7f ? '?' : text.ptr[i]);
+}
+
+static bool is_about(const struct search_for *f, struct id128 id, const struct trace_record *t)
+{
+	if (f->is_id)
+		return id128_equal(id, f->id);
+	struct span bare = f->what;
+	if (bare.len > 2 && bare.ptr[0] == '<')
+		bare = span_slice(bare, 1, bare.len - 2);
+	return span_equal_nocase(t->reverse_path, bare) || span_find(t->message_id, bare) >= 0 || span_find(t->recipients, bare) >= 0;
+}
+
+static void add_events(const struct search_for *f, struct span partition, struct id128 id)
+{
+	BUF_AUTO from = {0}, to = {0};
+	struct span key, value;
+	buf_add_char(&from, 'e');
+	buf_add(&from, id128_span(&id));
+	buf_add(&to, buf_span(&from));
+	for (int i = 0; i < 13; i++)
+		buf_add_char(&to, (char)0xff);
+	struct engine_scan *scan = engine_scan_open(f->store->engine, partition, buf_span(&from), buf_span(&to));
+	while (engine_scan_next(scan, &key, &value, f->why) > 0 && f->out->len < FOUND_BYTES_MOST) {
+		struct unpacker u = {.rest = value};
+		unpack_u8(&u);
+		int64_t time_ms = (int64_t)unpack_u64(&u);
+		buf_add_cstr(f->out, "    ");
+		add_time(f->out, time_ms);
+		buf_add_char(f->out, ' ');
+		add_safe(f->out, unpack_bytes(&u, 1000));
+		buf_add_char(f->out, '\n');
+	}
+	engine_scan_close(scan);
+}
+
+static void add_record(const struct search_for *f, struct span partition, struct id128 id, const struct trace_record *t)
+{
+	static const char *kinds[] = {"smtp", "lmtp", "submission", "append"};
+	char text[ID128_TEXT_BYTES + 1];
+	BUF_AUTO name = {0};
+	id128_text(id, text);
+	add_time(f->out, t->time_ms);
+	buf_printf(f->out, " %s %s from <", text, t->kind < 4 ? kinds[t->kind] : "?");
+	add_safe(f->out, t->reverse_path);
+	buf_add_cstr(f->out, "> to ");
+	add_safe(f->out, t->recipients);
+	buf_printf(f->out, " size %llu client ", (unsigned long long)t->size);
+	add_safe(f->out, t->client.len ? t->client : SPAN("-"));
+	buf_add_cstr(f->out, " message-id ");
+	add_safe(f->out, t->message_id.len ? t->message_id : SPAN("-"));
+	buf_printf(f->out, partition.ptr[0] == 'a' ? ": in the mailbox\n" : ": accepted\n");
+	add_events(f, partition, id);
+}
+
+static int search_partition(void *context, struct span partition)
+{
+	struct search_for *f = context;
+	if (partition.len == 0 || (partition.ptr[0] != 'a' && partition.ptr[0] != 'q'))
+		return 0;
+	struct engine_scan *scan = engine_scan_open(f->store->engine, partition, SPAN("d"), SPAN("e"));
+	struct span key, value;
+	while (engine_scan_next(scan, &key, &value, f->why) > 0 && f->out->len < FOUND_BYTES_MOST) {
+		struct trace_record t;
+		struct id128 id;
+		struct unpacker u = {.rest = span_skip(key, 1)};
+		unpack_id128(&u, &id);
+		if (unpack_done(&u) && trace_unpack(value, &t) == 0 && is_about(f, id, &t))
+			add_record(f, partition, id, &t);
+	}
+	engine_scan_close(scan);
+	return 0;
+}
+
+int trace_find(struct store *s, struct span what, struct buf *out, struct error *why)
+{
+	struct search_for f = {.store = s, .what = what, .out = out, .why = why};
+	f.is_id = id128_parse(what, &f.id) == 0;
+	return engine_partitions(s->engine, SPAN(""), search_partition, &f, why) < 0 ? -1 : 0;
+}
+
+/* Ids start with their time, so what is old stands in front. */
+static int sweep_partition(void *context, struct span partition)
+{
+	struct store *s = context;
+	struct batch b = {0};
+	if (partition.len == 0 || (partition.ptr[0] != 'a' && partition.ptr[0] != 'q'))
+		return 0;
+	uint64_t oldest = (uint64_t)clock_wall_ms() - child_config(s->self)->trace_lifetime_s * 1000;
+	for (const char *letter = "de"; *letter; letter++) {
+		BUF_AUTO from = {0}, to = {0};
+		struct span key, value;
+		buf_add_char(&from, *letter);
+		buf_add_char(&to, *letter);
+		for (int i = 0; i < 6; i++)
+			buf_add_char(&to, (char)(oldest >> (40 - 8 * i)));
+		struct engine_scan *scan = engine_scan_open(s->engine, partition, buf_span(&from), buf_span(&to));
+		if (engine_scan_next(scan, &key, &value, NULL) > 0)
+			batch_delete_range(&b, partition, buf_span(&from), buf_span(&to));
+		engine_scan_close(scan);
+	}
+	if (!batch_is_empty(&b))
+		store_commit(s, &b, NULL, NULL);
+	batch_free(&b);
+	return 0;
+}
+
+void trace_sweep(struct store *s)
+{
+	engine_partitions(s->engine, SPAN(""), sweep_partition, s, NULL);
+}

@@ -1,0 +1,287 @@
+/* Bounces: see dsn.h. */
+#include "wire/dsn.h"
+
+#include "base/utf8.h"
+#include "wire/date.h"
+#include "wire/encoded_word.h"
+#include "wire/header.h"
+#include "wire/smtp.h"
+
+/* Characters of the human-readable part's lines. */
+#define TEXT_WIDTH 76
+
+/* Text for a structured field or the human part: printable ASCII on one line. */
+static void add_clean(struct buf *out, struct span text)
+{
+	text = span_slice(text, 0, DSN_TEXT_MAX);
+	for (size_t i = 0; i < text.len; i++) {
+		unsigned char c = (unsigned char)text.ptr[i];
+
+		buf_add_char(out, c < 32 || c == 127 ? ' ' : c > 126 ? '?' : (char)c);
+	}
+}
+
+static bool needs_utf8_type(struct span address)
+{
+	return utf8_has_8bit(address) && utf8_is_valid(address);
+}
+
+/* "rfc822; user@host", or RFC 6533 §3 utf-8-addr-xtext for what is not ASCII. */
+static void add_typed_address(struct buf *out, struct span address)
+{
+	address = span_slice(address, 0, DSN_TEXT_MAX / 3);
+	if (!needs_utf8_type(address)) {
+		buf_add_cstr(out, "rfc822; ");
+		add_clean(out, address);
+		return;
+	}
+	buf_add_cstr(out, "utf-8; ");
+	while (address.len > 0) {
+		size_t width = utf8_char_length(address);
+		uint32_t c = (unsigned char)address.ptr[0];
+
+		if (width > 1) {
+			c &= 0x7fu >> width;
+			for (size_t i = 1; i < width; i++)
+				c = c << 6 | ((unsigned char)address.ptr[i] & 0x3f);
+			buf_printf(out, "\\x{%02X}", (unsigned)c);
+		} else {
+			add_clean(out, span_slice(address, 0, 1));
+		}
+		address = span_skip(address, width > 0 ? width : 1);
+	}
+}
+
+/* Appends text folded at spaces; every line begins with `indent`. */
+static void add_wrapped(struct buf *out, const char *indent, struct span text)
+{
+	BUF_AUTO clean = {0};
+	struct span rest, word;
+	size_t column = 0;
+
+	add_clean(&clean, text);
+	rest = buf_span(&clean);
+	while ((word = span_next_word(&rest)).len > 0) {
+		if (column > 0 && column + 1 + word.len > TEXT_WIDTH) {
+			buf_add_cstr(out, "\r\n");
+			column = 0;
+		}
+		buf_add_cstr(out, column == 0 ? indent : " ");
+		buf_add(out, word);
+		column += 1 + word.len;
+	}
+	buf_add_cstr(out, "\r\n");
+}
+
+static void add_date_field(struct buf *out, const char *name, int64_t when)
+{
+	if (when == 0)
+		return;
+	buf_printf(out, "%s: ", name);
+	date_format(when, out);
+	buf_add_cstr(out, "\r\n");
+}
+
+/* An address in a header field; nothing in it can end the brackets or the field. */
+static void add_address(struct buf *out, struct span address)
+{
+	BUF_AUTO clean = {0};
+
+	add_clean(&clean, address);
+	buf_add_char(out, '<');
+	for (size_t i = 0; i < clean.len; i++)
+		if (clean.ptr[i] != '<' && clean.ptr[i] != '>')
+			buf_add_char(out, clean.ptr[i]);
+	buf_add_char(out, '>');
+}
+
+static void add_header(const struct dsn *d, struct span boundary, bool is_8bit, struct buf *out)
+{
+	buf_add_cstr(out, "From: Mail Delivery System ");
+	add_address(out, d->postmaster);
+	buf_add_cstr(out, "\r\nTo: ");
+	add_address(out, d->recipient);
+	buf_add_cstr(out, "\r\nSubject: Your message could not be delivered\r\n");
+	add_date_field(out, "Date", d->now != 0 ? d->now : 1);
+	buf_add_cstr(out, "Message-ID: ");
+	add_clean(out, d->message_id);
+	/* RFC 3834 §5: no automatic answers to this. */
+	buf_add_cstr(out, "\r\nAuto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n"
+	                  "Content-Type: multipart/report; report-type=delivery-status;\r\n boundary=\"");
+	buf_add(out, boundary);
+	buf_add_cstr(out, is_8bit ? "\"\r\nContent-Transfer-Encoding: 8bit\r\n\r\n" : "\"\r\n\r\n");
+}
+
+static void add_delimiter(struct span boundary, const char *content_type, struct buf *out)
+{
+	buf_add_cstr(out, "--");
+	buf_add(out, boundary);
+	buf_printf(out, "\r\nContent-Type: %s\r\n", content_type);
+}
+
+/* What the status says, in words (RFC 3463 §3). */
+static const char *explain(struct span status)
+{
+	static const struct {
+		const char *status, *words;
+	} known[] = {
+	    {"5.1.1", "There is no mailbox of that name. Please check the spelling of the address."},
+	    {"5.1.2", "There is no mail system of that name. Please check what stands behind the @."},
+	    {"5.1.10", "The domain says that it takes no mail at all."},
+	    {"5.2.1", "The mailbox has been switched off."},
+	    {"5.2.2", "The mailbox is full. You may try again later, or ask the recipient by other means."},
+	    {"5.3.4", "The message is larger than that mail system takes."},
+	    {"5.4.4", "The mail system could not be found in the network."},
+	    {"5.4.6", "The message went round in a loop between mail systems."},
+	    {"5.4.7", "It could not be delivered for a long time, and no more attempts will be made."},
+	    {"4.4.7", "It could not be delivered for a long time, and no more attempts will be made."},
+	    {"5.6.7", "The address has characters that a mail system on the way does not support."},
+	    {"5.7.1", "The recipient's mail system refuses it by its rules."},
+	};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (span_equal(status, span_cstr(known[i].status)))
+			return known[i].words;
+	return "The mail system refused it for good.";
+}
+
+static struct span valid_status(struct span status)
+{
+	bool valid = status.len > 0 && status.ptr[0] != '2' && smtp_enhanced_length(status) == status.len;
+
+	return valid ? status : SPAN("5.0.0");
+}
+
+static void add_human_recipient(const struct dsn_recipient *r, struct buf *out)
+{
+	buf_add_cstr(out, "\r\n");
+	add_wrapped(out, "  ", r->original.len > 0 ? r->original : r->address);
+	add_wrapped(out, "    ", span_cstr(explain(valid_status(r->status))));
+	if (r->diagnostic.len == 0)
+		return;
+	if (r->remote_mta.len > 0) {
+		BUF_AUTO line = {0};
+
+		buf_add_cstr(&line, "The answer of ");
+		add_clean(&line, r->remote_mta);
+		buf_add_cstr(&line, " was:");
+		add_wrapped(out, "    ", buf_span(&line));
+	}
+	add_wrapped(out, "      ", r->diagnostic);
+}
+
+static void add_human_part(const struct dsn *d, size_t count, struct buf *out)
+{
+	buf_add_cstr(out, "\r\nThis is the mail system at ");
+	add_clean(out, span_slice(d->reporting_mta, 0, 255));
+	buf_add_cstr(out, ".\r\n\r\nYour message could not be delivered to the recipients below. Nothing more\r\n"
+	                  "will be tried for them; other recipients of the message are not affected.\r\n");
+	for (size_t i = 0; i < count; i++)
+		add_human_recipient(&d->recipients[i], out);
+	buf_add_cstr(out, "\r\nThe header of your message is attached. If you need help, please give the\r\n"
+	                  "whole of this notification to your administrator.\r\n\r\n");
+}
+
+static void add_field(struct buf *out, const char *name, const char *type, struct span value)
+{
+	if (value.len == 0)
+		return;
+	buf_printf(out, "%s: %s", name, type);
+	add_clean(out, value);
+	buf_add_cstr(out, "\r\n");
+}
+
+/* RFC 3464 §2.3. */
+static void add_status_recipient(const struct dsn_recipient *r, struct buf *out)
+{
+	buf_add_cstr(out, "\r\n");
+	if (r->original.len > 0) {
+		buf_add_cstr(out, "Original-Recipient: ");
+		add_typed_address(out, r->original);
+		buf_add_cstr(out, "\r\n");
+	}
+	buf_add_cstr(out, "Final-Recipient: ");
+	add_typed_address(out, r->address);
+	buf_add_cstr(out, "\r\nAction: failed\r\n");
+	add_field(out, "Status", "", valid_status(r->status));
+	add_field(out, "Remote-MTA", "dns; ", r->remote_mta);
+	add_field(out, "Diagnostic-Code", "smtp; ", r->diagnostic);
+	add_date_field(out, "Last-Attempt-Date", r->last_attempt);
+}
+
+static bool has_utf8_address(const struct dsn *d, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (needs_utf8_type(d->recipients[i].address) || needs_utf8_type(d->recipients[i].original))
+			return true;
+	return false;
+}
+
+/* The header fields that fit, whole, with CR LF lines; a bare CR or NUL becomes a space. */
+static void add_original_header(struct span header, struct buf *out)
+{
+	struct header_reader r = {.header = header};
+	struct header_field field;
+	size_t start = out->len;
+
+	while (header_next(&r, &field) && out->len - start + field.whole.len <= DSN_HEADER_MAX) {
+		/* A line that is no field might be a boundary. */
+		if (field.name.len == 0)
+			continue;
+		for (size_t i = 0; i < field.whole.len; i++) {
+			char c = field.whole.ptr[i];
+			bool before_lf = i + 1 < field.whole.len && field.whole.ptr[i + 1] == '\n';
+
+			if (c == '\n')
+				buf_add_cstr(out, "\r\n");
+			else if (c != '\r' || !before_lf)
+				buf_add_char(out, c == '\r' || c == '\0' ? ' ' : c);
+		}
+		if (field.whole.ptr[field.whole.len - 1] != '\n')
+			buf_add_cstr(out, "\r\n");
+	}
+}
+
+/* Only letters and digits, so that it needs no care where it stands. */
+static void clean_boundary(struct span boundary, struct buf *out)
+{
+	boundary = span_slice(boundary, 0, 60);
+	buf_add_cstr(out, "=_");
+	for (size_t i = 0; i < boundary.len; i++)
+		if (ascii_is_alpha(boundary.ptr[i]) || ascii_is_digit(boundary.ptr[i]))
+			buf_add_char(out, boundary.ptr[i]);
+}
+
+void dsn_build(const struct dsn *d, struct buf *out)
+{
+	size_t count = d->recipient_count < DSN_RECIPIENTS_MAX ? d->recipient_count : DSN_RECIPIENTS_MAX;
+	BUF_AUTO boundary_text = {0};
+	BUF_AUTO original = {0};
+	struct span boundary;
+	bool is_8bit;
+
+	clean_boundary(d->boundary, &boundary_text);
+	boundary = buf_span(&boundary_text);
+	add_original_header(d->original_header, &original);
+	is_8bit = utf8_has_8bit(buf_span(&original));
+	add_header(d, boundary, is_8bit, out);
+	add_delimiter(boundary, "text/plain; charset=us-ascii", out);
+	add_human_part(d, count, out);
+	add_delimiter(boundary,
+	              has_utf8_address(d, count) ? "message/global-delivery-status" : "message/delivery-status", out);
+	buf_add_cstr(out, "\r\n");
+	add_field(out, "Reporting-MTA", "dns; ", d->reporting_mta);
+	add_field(out, "X-Queue-ID", "", d->envelope_id);
+	add_date_field(out, "Arrival-Date", d->arrival);
+	for (size_t i = 0; i < count; i++)
+		add_status_recipient(&d->recipients[i], out);
+	buf_add_cstr(out, "\r\n");
+	add_delimiter(boundary, "text/rfc822-headers", out);
+	if (is_8bit)
+		buf_add_cstr(out, "Content-Transfer-Encoding: 8bit\r\n");
+	buf_add_cstr(out, "\r\n");
+	buf_add(out, buf_span(&original));
+	buf_add_cstr(out, "\r\n--");
+	buf_add(out, boundary);
+	buf_add_cstr(out, "--\r\n");
+}

@@ -1,0 +1,228 @@
+/* Search, downgrade and bounces: what goes over a whole message. */
+#include "wire/test.h"
+
+#include "wire/downgrade.h"
+#include "wire/dsn.h"
+#include "wire/message_text.h"
+
+static const char message[] = "Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n"
+			      "Content-Type: multipart/mixed; boundary=x\r\n"
+			      "Content-Transfer-Encoding: 8bit\r\n"
+			      "\r\n"
+			      "pr\xc3\xa4"
+			      "amble\r\n"
+			      "--x\r\n"
+			      "Content-Type: text/plain; charset=iso-8859-1\r\n"
+			      "Content-Transfer-Encoding: 8bit\r\n"
+			      "Content-Description: inner words\r\n"
+			      "\r\n"
+			      "aab aaab Caf\xe9\r\n"
+			      "--x\r\n"
+			      "Content-Type: text/plain; charset=utf-8\r\n"
+			      "Content-Transfer-Encoding: base64\r\n"
+			      "\r\n"
+			      "aGlkZGVuIFRFWFQ=\r\n"
+			      "--x\r\n"
+			      "Content-Type: application/octet-stream\r\n"
+			      "\r\n"
+			      "binary\xff words\r\n"
+			      "--x--\r\n";
+
+static struct mime_parser *parse(struct span bytes, const struct mime_tree **tree)
+{
+	struct mime_parser *p = mime_parser_new(NULL);
+
+	mime_parser_feed(p, bytes);
+	*tree = mime_parser_finish(p);
+	return p;
+}
+
+static void text_is_found_across_pieces(void **state)
+{
+	static const struct {
+		struct text_search_needle needle;
+		bool found;
+	} cases[] = {
+	    {{TEXT_SEARCH_BODY, {0}, SPAN("AAAB")}, true},
+	    {{TEXT_SEARCH_BODY, {0}, SPAN("aaaab")}, false},
+	    {{TEXT_SEARCH_BODY, {0}, SPAN("CAF\xc3\x89")}, true},
+	    {{TEXT_SEARCH_BODY, {0}, SPAN("hidden text")}, true},
+	    {{TEXT_SEARCH_BODY, {0}, SPAN("aGlk")}, false},
+	    {{TEXT_SEARCH_BODY, {0}, SPAN("binary")}, false},
+	    {{TEXT_SEARCH_BODY, {0}, SPAN("inner words")}, true},
+	    {{TEXT_SEARCH_BODY, {0}, SPAN("gr\xc3\xbcsse")}, false},
+	    {{TEXT_SEARCH_TEXT, {0}, SPAN("gr\xc3\xbcsse")}, true},
+	    {{TEXT_SEARCH_TEXT, {0}, SPAN("subject: gr")}, true},
+	    {{TEXT_SEARCH_HEADER, SPAN("subject"), SPAN("GR\xc3\x9c")}, true},
+	    {{TEXT_SEARCH_HEADER, SPAN("Subject"), SPAN("")}, true},
+	    {{TEXT_SEARCH_HEADER, SPAN("Cc"), SPAN("")}, false},
+	    {{TEXT_SEARCH_HEADER, SPAN("Content-Description"), SPAN("inner")}, false},
+	    /* no match reaches from one part into the next */
+	    {{TEXT_SEARCH_BODY, {0}, SPAN("caf\xc3\xa9hidden")}, false},
+	};
+	enum { COUNT = sizeof(cases) / sizeof(cases[0]) };
+	struct text_search_needle needles[COUNT];
+	struct span bytes = SPAN(message);
+	const struct mime_tree *tree;
+	struct mime_parser *p = parse(bytes, &tree);
+	struct text_search *s;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT; i++)
+		needles[i] = cases[i].needle;
+	s = text_search_new(needles, COUNT);
+	for (size_t step = 1; step < 30; step++) {
+		struct message_text *t = message_text_new(tree, text_search_sink(s));
+
+		for (size_t at = 0; at < bytes.len; at += step)
+			message_text_feed(t, span_slice(bytes, at, step));
+		message_text_finish(t);
+		message_text_free(t);
+		for (size_t i = 0; i < COUNT; i++)
+			assert_int_equal(text_search_matched(s, i), cases[i].found);
+		assert_false(text_search_is_done(s));
+		text_search_reset(s);
+	}
+	text_search_free(s);
+	mime_parser_free(p);
+}
+
+static void downgraded(struct span bytes, size_t step, struct buf *out)
+{
+	const struct mime_tree *tree;
+	struct mime_parser *p = parse(bytes, &tree);
+	struct downgrade *d = downgrade_new(tree);
+
+	for (size_t at = 0; at < bytes.len; at += step)
+		downgrade_feed(d, span_slice(bytes, at, step), out);
+	downgrade_free(d);
+	mime_parser_free(p);
+}
+
+static void eight_bit_parts_are_encoded(void **state)
+{
+	static const char want[] = "Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n"
+				   "Content-Type: multipart/mixed; boundary=x\r\n"
+				   "MIME-Version: 1.0\r\n"
+				   "Content-Transfer-Encoding: 7bit\r\n"
+				   "\r\n"
+				   "pr??amble\r\n"
+				   "--x\r\n"
+				   "Content-Type: text/plain; charset=iso-8859-1\r\n"
+				   "Content-Description: inner words\r\n"
+				   "Content-Transfer-Encoding: quoted-printable\r\n"
+				   "\r\n"
+				   "aab aaab Caf=E9\r\n"
+				   "--x\r\n"
+				   "Content-Type: text/plain; charset=utf-8\r\n"
+				   "Content-Transfer-Encoding: base64\r\n"
+				   "\r\n"
+				   "aGlkZGVuIFRFWFQ=\r\n"
+				   "--x\r\n"
+				   "Content-Type: application/octet-stream\r\n"
+				   "Content-Transfer-Encoding: base64\r\n"
+				   "\r\n"
+				   "YmluYXJ5/yB3b3Jkcw==\r\n\r\n"
+				   "--x--\r\n";
+
+	(void)state;
+	for (size_t step = 1; step < 50; step++) {
+		BUF_AUTO out = {0};
+
+		downgraded(SPAN(message), step, &out);
+		assert_span(buf_span(&out), want);
+	}
+}
+
+static void downgrade_keeps_lines_short_and_says_what_is_unknown(void **state)
+{
+	BUF_AUTO bytes = {0};
+	BUF_AUTO out = {0};
+	BUF_AUTO again = {0};
+	const struct mime_tree *tree;
+	struct mime_parser *p;
+
+	(void)state;
+	buf_add_cstr(&bytes, "Subject: x\r\n\r\n");
+	repeat(&bytes, "\xff-", 5000);
+	downgraded(buf_span(&bytes), 1000, &out);
+	assert_contains(buf_span(&out), "charset=unknown-8bit\r\n");
+	p = parse(buf_span(&out), &tree);
+	assert_false(downgrade_is_needed(tree));
+	assert_false(tree->has_8bit);
+	assert_true(tree->longest_line <= 76);
+	mime_parser_free(p);
+	downgraded(buf_span(&out), 1000, &again);
+	assert_true(span_equal(buf_span(&again), buf_span(&out)));
+}
+
+static void bounce_is_a_report_and_nothing_can_be_injected(void **state)
+{
+	const struct dsn_recipient recipients[] = {
+	    {.address = SPAN("bob@x.org\r\nBcc: evil@x.org"),
+	     .status = SPAN("5.1.1\r\nX: y"),
+	     .remote_mta = SPAN("mx.x.org\nX-Evil: 1"),
+	     .diagnostic = SPAN("550 5.1.1 no\r\n\r\n--=_bound--\r\nsuch user")},
+	    {.address = SPAN("j\xc3\xb6@x.org"), .status = SPAN("5.2.2"), .last_attempt = 1767261600},
+	};
+	const struct dsn d = {
+	    .reporting_mta = SPAN("mail.example.org"),
+	    .postmaster = SPAN("postmaster@example.org"),
+	    .recipient = SPAN("alice@example.org>\r\nBcc: evil@x.org"),
+	    .message_id = SPAN("<1@example.org>\r\nX-Evil: 1"),
+	    .boundary = SPAN("bound"),
+	    .now = 1767261600,
+	    .arrival = 1767261600,
+	    .recipients = recipients,
+	    .recipient_count = 2,
+	    .original_header = SPAN("Subject: hi\r\n--=_bound--\r\nFrom: a\rb\nTo: c\r\n\r\nbody"),
+	};
+	const struct mime_tree *tree;
+	struct mime_parser *p;
+	BUF_AUTO out = {0};
+
+	(void)state;
+	dsn_build(&d, &out);
+	p = parse(buf_span(&out), &tree);
+	assert_int_equal(tree->part_count, 4);
+	assert_false(tree->has_bare_cr || tree->has_bare_lf || tree->has_nul || tree->has_8bit);
+	assert_true(tree->longest_line <= 998);
+	assert_span(mime_parameter_value(&tree->parts[0].params, SPAN("report-type")), "delivery-status");
+	assert_span(tree->parts[2].subtype, "global-delivery-status");
+	assert_span(tree->parts[3].subtype, "rfc822-headers");
+	for (uint32_t i = 0; i < tree->field_count; i++) {
+		assert_false(span_equal_nocase(tree->fields[i].name, SPAN("Bcc")));
+		assert_false(span_equal_nocase(tree->fields[i].name, SPAN("X-Evil")));
+	}
+	assert_contains(buf_span(&out), "Final-Recipient: utf-8; j\\x{F6}@x.org\r\n");
+	assert_contains(buf_span(&out), "Subject: hi\r\nFrom: a b\r\nTo: c\r\n\r\n--=_bound--\r\n");
+	assert_lacks(buf_span(&out), "\nX-Evil");
+	assert_lacks(buf_span(&out), "body");
+	mime_parser_free(p);
+}
+
+static void returned_header_is_bounded(void **state)
+{
+	BUF_AUTO header = {0};
+	BUF_AUTO out = {0};
+	struct dsn d = {.boundary = SPAN("b")};
+
+	(void)state;
+	repeat(&header, "X-Long: value\r\n", 100000);
+	d.original_header = buf_span(&header);
+	dsn_build(&d, &out);
+	assert_true(out.len < DSN_HEADER_MAX + 4096);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(text_is_found_across_pieces),
+	    cmocka_unit_test(eight_bit_parts_are_encoded),
+	    cmocka_unit_test(downgrade_keeps_lines_short_and_says_what_is_unknown),
+	    cmocka_unit_test(bounce_is_a_report_and_nothing_can_be_injected),
+	    cmocka_unit_test(returned_header_is_bounded),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,277 @@
+/* SMTP command lines: RFC 5321 §4.1.1, with the parameters of RFC 1870, 4954, 6152 and 6531. */
+#include "wire/smtp.h"
+
+#include "base/utf8.h"
+
+enum argument_rule { NONE, OPTIONAL, NEEDED };
+
+/* RFC 5321 §4.1.1, RFC 2033, RFC 3207 §4, RFC 4954 §4. */
+static const struct verb_entry {
+	const char *name;
+	enum smtp_verb verb;
+	enum argument_rule rule;
+} verbs[] = {
+    {"EHLO", SMTP_EHLO, NEEDED}, {"HELO", SMTP_HELO, NEEDED},       {"LHLO", SMTP_LHLO, NEEDED},
+    {"MAIL", SMTP_MAIL, NEEDED}, {"RCPT", SMTP_RCPT, NEEDED},       {"DATA", SMTP_DATA, NONE},
+    {"RSET", SMTP_RSET, NONE},   {"NOOP", SMTP_NOOP, OPTIONAL},     {"VRFY", SMTP_VRFY, NEEDED},
+    {"EXPN", SMTP_EXPN, NEEDED}, {"HELP", SMTP_HELP, OPTIONAL},     {"QUIT", SMTP_QUIT, NONE},
+    {"AUTH", SMTP_AUTH, NEEDED}, {"STARTTLS", SMTP_STARTTLS, NONE},
+};
+
+static const struct verb_entry *find_verb(struct span word)
+{
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
+		if (span_equal_nocase(word, span_cstr(verbs[i].name)))
+			return &verbs[i];
+	return NULL;
+}
+
+static ssize_t find_control(struct span line)
+{
+	for (size_t i = 0; i < line.len; i++) {
+		unsigned char byte = (unsigned char)line.ptr[i];
+
+		if ((byte < 32 && byte != '\t') || byte == 127)
+			return (ssize_t)i;
+	}
+	return -1;
+}
+
+int smtp_parse_command(struct span line, struct smtp_command *out, struct error *why)
+{
+	const struct verb_entry *entry;
+	struct span rest = line;
+	ssize_t control;
+
+	*out = (struct smtp_command){0};
+	out->word = span_next_word(&rest);
+	out->argument = span_trim(rest);
+	entry = find_verb(out->word);
+	if (entry)
+		out->verb = entry->verb;
+	if (line.len > (out->verb == SMTP_AUTH ? SMTP_AUTH_LINE_MAX : SMTP_COMMAND_MAX))
+		return error_set(why, 500, "5.5.6 the command line is too long");
+	control = find_control(line);
+	if (control >= 0)
+		return error_at(why, (size_t)control, 500, "5.5.2 the command has a control character");
+	if (!entry)
+		return 0;
+	if (entry->rule == NONE && out->argument.len > 0)
+		return error_set(why, 501, "5.5.4 %s takes no argument", entry->name);
+	if (entry->rule == NEEDED && out->argument.len == 0)
+		return error_set(why, 501, "5.5.4 %s needs an argument", entry->name);
+	return 0;
+}
+
+/* esmtp-keyword ["=" esmtp-value] (RFC 5321 §4.1.2; the value may have UTF-8 by RFC 6531 §3.3). */
+struct parameter {
+	struct span keyword, value;
+	bool has_value;
+};
+
+static bool is_keyword(struct span word)
+{
+	for (size_t i = 0; i < word.len; i++) {
+		char c = word.ptr[i];
+
+		if (!ascii_is_alpha(c) && !ascii_is_digit(c) && (c != '-' || i == 0))
+			return false;
+	}
+	return word.len > 0;
+}
+
+static bool is_value(struct span word)
+{
+	for (size_t i = 0; i < word.len; i++)
+		if (word.ptr[i] == '=' || (unsigned char)word.ptr[i] <= 32 || word.ptr[i] == 127)
+			return false;
+	return word.len > 0 && utf8_is_valid(word);
+}
+
+/* Takes the next parameter. Returns 1, 0 at the end, or -1. */
+static int next_parameter(struct span *rest, struct parameter *out, struct error *why)
+{
+	struct span word = span_next_word(rest);
+	ssize_t equals = span_chr(word, '=');
+
+	if (word.len == 0)
+		return 0;
+	*out = (struct parameter){.keyword = word};
+	if (equals >= 0) {
+		out->has_value = true;
+		out->keyword = span_slice(word, 0, (size_t)equals);
+		out->value = span_skip(word, (size_t)equals + 1);
+	}
+	if (!is_keyword(out->keyword) || (out->has_value && !is_value(out->value)))
+		return error_set(why, 501, "5.5.4 a parameter is not KEYWORD or KEYWORD=value");
+	return 1;
+}
+
+static int twice(struct error *why, const char *name)
+{
+	return error_set(why, 501, "5.5.4 the parameter %s is given twice", name);
+}
+
+static int set_size(struct smtp_mail *mail, const struct parameter *p, struct error *why)
+{
+	if (mail->has_size)
+		return twice(why, "SIZE");
+	/* RFC 1870 §4: 1*20DIGIT. */
+	if (!p->has_value || span_to_u64(p->value, UINT64_MAX, &mail->size_bytes) < 0)
+		return error_set(why, 501, "5.5.4 SIZE needs a number of at most 20 digits");
+	mail->has_size = true;
+	return 0;
+}
+
+static int set_body(struct smtp_mail *mail, const struct parameter *p, struct error *why)
+{
+	if (mail->body != SMTP_BODY_UNSAID)
+		return twice(why, "BODY");
+	if (span_equal_nocase(p->value, SPAN("7BIT")))
+		mail->body = SMTP_BODY_7BIT;
+	else if (span_equal_nocase(p->value, SPAN("8BITMIME")))
+		mail->body = SMTP_BODY_8BITMIME;
+	else
+		return error_set(why, 501, "5.5.4 BODY must be 7BIT or 8BITMIME");
+	return 0;
+}
+
+static int set_auth(struct smtp_mail *mail, const struct parameter *p, struct error *why)
+{
+	BUF_AUTO ignored = {0};
+
+	if (mail->has_auth)
+		return twice(why, "AUTH");
+	if (!p->has_value || smtp_xtext_decode(p->value, &ignored) < 0)
+		return error_set(why, 501, "5.5.4 AUTH needs <> or an address in xtext");
+	mail->has_auth = true;
+	mail->auth = p->value;
+	return 0;
+}
+
+static int set_parameter(struct smtp_mail *mail, const struct parameter *p, struct error *why)
+{
+	if (span_equal_nocase(p->keyword, SPAN("SIZE")))
+		return set_size(mail, p, why);
+	if (span_equal_nocase(p->keyword, SPAN("BODY")))
+		return set_body(mail, p, why);
+	if (span_equal_nocase(p->keyword, SPAN("AUTH")))
+		return set_auth(mail, p, why);
+	if (span_equal_nocase(p->keyword, SPAN("SMTPUTF8"))) {
+		if (mail->smtputf8)
+			return twice(why, "SMTPUTF8");
+		if (p->has_value)
+			return error_set(why, 501, "5.5.4 SMTPUTF8 takes no value");
+		mail->smtputf8 = true;
+		return 0;
+	}
+	return error_set(why, 555, "5.5.4 this parameter is not supported");
+}
+
+/* The prefix ("FROM:" or "TO:"), spaces that some send behind it, and the path; *rest is what follows. */
+static int take_path(struct span *rest, struct span prefix, unsigned flags, struct address *out, struct error *why)
+{
+	struct span in = *rest;
+	ssize_t taken;
+
+	if (!span_starts_with_nocase(in, prefix))
+		return error_set(why, 501, "5.5.4 %.*s<address> is missing", SPAN_ARG(prefix));
+	in = span_skip(in, prefix.len);
+	while (in.len > 0 && in.ptr[0] == ' ')
+		in = span_skip(in, 1);
+	taken = address_parse_path(in, flags, out, why);
+	if (taken < 0)
+		return -1;
+	*rest = span_skip(in, (size_t)taken);
+	if (rest->len > 0 && rest->ptr[0] != ' ')
+		return error_set(why, 501, "5.5.4 there is no space behind the address");
+	return 0;
+}
+
+int smtp_parse_mail(struct span argument, unsigned flags, struct smtp_mail *out, struct error *why)
+{
+	struct span rest = argument;
+	struct parameter p;
+	unsigned count = 0;
+	int got;
+
+	*out = (struct smtp_mail){0};
+	/* SMTPUTF8 stands behind the address that it allows. */
+	if (take_path(&rest, SPAN("FROM:"), (flags & ADDRESS_LOOSE_DOTS) | ADDRESS_UTF8 | ADDRESS_EMPTY_OK,
+	              &out->reverse_path, why) < 0)
+		return -1;
+	while ((got = next_parameter(&rest, &p, why)) > 0) {
+		if (++count > SMTP_PARAMETERS_MAX)
+			return error_set(why, 501, "5.5.4 there are too many parameters");
+		if (set_parameter(out, &p, why) < 0)
+			return -1;
+	}
+	if (got < 0)
+		return -1;
+	if (!out->smtputf8 && utf8_has_8bit(argument))
+		return error_set(why, 553, "5.6.7 the address needs SMTPUTF8");
+	return 0;
+}
+
+int smtp_parse_rcpt(struct span argument, unsigned flags, struct address *out, struct error *why)
+{
+	struct span rest = argument;
+	struct parameter p;
+	int got;
+
+	if (take_path(&rest, SPAN("TO:"), (flags & (ADDRESS_LOOSE_DOTS | ADDRESS_UTF8)) | ADDRESS_POSTMASTER_OK, out,
+	              why) < 0)
+		return -1;
+	got = next_parameter(&rest, &p, why);
+	if (got > 0)
+		return error_set(why, 555, "5.5.4 this parameter is not supported");
+	return got;
+}
+
+int smtp_check_hello(struct span argument, struct error *why)
+{
+	char name[ADDRESS_DOMAIN_MAX];
+	size_t len = argument.len;
+
+	if (address_literal_is_valid(argument))
+		return 0;
+	/* A trailing dot only says that the name is complete. */
+	if (len > 1 && argument.ptr[len - 1] == '.')
+		len--;
+	if (len == 0 || len > sizeof(name))
+		return error_set(why, 501, "5.5.4 a domain name or an address literal is needed");
+	for (size_t i = 0; i < len; i++)
+		name[i] = argument.ptr[i] == '_' ? 'x' : argument.ptr[i];
+	if (!domain_is_valid(span_of(name, len), 0))
+		return error_set(why, 501, "5.5.4 a domain name or an address literal is needed");
+	return 0;
+}
+
+static int hex_value(char c)
+{
+	if (ascii_is_digit(c))
+		return c - '0';
+	/* RFC 3461 §4: upper case only, but what else could lower case mean? */
+	c = ascii_upper(c);
+	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+int smtp_xtext_decode(struct span xtext, struct buf *out)
+{
+	size_t before = out->len;
+
+	for (size_t i = 0; i < xtext.len; i++) {
+		char c = xtext.ptr[i];
+
+		if (c == '+' && xtext.len - i > 2 && hex_value(xtext.ptr[i + 1]) >= 0 &&
+		    hex_value(xtext.ptr[i + 2]) >= 0) {
+			c = (char)(hex_value(xtext.ptr[i + 1]) * 16 + hex_value(xtext.ptr[i + 2]));
+			i += 2;
+		} else if (c == '+' || c == '=' || c <= 32 || c == 127) {
+			out->len = before;
+			return -1;
+		}
+		buf_add_char(out, c);
+	}
+	return 0;
+}
