@@ -80,6 +80,11 @@ void loop_stop(struct loop *l)
 	event_base_loopbreak(l->base);
 }
 
+void loop_rearm(struct loop *l)
+{
+	l->is_stopped = false;
+}
+
 struct event_base *loop_base(struct loop *l)
 {
 	return l->base;

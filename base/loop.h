@@ -17,6 +17,7 @@ struct loop *loop_new(void);
 void loop_free(struct loop *l);
 void loop_run(struct loop *l);  /* returns after loop_stop */
 void loop_stop(struct loop *l);
+void loop_rearm(struct loop *l); /* so that loop_run can be called again after loop_stop */
 struct event_base *loop_base(struct loop *l);
 
 /* Calls `fn` at each turn in which fd can be read (or written) while it is on. Starts off. */

@@ -28,6 +28,7 @@ struct edge_process {
 	struct map logins;          /* connections by number of the question */
 	struct map signatures;      /* handshakes that wait, by number */
 	struct map deliveries;      /* edge/delivery.h, by id128_hash */
+	struct buf line;            /* the line that a protocol is reading */
 	struct map addresses;       /* open connections by address: edge/listener.c */
 	uint64_t last_token;
 	uint64_t accepted_count, refused_count;

@@ -14,6 +14,7 @@
 enum {
 	LOOKUP_MOST_MS = 10000, /* libunbound was seen to say nothing of a dead server for longer than that */
 	CLASS_IN = 1,
+	RCODE_FORMERR = 1,
 	RCODE_SERVFAIL = 2,
 	SECURITY_BOGUS = 1,     /* unbound-event.h */
 };
@@ -109,22 +110,41 @@ static void finish(struct lookup *q, const struct lookup_result *result)
 	q->done(q->context, result);
 }
 
+/* libunbound's own rcode says that it failed; what the servers said is in the message. */
+static unsigned rcode_of(int rcode, struct span message)
+{
+	struct rdata_reader reader;
+	if (rcode)
+		return (unsigned)rcode;
+	return rdata_start(&reader, message, NULL) ? RCODE_FORMERR : reader.rcode;
+}
+
 static void on_answer(void *context, int rcode, void *message, int len, int security, char *why_bogus, int was_limited)
 {
 	struct lookup *q = context;
 	struct lookup_result result = {.outcome = LOOKUP_LATER};
+	struct span bytes = span_of(message, message && len > 0 ? (size_t)len : 0);
 	(void)was_limited;
 	/* looked at first: bogus data comes with rcode 0 */
-	if (security == SECURITY_BOGUS)
+	if (security == SECURITY_BOGUS) {
 		set_text(&result, "the answer fails DNSSEC validation", why_bogus);
-	else if (rcode == RDATA_NO_NAME)
+		finish(q, &result);
+		return;
+	}
+	switch (rcode_of(rcode, bytes)) {
+	case 0:
+		result.outcome = LOOKUP_ANSWER;
+		result.message = bytes;
+		break;
+	case RDATA_NO_NAME:
 		result.outcome = LOOKUP_NO_NAME;
-	else if (rcode == RCODE_SERVFAIL)
+		break;
+	case RCODE_SERVFAIL:
 		set_text(&result, "the name servers fail (SERVFAIL)", NULL);
-	else if (rcode || !message || len <= 0)
+		break;
+	default:
 		set_text(&result, "the name servers answer with an error", NULL);
-	else
-		result = (struct lookup_result){.outcome = LOOKUP_ANSWER, .message = span_of(message, (size_t)len)};
+	}
 	finish(q, &result);
 }
 

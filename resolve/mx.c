@@ -150,7 +150,7 @@ static void on_addresses(void *context, const struct lookup_result *result)
 		take_addresses(h, result);
 	if (result->outcome == LOOKUP_LATER) {
 		q->failed_for_now = true;
-		snprintf(q->text, sizeof q->text, "addresses of %.80s: %s", h->name, result->text);
+		snprintf(q->text, sizeof q->text, "addresses of %.70s: %s", h->name, result->text);
 	}
 	one_less(q);
 }
@@ -273,7 +273,7 @@ static void on_mx(void *context, const struct lookup_result *result)
 		end(q, MX_NO_DOMAIN, "the domain does not exist");
 		return;
 	case LOOKUP_LATER:
-		snprintf(q->text, sizeof q->text, "mail exchangers of %.80s: %s", q->domain, result->text);
+		snprintf(q->text, sizeof q->text, "mail exchangers of %.70s: %s", q->domain, result->text);
 		end(q, MX_LATER, q->text);
 		return;
 	case LOOKUP_ANSWER:

@@ -26,7 +26,7 @@ static void copy_failed(const struct queued *m, struct arena *a, struct dsn *dsn
 static void read_header(struct store *s, const struct queued *m, struct buf *header)
 {
 	struct error why = {0};
-	if (blob_read(s->engine, m->blob, 0, DSN_HEADER_MAX, header, &why) < 0)
+	if (blob_read(s->engine, m->blob, m->return_path_bytes, DSN_HEADER_MAX, header, &why) < 0)
 		log_event(LOG_LEVEL_ERROR, "message-damaged", log_c("why", why.text));
 	ssize_t end = span_find(buf_span(header), SPAN("\r\n\r\n"));
 	if (end >= 0)

@@ -44,6 +44,7 @@ void queued_pack(const struct queued *m, struct buf *out)
 	buf_add(out, id128_span(&m->blob));
 	pack_u64(out, m->size);
 	pack_u64(out, m->received);
+	pack_u32(out, m->return_path_bytes);
 	pack_u8(out, m->facts);
 	pack_u8(out, m->is_shared);
 	pack_bytes(out, span_cstr(m->reverse_path));
@@ -91,6 +92,7 @@ int queued_unpack(struct queued *m, struct span value)
 	unpack_id128(&u, &m->blob);
 	m->size = unpack_u64(&u);
 	m->received = unpack_u64(&u);
+	m->return_path_bytes = unpack_u32(&u);
 	m->facts = unpack_u8(&u);
 	m->is_shared = unpack_u8(&u) != 0;
 	m->reverse_path = copy_text(unpack_bytes(&u, 512));

@@ -21,6 +21,7 @@ struct queued {
 	struct queue *queue;
 	struct id128 id, blob;
 	uint64_t size, received; /* received: bytes in the blob's pieces */
+	uint32_t return_path_bytes; /* of our Return-Path line, which does not leave this server (RFC 5321 §4.4) */
 	uint8_t facts;
 	bool is_shared;          /* accounts may name the blob */
 	bool is_writing;         /* its record; what changes meanwhile is written after that */

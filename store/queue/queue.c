@@ -63,6 +63,13 @@ static void put_record(const struct queued *m, struct batch *b)
 	batch_put(b, QUEUE_PARTITION, buf_span(&key), buf_span(&value));
 }
 
+static uint32_t return_path_bytes(const struct accepted *m)
+{
+	struct span start = m->head.whole.len ? m->head.whole : m->head.prefix;
+	ssize_t end = span_starts_with(start, SPAN("Return-Path: ")) ? span_chr(start, '\n') : -1;
+	return (uint32_t)(end + 1);
+}
+
 struct queued *queue_put_new(struct store *s, const struct queue_message *q, const struct targets *targets, struct batch *b)
 {
 	struct queued *m = queued_new(s->queue, q->delivery);
@@ -70,6 +77,7 @@ struct queued *queue_put_new(struct store *s, const struct queue_message *q, con
 	m->blob = q->message->blob;
 	m->size = q->message->size;
 	m->received = q->message->head.received;
+	m->return_path_bytes = return_path_bytes(q->message);
 	m->facts = q->facts;
 	m->reverse_path = copy_text(q->reverse_path);
 	m->created_ms = clock_wall_ms();
@@ -85,10 +93,6 @@ struct queued *queue_put_new(struct store *s, const struct queue_message *q, con
 	put_record(m, b);
 	queue_key(&key, 'd', m->id);
 	batch_put(b, QUEUE_PARTITION, buf_span(&key), buf_span(&q->message->trace));
-	if ((m->facts & FACT_8BIT) && q->message->cache.len) {
-		queue_key(&key, 'p', m->blob);
-		batch_put(b, QUEUE_PARTITION, buf_span(&key), buf_span(&q->message->cache));
-	}
 	m->message = q->message;
 	b->is_durable = true;
 	return m;
@@ -232,8 +236,6 @@ static void delete_message(const struct queued *m, struct batch *b)
 {
 	BUF_AUTO key = {0};
 	queue_key(&key, 'r', m->id);
-	batch_delete(b, QUEUE_PARTITION, buf_span(&key));
-	queue_key(&key, 'p', m->blob);
 	batch_delete(b, QUEUE_PARTITION, buf_span(&key));
 	if (!m->is_shared)
 		blob_delete(b, m->blob, m->received);

@@ -3,7 +3,6 @@
  *   "d" id, "e" id  the message's trace (store/trace.h)
  *   "g" blob        staged since: its pieces are swept at a start if it was never accepted
  *   "s" blob        several accounts may name it: deleted by the sweep when none does
- *   "p" blob        what filter found in it, for relay
  * Everything here happens in the loop's thread. The states are in memory too, so that what is due is known at once. */
 #ifndef STORE_QUEUE_QUEUE_H
 #define STORE_QUEUE_QUEUE_H

@@ -1,6 +1,7 @@
 /* Due times in a heap, and jobs for relay: one a message and domain. */
 #include "store/queue/schedule.h"
 
+#include "base/checked.h"
 #include "base/clock.h"
 #include "base/die.h"
 #include "base/log.h"
@@ -174,16 +175,12 @@ static void send_job(struct store_peer *relay, struct relay_job *j)
 {
 	struct queue *q = relay->store->queue;
 	struct queued *m = j->message;
-	BUF_AUTO key = {0}, cache = {0};
-	if (m->facts & FACT_8BIT) {
-		queue_key(&key, 'p', m->blob);
-		engine_get(relay->store->engine, QUEUE_PARTITION, buf_span(&key), &cache, NULL);
-	}
 	j->relay = relay->id;
 	map_put(&q->jobs, j->number, j);
 	relay->slots--;
 	channel_send(relay->channel, job, .job = j->number, .delivery = m->id, .reverse_path = span_cstr(m->reverse_path),
-	             .next_hop = span_slice(span_cstr(j->domain), 0, 255), .size = m->size, .facts = m->facts, .cache = buf_span(&cache));
+	             .next_hop = span_slice(span_cstr(j->domain), 0, 255), .size = m->size - m->return_path_bytes,
+	             .facts = m->facts);
 	for (uint32_t i = 0; i < j->count; i++)
 		channel_send(relay->channel, job_rcpt, .job = j->number, .index = j->recipients[i],
 		             .address = span_cstr(m->recipients[j->recipients[i]].address));
@@ -269,7 +266,10 @@ int queue_job_read(struct store_peer *relay, const struct msg_job_read *msg)
 	struct error why = {0};
 	if (!j)
 		return 0; /* taken back meanwhile */
-	int found = blob_read(relay->store->engine, j->message->blob, msg->offset, msg->length, &bytes, &why);
+	uint64_t offset;
+	if (checked_add(msg->offset, (uint64_t)j->message->return_path_bytes, &offset))
+		return -1;
+	int found = blob_read(relay->store->engine, j->message->blob, offset, msg->length, &bytes, &why);
 	if (found < 0)
 		log_event(LOG_LEVEL_ERROR, "message-damaged", log_c("why", why.text));
 	channel_send(relay->channel, job_piece, .job = msg->job, .offset = msg->offset, .is_there = found > 0, .bytes = buf_span(&bytes));

@@ -1,0 +1,92 @@
+/* `carteiro check`: what is wrong in the configuration, and around it. */
+#include "base/tls.h"
+#include "cli/cli.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/pem.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+int cli_read_file(const char *path, struct buf *out, size_t most)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	ssize_t n;
+	while ((n = read(fd, buf_reserve(out, 4096), 4096)) > 0 && out->len <= most)
+		out->len += (size_t)n;
+	int code = n < 0 ? errno : out->len > most ? EFBIG : 0;
+	close(fd);
+	errno = code;
+	return code ? -1 : 0;
+}
+
+int cli_read_config(const char *file, struct config *out)
+{
+	BUF_AUTO text = {0};
+	struct config_errors errors;
+	struct error why;
+	if (cli_read_file(file, &text, CONFIG_FILE_BYTES_MOST)) {
+		fprintf(stderr, "carteiro: cannot read %s: %s (`carteiro setup DOMAIN` writes one; -c names another)\n", file, strerror(errno));
+		return -1;
+	}
+	if (config_parse(buf_span(&text), file, out, &errors)) {
+		for (size_t i = 0; i < errors.count; i++)
+			fprintf(stderr, "%s\n", errors.at[i].text);
+		return -1;
+	}
+	if (config_complete(out, &why)) {
+		fprintf(stderr, "%s: %s\n", file, why.text);
+		config_free(out);
+		return -1;
+	}
+	return 0;
+}
+
+static int check_keys(const struct config *c)
+{
+	FILE *key = fopen(c->tls_key, "r"), *certificate = fopen(c->tls_certificate, "r");
+	EVP_PKEY *private_key = key ? PEM_read_PrivateKey(key, NULL, NULL, NULL) : NULL;
+	X509 *x509 = certificate ? PEM_read_X509(certificate, NULL, NULL, NULL) : NULL;
+	struct stat status;
+	int faults = 0;
+	if (!x509)
+		faults += printf("tls_certificate: %s holds no certificate that can be read\n", c->tls_certificate) > 0;
+	if (!private_key)
+		faults += printf("tls_key: %s holds no private key that can be read\n", c->tls_key) > 0;
+	if (x509 && private_key && X509_check_private_key(x509, private_key) != 1)
+		faults += printf("tls_key: %s is not the key of %s\n", c->tls_key, c->tls_certificate) > 0;
+	if (x509 && X509_cmp_current_time(X509_get0_notAfter(x509)) < 0)
+		faults += printf("tls_certificate: %s has expired\n", c->tls_certificate) > 0;
+	if (key && fstat(fileno(key), &status) == 0 && (status.st_mode & 077))
+		faults += printf("tls_key: others may read %s: chmod 600 it\n", c->tls_key) > 0;
+	if (key)
+		fclose(key);
+	if (certificate)
+		fclose(certificate);
+	EVP_PKEY_free(private_key);
+	X509_free(x509);
+	return faults;
+}
+
+int cli_check(const struct cli *cli)
+{
+	struct config c;
+	struct stat status;
+	if (cli_read_config(cli->config_file, &c))
+		return 78;
+	int faults = check_keys(&c);
+	if (geteuid() == 0 && !getpwnam(c.user))
+		faults += printf("user: there is no user %s on this system: `carteiro setup` makes it\n", c.user) > 0;
+	if (stat(c.data_dir, &status))
+		faults += printf("data_dir: %s: %s\n", c.data_dir, strerror(errno)) > 0;
+	if (c.dnssec && access(c.trust_anchor, R_OK))
+		faults += printf("trust_anchor: cannot read %s: install dns-root-data, or set dnssec = off\n", c.trust_anchor) > 0;
+	config_free(&c);
+	if (!faults)
+		printf("%s is right\n", cli->config_file);
+	return faults ? 78 : 0;
+}

@@ -1,0 +1,36 @@
+/* The commands that a person types. Each returns the program's exit status and has told on stderr what is wrong. */
+#ifndef CLI_CLI_H
+#define CLI_CLI_H
+
+#include "base/buf.h"
+#include "config/config.h"
+
+struct cli {
+	const char *config_file;
+	const char **words; /* of the command, without options of the program */
+	int count;
+};
+
+/* setup.c */
+int cli_setup(const struct cli *c);
+/* check.c */
+int cli_check(const struct cli *c);
+/* user.c: what needs a password typed or hashed */
+int cli_user(const struct cli *c);
+/* server.c */
+struct server;
+/* Connects to the server that runs with this configuration; if none does, starts one for the commands alone, which ends with
+ * the connection. NULL with a message on stderr. */
+struct server *server_connect(const char *config_file, bool may_start);
+/* Carries one command out there, prints what it says, and returns its exit status. */
+int server_command(struct server *s, const struct span *words, size_t count);
+void server_close(struct server *s);
+/* Sends the words of the command as they are. */
+int cli_forward(const struct cli *c, bool may_start);
+
+/* Reads and checks the configuration; prints every fault. */
+int cli_read_config(const char *file, struct config *out);
+/* Reads a small file whole. -1 with errno. */
+int cli_read_file(const char *path, struct buf *out, size_t most);
+
+#endif

@@ -1,0 +1,108 @@
+/* main(): becomes a process of the server or a command. */
+#include "cli/cli.h"
+#include "edge/edge.h"
+#include "filter/filter.h"
+#include "ipc/roles.h"
+#include "master/master.h"
+#include "relay/relay.h"
+#include "resolve/resolve.h"
+#include "store/store.h"
+#include "vault/vault.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { CONTROL_FD = 3, EXIT_USAGE = 64 };
+
+static const char default_config[] = "/etc/carteiro/carteiro.conf";
+
+static const char help[] =
+	"carteiro: a mail server\n"
+	"\n"
+	"  carteiro setup DOMAIN            write a configuration, keys and a first account; print the DNS records to publish\n"
+	"  carteiro check                   tell what is wrong in the configuration\n"
+	"  carteiro run                     serve, until SIGTERM; SIGHUP reloads\n"
+	"  carteiro status | reload | stop\n"
+	"\n"
+	"  carteiro user add ADDRESS        asks for the password, or reads it from standard input\n"
+	"  carteiro user passwd ADDRESS\n"
+	"  carteiro user import FILE        lines of address:hash, as crypt(5) or Dovecot's passwd-file write them\n"
+	"  carteiro user list | remove ADDRESS\n"
+	"  carteiro domain add DOMAIN | list | remove DOMAIN\n"
+	"  carteiro alias add ADDRESS TARGET... | list | remove ADDRESS\n"
+	"  carteiro queue list | show ID | retry ID|all | remove ID\n"
+	"  carteiro trace ID|ADDRESS|MESSAGE-ID   what became of a message\n"
+	"  carteiro settings [man]          the documentation of carteiro.conf\n"
+	"\n"
+	"  -c FILE   another configuration than /etc/carteiro/carteiro.conf\n";
+
+static int process_main(const char *name, const char *index_text)
+{
+	unsigned index = (unsigned)strtoul(index_text, NULL, 10);
+	switch (role_of_name(span_cstr(name))) {
+	case ROLE_VAULT: return vault_main(index, CONTROL_FD);
+	case ROLE_RESOLVE: return resolve_main(index, CONTROL_FD);
+	case ROLE_STORE: return store_main(index, CONTROL_FD);
+	case ROLE_FILTER: return filter_main(index, CONTROL_FD);
+	case ROLE_RELAY: return relay_main(index, CONTROL_FD);
+	case ROLE_EDGE_MX: return edge_mx_main(index, CONTROL_FD);
+	case ROLE_EDGE_USER: return edge_user_main(index, CONTROL_FD);
+	case ROLE_MASTER: case ROLES: break;
+	}
+	return EXIT_USAGE;
+}
+
+static int run(const struct cli *c)
+{
+	struct master_options options = {.config_file = c->config_file};
+	return master_run(&options);
+}
+
+static int settings(const struct cli *c)
+{
+	BUF_AUTO text = {0};
+	if (c->count > 1 && strcmp(c->words[1], "man") == 0)
+		config_print_man(&text);
+	else
+		config_print_markdown(&text);
+	return fwrite(text.ptr, 1, text.len, stdout) == text.len ? 0 : 1;
+}
+
+static int forward(const struct cli *c)
+{
+	return cli_forward(c, true);
+}
+
+static int forward_to_running(const struct cli *c)
+{
+	return cli_forward(c, false);
+}
+
+static const struct {
+	const char *name;
+	int (*run)(const struct cli *c);
+} commands[] = {
+	{"run", run}, {"setup", cli_setup}, {"check", cli_check}, {"user", cli_user}, {"settings", settings},
+	{"status", forward_to_running}, {"reload", forward_to_running}, {"stop", forward_to_running},
+	{"domain", forward}, {"alias", forward}, {"queue", forward}, {"trace", forward},
+};
+
+int main(int argc, char **argv)
+{
+	struct cli c = {.config_file = default_config};
+	int at = 1;
+	if (argc == 4 && strcmp(argv[1], "--process") == 0)
+		return process_main(argv[2], argv[3]);
+	if (argc > 2 && strcmp(argv[at], "-c") == 0) {
+		c.config_file = argv[2];
+		at = 3;
+	}
+	c.words = (const char **)argv + at;
+	c.count = argc - at;
+	for (size_t i = 0; c.count > 0 && i < sizeof commands / sizeof commands[0]; i++)
+		if (strcmp(c.words[0], commands[i].name) == 0)
+			return commands[i].run(&c);
+	bool is_help = c.count > 0 && (strcmp(c.words[0], "help") == 0 || strcmp(c.words[0], "--help") == 0);
+	fputs(help, is_help ? stdout : stderr);
+	return is_help ? 0 : EXIT_USAGE;
+}

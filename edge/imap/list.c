@@ -1,0 +1,206 @@
+/* LIST and LSUB: RFC 3501 §6.3.8 and §6.3.9, RFC 5258, RFC 3348, RFC 6154. store tells all names; what matches is chosen
+ * here. */
+#include "wire/imap_list.h"
+
+#include "edge/imap/session.h"
+
+#include <stdlib.h>
+
+struct listed {
+	struct listed *next; /* in the order in which they came */
+	struct span name;
+	uint8_t special_use;
+	bool is_subscribed, exists;
+};
+
+struct listing {
+	struct imap_list what;
+	bool is_lsub;
+	struct listed *first, **last;
+	size_t count;
+	struct listed **sorted;
+	struct imap_pattern **patterns;
+};
+
+static void on_row(struct imap_session *s, const struct msg_mailbox_row *m)
+{
+	struct listing *w = s->work;
+	struct listed *l = arena_alloc(&s->arena, sizeof *l);
+	*l = (struct listed){.name = arena_dup(&s->arena, m->name), .special_use = m->special_use,
+	                     .is_subscribed = m->is_subscribed, .exists = m->exists};
+	*w->last = l;
+	w->last = &l->next;
+	w->count++;
+}
+
+/* By name, with what lies below a mailbox directly behind it. */
+static int by_name(const void *a, const void *b)
+{
+	struct span x = (*(struct listed *const *)a)->name, y = (*(struct listed *const *)b)->name;
+	size_t i = 0;
+	while (i < x.len && i < y.len && x.ptr[i] == y.ptr[i])
+		i++;
+	int left = i < x.len ? x.ptr[i] == '/' ? 1 : (unsigned char)x.ptr[i] + 1 : 0;
+	int right = i < y.len ? y.ptr[i] == '/' ? 1 : (unsigned char)y.ptr[i] + 1 : 0;
+	return left - right;
+}
+
+static bool is_below(struct span name, struct span parent)
+{
+	return name.len > parent.len && name.ptr[parent.len] == '/' && span_starts_with(name, parent);
+}
+
+static bool is_selected(const struct listing *w, const struct listed *l)
+{
+	unsigned options = w->what.options;
+	if ((options & IMAP_LIST_SUBSCRIBED) && !l->is_subscribed)
+		return false;
+	if ((options & IMAP_LIST_SPECIAL_USE) && l->special_use == USE_NONE)
+		return false;
+	return l->exists || (options & IMAP_LIST_SUBSCRIBED);
+}
+
+static bool matches(const struct listing *w, struct span name)
+{
+	for (size_t i = 0; i < w->what.pattern_count; i++)
+		if (w->patterns[i] && imap_pattern_matches(w->patterns[i], name))
+			return true;
+	return false;
+}
+
+static void say_name(struct imap_session *s, struct span name)
+{
+	buf_add_cstr(&s->out, " \"/\" ");
+	imap_add_mailbox_name(s, name);
+}
+
+static void say_listed(struct imap_session *s, const struct listing *w, size_t at, bool has_selected_below)
+{
+	static const char *const uses[] = {[USE_DRAFTS] = " \\Drafts", [USE_SENT] = " \\Sent", [USE_JUNK] = " \\Junk",
+	                                   [USE_TRASH] = " \\Trash", [USE_ARCHIVE] = " \\Archive"};
+	const struct listed *l = w->sorted[at];
+	bool has_children = false;
+	for (size_t i = at + 1; i < w->count && !has_children && is_below(w->sorted[i]->name, l->name); i++)
+		has_children = w->sorted[i]->exists;
+	buf_printf(&s->out, "* LIST (%s", has_children ? "\\HasChildren" : "\\HasNoChildren");
+	if (!l->exists)
+		buf_add_cstr(&s->out, " \\NonExistent");
+	if (l->is_subscribed && (w->what.options & IMAP_LIST_RETURN_SUBSCRIBED))
+		buf_add_cstr(&s->out, " \\Subscribed");
+	if (l->special_use && l->special_use < sizeof uses / sizeof uses[0])
+		buf_add_cstr(&s->out, uses[l->special_use]);
+	buf_add_char(&s->out, ')');
+	say_name(s, l->name);
+	/* RFC 5258 §3.5 */
+	if (has_selected_below)
+		buf_printf(&s->out, " (\"CHILDINFO\" (\"%s\"))", w->what.options & IMAP_LIST_SUBSCRIBED ? "SUBSCRIBED" : "SPECIAL-USE");
+	buf_add_cstr(&s->out, "\r\n");
+}
+
+static bool has_selected_below(const struct listing *w, size_t at)
+{
+	if (!(w->what.options & IMAP_LIST_RECURSIVE))
+		return false;
+	for (size_t i = at + 1; i < w->count && is_below(w->sorted[i]->name, w->sorted[at]->name); i++)
+		if (is_selected(w, w->sorted[i]))
+			return true;
+	return false;
+}
+
+static void say_list(struct imap_session *s, const struct listing *w)
+{
+	for (size_t i = 0; i < w->count; i++) {
+		if (!matches(w, w->sorted[i]->name))
+			continue;
+		bool is_parent = has_selected_below(w, i);
+		if (is_parent || is_selected(w, w->sorted[i]))
+			say_listed(s, w, i, is_parent);
+	}
+}
+
+/* RFC 3501 §6.3.9: with "%" a level above a subscribed name is told too, as \Noselect. */
+static void say_levels_above(struct imap_session *s, const struct listing *w, struct span name, struct span *said)
+{
+	for (size_t i = 1; i < name.len; i++) {
+		struct span level = span_slice(name, 0, i);
+		if (name.ptr[i] != '/' || span_equal(level, *said) || is_below(*said, level) || !matches(w, level))
+			continue;
+		buf_add_cstr(&s->out, "* LSUB (\\Noselect)");
+		say_name(s, level);
+		buf_add_cstr(&s->out, "\r\n");
+		*said = level;
+	}
+}
+
+static void say_lsub(struct imap_session *s, const struct listing *w)
+{
+	struct span said = {0};
+	for (size_t i = 0; i < w->count; i++) {
+		struct span name = w->sorted[i]->name;
+		if (!w->sorted[i]->is_subscribed)
+			continue;
+		if (matches(w, name)) {
+			buf_add_cstr(&s->out, "* LSUB ()");
+			say_name(s, name);
+			buf_add_cstr(&s->out, "\r\n");
+			said = name;
+		} else {
+			say_levels_above(s, w, name, &said);
+		}
+	}
+}
+
+static void on_done(struct imap_session *s, const struct msg_request_done *m)
+{
+	struct listing *w = s->work;
+	size_t n = 0;
+	if (m->outcome != REQUEST_OK) {
+		imap_no_outcome(s, m, false);
+		return;
+	}
+	w->sorted = arena_alloc_array(&s->arena, w->count, sizeof(struct listed *));
+	for (struct listed *l = w->first; l; l = l->next)
+		w->sorted[n++] = l;
+	if (n)
+		qsort(w->sorted, n, sizeof(struct listed *), by_name);
+	w->patterns = arena_alloc_array(&s->arena, w->what.pattern_count, sizeof(struct imap_pattern *));
+	for (size_t i = 0; i < w->what.pattern_count; i++)
+		w->patterns[i] = w->what.patterns[i].ptr ? imap_pattern_new(w->what.patterns[i]) : NULL;
+	if (w->is_lsub)
+		say_lsub(s, w);
+	else
+		say_list(s, w);
+	for (size_t i = 0; i < w->what.pattern_count; i++)
+		imap_pattern_free(w->patterns[i]);
+	imap_done_plainly(s, m);
+}
+
+static void list(struct imap_session *s, struct imap_parser *p, bool is_lsub)
+{
+	static const struct imap_answers answers = {.row = on_row, .done = on_done};
+	struct listing *w = arena_alloc(&s->arena, sizeof *w);
+	w->is_lsub = is_lsub;
+	w->last = &w->first;
+	if (!imap_take_space(p) || !imap_take_list(p, is_lsub, &w->what)) {
+		imap_bad(s, p);
+		return;
+	}
+	/* RFC 3501 §6.3.8: an empty name asks for the delimiter */
+	if (w->what.is_root) {
+		buf_printf(&s->out, "* %s (\\Noselect) \"/\" \"\"\r\n", s->running->name);
+		imap_ok(s, "%s done", s->running->name);
+		return;
+	}
+	s->work = w;
+	imap_ask(s, &answers, mailbox_list_ask, .name = SPAN(""));
+}
+
+void imap_list(struct imap_session *s, struct imap_parser *p)
+{
+	list(s, p, false);
+}
+
+void imap_lsub(struct imap_session *s, struct imap_parser *p)
+{
+	list(s, p, true);
+}

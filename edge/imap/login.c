@@ -1,0 +1,188 @@
+/* Commands of any state and those before login: RFC 3501 §6.1 and §6.2, RFC 2971, RFC 4959, RFC 5161. */
+#include "edge/imap/session.h"
+#include "edge/sasl.h"
+
+#include "base/log.h"
+
+/* RFC 2971 §3.3: at most 30 pairs. */
+enum { ID_PAIRS_MOST = 30 };
+
+void imap_capability(struct imap_session *s, struct imap_parser *p)
+{
+	if (!imap_take_end(p)) {
+		imap_bad(s, p);
+		return;
+	}
+	buf_add_cstr(&s->out, "* ");
+	imap_add_capabilities(s, &s->out);
+	buf_add_cstr(&s->out, "\r\n");
+	imap_ok(s, "CAPABILITY done");
+}
+
+void imap_noop(struct imap_session *s, struct imap_parser *p)
+{
+	if (imap_take_end(p))
+		imap_ok(s, "NOOP done");
+	else
+		imap_bad(s, p);
+}
+
+void imap_logout(struct imap_session *s, struct imap_parser *p)
+{
+	if (!imap_take_end(p)) {
+		imap_bad(s, p);
+		return;
+	}
+	s->state = IMAP_NOT_AUTHENTICATED; /* no changes are told any more */
+	buf_add_cstr(&s->out, "* BYE Goodbye\r\n");
+	imap_ok(s, "LOGOUT done");
+	connection_close(s->connection);
+}
+
+/* "(" [string SP nstring *(SP string SP nstring)] ")" / nil */
+static bool take_id(struct imap_parser *p)
+{
+	struct span text;
+	if (imap_take_word(p, "NIL"))
+		return imap_take_end(p);
+	if (!imap_take_char(p, '('))
+		return false;
+	for (unsigned pairs = 0; !imap_next_is(p, ')'); pairs++) {
+		if (pairs == ID_PAIRS_MOST)
+			return imap_fail(p, "Too many pairs");
+		if ((pairs && !imap_take_space(p)) || !imap_take_string(p, &text) || !imap_take_space(p))
+			return false;
+		if (!imap_take_word(p, "NIL") && !imap_take_string(p, &text))
+			return false;
+	}
+	return imap_take_char(p, ')') && imap_take_end(p);
+}
+
+void imap_id(struct imap_session *s, struct imap_parser *p)
+{
+	if (!imap_take_space(p) || !take_id(p)) {
+		imap_bad(s, p);
+		return;
+	}
+	/* no version: it helps attackers only */
+	buf_add_cstr(&s->out, "* ID (\"name\" \"carteiro\")\r\n");
+	imap_ok(s, "ID done");
+}
+
+/* RFC 5161 §3.1: what is not known is ignored, and nothing is known yet. */
+void imap_enable(struct imap_session *s, struct imap_parser *p)
+{
+	struct span name;
+	do {
+		if (!imap_take_space(p) || !imap_take_atom(p, &name)) {
+			imap_bad(s, p);
+			return;
+		}
+	} while (p->rest.len);
+	buf_add_cstr(&s->out, "* ENABLED\r\n");
+	imap_ok(s, "ENABLE done");
+}
+
+void imap_starttls(struct imap_session *s, struct imap_parser *p)
+{
+	if (!imap_take_end(p)) {
+		imap_bad(s, p);
+	} else if (!connection_may_start_tls(s->connection)) {
+		imap_bad_text(s, "There is no TLS to start");
+	} else {
+		imap_ok(s, "Begin TLS");
+		connection_start_tls(s->connection);
+	}
+}
+
+/* ---- login ---- */
+
+/* True after the NO where no password may be taken: RFC 3501 §6.2.3, RFC 5530. */
+static bool is_forbidden(struct imap_session *s)
+{
+	if (connection_may_login(s->connection))
+		return false;
+	imap_no(s, "[PRIVACYREQUIRED] A password is taken over TLS only");
+	return true;
+}
+
+void imap_login(struct imap_session *s, struct imap_parser *p)
+{
+	struct span user, password;
+	if (!imap_take_space(p) || !imap_take_astring(p, &user) || !imap_take_space(p) || !imap_take_astring(p, &password) ||
+	    !imap_take_end(p))
+		imap_bad(s, p);
+	else if (!is_forbidden(s))
+		connection_login(s->connection, user, password);
+}
+
+static void authenticate(struct imap_session *s, struct span response)
+{
+	BUF_AUTO message = {0};
+	struct sasl_plain plain;
+	if (sasl_decode(response, &message))
+		imap_bad_text(s, "That is not base64");
+	else if (sasl_parse_plain(buf_span(&message), &plain))
+		imap_no(s, "[AUTHORIZATIONFAILED] That is not a message of PLAIN for oneself");
+	else
+		connection_login(s->connection, plain.user, plain.password);
+	sasl_wipe(&message);
+}
+
+void imap_authenticate(struct imap_session *s, struct imap_parser *p)
+{
+	struct span mechanism, response;
+	if (!imap_take_space(p) || !imap_take_atom(p, &mechanism)) {
+		imap_bad(s, p);
+		return;
+	}
+	bool has_response = p->rest.len > 0;
+	if (has_response && !imap_take_space(p)) {
+		imap_bad(s, p);
+		return;
+	}
+	response = p->rest;
+	if (!span_equal_nocase(mechanism, SPAN("PLAIN"))) {
+		imap_no(s, "[CANNOT] There is no such mechanism");
+	} else if (is_forbidden(s)) {
+		return;
+	} else if (has_response) {
+		/* RFC 4959 §3: "=" is an empty response */
+		authenticate(s, span_equal(response, SPAN("=")) ? SPAN("") : response);
+	} else {
+		s->input = IMAP_INPUT_SASL;
+		imap_continuation(s, "");
+	}
+}
+
+void imap_sasl_line(struct imap_session *s, struct span line)
+{
+	/* RFC 3501 §6.2.2: "*" cancels */
+	if (span_equal(line, SPAN("*")))
+		imap_bad_text(s, "AUTHENTICATE is cancelled");
+	else
+		authenticate(s, line);
+}
+
+void imap_logged_in(struct connection *c, enum login_outcome outcome)
+{
+	struct imap_session *s = c->state;
+	BUF_AUTO text = {0};
+	switch (outcome) {
+	case LOGIN_OK:
+		s->state = IMAP_AUTHENTICATED;
+		s->bad_count = 0;
+		connection_set_timeout(c, (int64_t)child_config(c->edge->self)->idle_timeout_s * 1000);
+		buf_add_char(&text, '[');
+		imap_add_capabilities(s, &text);
+		buf_add_cstr(&text, "] Logged in");
+		imap_ok_span(s, buf_span(&text));
+		return;
+	case LOGIN_REFUSED:
+		imap_no(s, "[AUTHENTICATIONFAILED] User name or password wrong");
+		if (++s->login_failures >= IMAP_LOGIN_FAILURES_MOST)
+			imap_bye(s, "Too many failed logins");
+		return;
+	case LOGIN_LATER: imap_no(s, "[UNAVAILABLE] Cannot be checked now, try again later"); return;
+	}
+}

@@ -1,0 +1,151 @@
+/* How a command ends: its tagged reply, after what has changed in the mailbox (RFC 3501 §7, RFC 5530). */
+#include "edge/imap/session.h"
+
+#include "base/die.h"
+
+#include <openssl/crypto.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+/* The reply has been decided; it is written at once, or when store has said what has changed. */
+static void finish(struct imap_session *s, const char *status, struct span text)
+{
+	s->answers = NULL;
+	imap_fetch_free(s);
+	buf_clear(&s->reply);
+	buf_add(&s->reply, s->tag.len ? s->tag : SPAN("*"));
+	buf_printf(&s->reply, " %s ", status);
+	buf_add(&s->reply, text);
+	buf_add_cstr(&s->reply, "\r\n");
+	bool may_expunge = !s->running || s->is_uid || !(s->running->flags & IMAP_NO_EXPUNGE);
+	if (s->state != IMAP_SELECTED || !s->running || !imap_view_refresh(s, may_expunge)) {
+		imap_say_reply(s);
+	} else if (!s->connection->is_waiting) {
+		connection_wait(s->connection);
+	}
+}
+
+static void finish_text(struct imap_session *s, const char *status, const char *format, va_list args)
+{
+	char text[1024];
+	int n = vsnprintf(text, sizeof text, format, args);
+	if (n < 0 || (size_t)n >= sizeof text)
+		die("imap: a reply that is too long");
+	finish(s, status, span_of(text, (size_t)n));
+}
+
+void imap_ok(struct imap_session *s, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	finish_text(s, "OK", format, args);
+	va_end(args);
+}
+
+void imap_ok_span(struct imap_session *s, struct span text)
+{
+	finish(s, "OK", text);
+}
+
+void imap_no(struct imap_session *s, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	finish_text(s, "NO", format, args);
+	va_end(args);
+}
+
+void imap_bad_text(struct imap_session *s, const char *text)
+{
+	s->bad_count++;
+	finish(s, "BAD", span_cstr(text));
+	if (s->bad_count >= IMAP_BAD_MOST && !s->connection->is_closing)
+		imap_bye(s, "Too many bad commands");
+}
+
+void imap_bad(struct imap_session *s, const struct imap_parser *p)
+{
+	if (p->why.code == IMAP_FAULT_NAME)
+		imap_no(s, "[CANNOT] %s", p->why.text);
+	else
+		imap_bad_text(s, p->why.text);
+}
+
+void imap_no_outcome(struct imap_session *s, const struct msg_request_done *m, bool is_target)
+{
+	const char *code = "[SERVERBUG]", *text = "That went wrong; the server's log says why";
+	switch ((enum request_outcome)m->outcome) {
+	case REQUEST_OK: break;
+	case REQUEST_NO_MAILBOX:
+		code = is_target ? "[TRYCREATE]" : "[NONEXISTENT]";
+		text = "There is no mailbox of that name";
+		break;
+	case REQUEST_EXISTS: code = "[ALREADYEXISTS]", text = "There is a mailbox of that name"; break;
+	case REQUEST_BAD_NAME: code = "[CANNOT]", text = "That cannot be done with a mailbox of that name"; break;
+	case REQUEST_HAS_CHILDREN: code = "[CANNOT]", text = "There are mailboxes below it: delete them first"; break;
+	case REQUEST_READ_ONLY: code = "[READ-ONLY]", text = "The mailbox is open for reading only"; break;
+	case REQUEST_EXPUNGED: code = "[EXPUNGEISSUED]", text = "Some of the messages are gone"; break;
+	case REQUEST_LIMIT: code = "[LIMIT]", text = "That is too much"; break;
+	case REQUEST_FAILED: break;
+	case REQUEST_BAD_CHARSET: code = "[BADCHARSET (UTF-8 US-ASCII)]", text = "The charset is not known"; break;
+	}
+	imap_no(s, "%s %s", code, text);
+}
+
+void imap_done_plainly(struct imap_session *s, const struct msg_request_done *m)
+{
+	if (m->outcome == REQUEST_OK)
+		imap_ok(s, "%s done", s->running->name);
+	else
+		imap_no_outcome(s, m, false);
+}
+
+void imap_flush(struct imap_session *s)
+{
+	if (s->out.len)
+		connection_write(s->connection, buf_span(&s->out));
+	if (s->out.cap > 2 * IMAP_OUT_BYTES)
+		buf_free(&s->out);
+	else
+		buf_clear(&s->out);
+}
+
+void imap_say_reply(struct imap_session *s)
+{
+	buf_add(&s->out, buf_span(&s->reply));
+	imap_flush(s);
+	buf_free(&s->reply);
+	buf_free(&s->out);
+	if (s->command.ptr)
+		OPENSSL_cleanse(s->command.ptr, s->command.len); /* it may have a password */
+	buf_free(&s->command);
+	arena_free(&s->arena);
+	s->running = NULL;
+	s->is_uid = false;
+	s->work = NULL;
+	s->tag = (struct span){0};
+	s->input = IMAP_INPUT_COMMAND;
+	if (s->connection->is_waiting && !s->connection->is_closing)
+		connection_continue(s->connection);
+}
+
+void imap_bye(struct imap_session *s, const char *why)
+{
+	imap_flush(s);
+	connection_printf(s->connection, "* BYE %.500s\r\n", why);
+	connection_close(s->connection);
+}
+
+struct channel *imap_asking(struct imap_session *s, const struct imap_answers *answers)
+{
+	struct channel *store = s->connection->edge->store;
+	s->request++;
+	s->answers = answers;
+	if (!store) {
+		imap_bye(s, "[UNAVAILABLE] The server restarts: connect again");
+		return NULL;
+	}
+	if (!s->connection->is_waiting)
+		connection_wait(s->connection);
+	return store;
+}

@@ -1,0 +1,136 @@
+/* SELECT, EXAMINE, CLOSE, UNSELECT, CHECK: RFC 3501 §6.3.1, §6.3.2, §6.4.1, §6.4.2, RFC 3691. */
+#include "edge/imap/session.h"
+
+#include "ipc/words.h"
+
+struct selecting {
+	struct span name;
+	bool is_read_only;
+	uint32_t first_unseen_uid;
+};
+
+static void leave_mailbox(struct imap_session *s)
+{
+	struct connection *c = s->connection;
+	if (s->state != IMAP_SELECTED)
+		return;
+	if (c->edge->store)
+		channel_send(c->edge->store, mailbox_close, .session = c->session);
+	imap_view_close(s);
+	s->state = IMAP_AUTHENTICATED;
+}
+
+static void on_opened(struct imap_session *s, const struct msg_mailbox_opened *m)
+{
+	struct selecting *w = s->work;
+	w->first_unseen_uid = m->first_unseen_uid;
+	imap_view_open(s, w->name, m, w->is_read_only);
+}
+
+static void on_uids(struct imap_session *s, const struct msg_uid_rows *m)
+{
+	imap_view_add_uids(s, m->ranges);
+}
+
+/* RFC 3501 §6.3.1: what is said before the tagged OK. */
+static void say_mailbox(struct imap_session *s, const struct selecting *w)
+{
+	struct imap_view *v = &s->view;
+	buf_add_cstr(&s->out, "* FLAGS (");
+	imap_view_render_all_flags(v, &s->out);
+	buf_printf(&s->out, ")\r\n* %u EXISTS\r\n* %u RECENT\r\n", imap_view_count(v), imap_view_recent(v));
+	if (w->first_unseen_uid && imap_view_sequence(v, w->first_unseen_uid))
+		buf_printf(&s->out, "* OK [UNSEEN %u] First unseen\r\n", imap_view_sequence(v, w->first_unseen_uid));
+	buf_add_cstr(&s->out, "* OK [PERMANENTFLAGS (");
+	if (!v->is_read_only) {
+		imap_view_render_all_flags(v, &s->out);
+		if (v->keyword_count < KEYWORDS_MOST)
+			buf_add_cstr(&s->out, " \\*");
+	}
+	buf_printf(&s->out, ")] Flags that stay\r\n* OK [UIDVALIDITY %u] UIDs valid\r\n* OK [UIDNEXT %u] Next UID\r\n",
+	           v->uidvalidity, v->uidnext);
+}
+
+static void on_done(struct imap_session *s, const struct msg_request_done *m)
+{
+	if (m->outcome != REQUEST_OK) {
+		imap_view_close(s);
+		imap_no_outcome(s, m, false);
+		return;
+	}
+	struct selecting *w = s->work;
+	s->state = IMAP_SELECTED;
+	say_mailbox(s, w);
+	imap_ok(s, "[%s] %s done", w->is_read_only ? "READ-ONLY" : "READ-WRITE", s->running->name);
+}
+
+static void open_mailbox(struct imap_session *s, struct imap_parser *p, bool is_read_only)
+{
+	static const struct imap_answers answers = {.opened = on_opened, .uids = on_uids, .done = on_done};
+	struct selecting *w = arena_alloc(&s->arena, sizeof *w);
+	w->is_read_only = is_read_only;
+	if (!imap_take_space(p) || !imap_take_mailbox(p, &w->name) || !imap_take_end(p)) {
+		imap_bad(s, p);
+		return;
+	}
+	/* RFC 3501 §6.3.1: the mailbox selected before is left, even if this one cannot be opened */
+	leave_mailbox(s);
+	s->work = w;
+	imap_ask(s, &answers, mailbox_open, .name = w->name, .is_read_only = is_read_only);
+}
+
+void imap_select(struct imap_session *s, struct imap_parser *p)
+{
+	open_mailbox(s, p, false);
+}
+
+void imap_examine(struct imap_session *s, struct imap_parser *p)
+{
+	open_mailbox(s, p, true);
+}
+
+static void on_closed(struct imap_session *s, const struct msg_request_done *m)
+{
+	if (m->outcome != REQUEST_OK) {
+		imap_no_outcome(s, m, false);
+		return;
+	}
+	leave_mailbox(s);
+	imap_ok(s, "CLOSE done");
+}
+
+void imap_close(struct imap_session *s, struct imap_parser *p)
+{
+	static const struct imap_answers answers = {.done = on_closed};
+	BUF_AUTO all = {0};
+	if (!imap_take_end(p)) {
+		imap_bad(s, p);
+		return;
+	}
+	if (s->view.is_read_only) {
+		leave_mailbox(s);
+		imap_ok(s, "CLOSE done");
+		return;
+	}
+	ranges_add_range(&all, 1, UINT32_MAX);
+	imap_ask(s, &answers, expunge_ask, .ranges = buf_span(&all), .only_deleted = 1);
+}
+
+void imap_unselect(struct imap_session *s, struct imap_parser *p)
+{
+	if (!imap_take_end(p)) {
+		imap_bad(s, p);
+		return;
+	}
+	leave_mailbox(s);
+	imap_ok(s, "UNSELECT done");
+}
+
+/* Everything that has been answered is on the disk already. */
+void imap_check(struct imap_session *s, struct imap_parser *p)
+{
+	if (imap_take_end(p))
+		imap_ok(s, "CHECK done");
+	else
+		imap_bad(s, p);
+}

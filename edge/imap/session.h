@@ -1,0 +1,191 @@
+/* An IMAP session, and what the files of this folder share.
+ *
+ * A command's life: session.c reads it whole and looks it up in commands.c; its handler answers at once, or asks store
+ * (imap_ask) and goes on in the functions of a struct imap_answers; in the end it calls one of imap_ok, imap_no, imap_bad.
+ * That tells what has changed in the mailbox, then writes the tagged reply, and the next command is read. */
+#ifndef EDGE_IMAP_SESSION_H
+#define EDGE_IMAP_SESSION_H
+
+#include "edge/delivery.h"
+#include "edge/imap/imap.h"
+#include "edge/imap/view.h"
+#include "wire/imap_command.h"
+
+enum {
+	IMAP_COMMAND_BYTES_BEFORE_LOGIN = 8 * 1024, /* attack E73 */
+	IMAP_COMMAND_BYTES_MOST = 64 * 1024,        /* RFC 2683 §3.2.1.5 asks for 8000 */
+	IMAP_BAD_MOST = 50,                         /* commands that are none, before the session is ended */
+	IMAP_LOGIN_FAILURES_MOST = 5,
+	IMAP_TIMEOUT_BEFORE_LOGIN_MS = 3 * 60 * 1000,
+	IMAP_OUT_BYTES = 32 * 1024,                 /* written at once */
+};
+
+/* RFC 3501 §3, as bits. */
+enum imap_state {
+	IMAP_NOT_AUTHENTICATED = 1,
+	IMAP_AUTHENTICATED = 2,
+	IMAP_SELECTED = 4,
+	IMAP_LOGGED_IN = IMAP_AUTHENTICATED | IMAP_SELECTED,
+	IMAP_ANY_STATE = IMAP_NOT_AUTHENTICATED | IMAP_LOGGED_IN,
+};
+
+/* What the next bytes from the client are. */
+enum imap_input {
+	IMAP_INPUT_COMMAND,
+	IMAP_INPUT_SASL,        /* the response to AUTHENTICATE's challenge */
+	IMAP_INPUT_MESSAGE,     /* of APPEND */
+	IMAP_INPUT_MESSAGE_END, /* the end of its command */
+	IMAP_INPUT_IDLE,        /* DONE */
+};
+
+struct imap_session;
+struct imap_fetching;
+
+enum imap_command_flags {
+	IMAP_HAS_UID = 1,    /* there is a UID form: RFC 3501 §6.4.8 */
+	IMAP_ONLY_UID = 2,   /* of this meaning there is only the UID form: RFC 4315 §2.1 */
+	IMAP_NO_EXPUNGE = 4, /* EXPUNGE may not be said at its end, unless it is the UID form: RFC 3501 §7.4.1 */
+};
+
+struct imap_command {
+	const char *name;
+	unsigned states;     /* in which it is allowed */
+	unsigned flags;
+	const char *rfc;
+	void (*run)(struct imap_session *s, struct imap_parser *p); /* p stands behind the name */
+};
+
+/* commands.c; NULL if there is none of that name. */
+const struct imap_command *imap_command_find(struct span name, bool is_uid);
+
+/* What a command that waits for store does with the answers; those that are NULL are not expected. */
+struct imap_answers {
+	void (*row)(struct imap_session *s, const struct msg_mailbox_row *m);
+	void (*opened)(struct imap_session *s, const struct msg_mailbox_opened *m);
+	void (*uids)(struct imap_session *s, const struct msg_uid_rows *m);
+	void (*rows)(struct imap_session *s, const struct msg_fetch_rows *m);
+	void (*piece)(struct imap_session *s, const struct msg_body_piece *m);
+	void (*copied)(struct imap_session *s, const struct msg_copy_done *m);
+	void (*done)(struct imap_session *s, const struct msg_request_done *m); /* NULL: NO, with the outcome's code */
+};
+
+struct imap_session {
+	struct connection *connection;
+	enum imap_state state;
+	enum imap_input input;
+	struct imap_view view;         /* of the selected mailbox */
+	unsigned bad_count, login_failures;
+
+	/* the command that is being read or run */
+	struct imap_scanner scanner;
+	struct buf command;            /* its bytes, literals included */
+	bool is_skipping;              /* it has been refused; the rest of it is thrown away */
+	struct arena arena;            /* what lives as long as the command */
+	char tag_bytes[IMAP_TAG_MAX];
+	struct span tag;
+	const struct imap_command *running;
+	bool is_uid;
+	void *work;                    /* of the command's own file, in the arena */
+	uint32_t request;              /* number of the last question to store */
+	const struct imap_answers *answers;
+	struct buf out;                /* responses that are not written yet */
+	struct buf reply;              /* the tagged one, which waits until the changes have been told */
+
+	struct imap_fetching *fetching; /* fetch.c */
+	struct delivery *delivery;      /* append.c */
+	uint64_t message_left;          /* bytes of its literal */
+};
+
+/* ---- reply.c: ending a command ---- */
+
+void imap_ok(struct imap_session *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void imap_no(struct imap_session *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* A command that is none, with the parser's reason; NO where it is a mailbox name that cannot be. */
+void imap_bad(struct imap_session *s, const struct imap_parser *p);
+void imap_bad_text(struct imap_session *s, const char *text);
+/* The text of an OK that may be long. */
+void imap_ok_span(struct imap_session *s, struct span text);
+/* NO with the response code for it (RFC 5530); is_target: the mailbox named is one to put messages into. */
+void imap_no_outcome(struct imap_session *s, const struct msg_request_done *m, bool is_target);
+/* Writes the tagged reply that waits, and takes the next command. */
+void imap_say_reply(struct imap_session *s);
+
+/* Writes what is in s->out. */
+void imap_flush(struct imap_session *s);
+/* "* BYE why", and the connection's end. */
+void imap_bye(struct imap_session *s, const char *why);
+
+/* Makes ready to ask store: the answers to s->request go to `answers`, input waits. NULL if store is not there; the session
+ * is closed then. */
+struct channel *imap_asking(struct imap_session *s, const struct imap_answers *answers);
+
+/* imap_ask(s, &answers, mailbox_list_ask, .name = name); */
+#define imap_ask(s, answers_, message, ...) \
+	do { \
+		struct channel *store_ = imap_asking(s, answers_); \
+		if (store_) \
+			channel_send(store_, message, .session = (s)->connection->session, .request = (s)->request, __VA_ARGS__); \
+	} while (0)
+
+/* A request_done that says OK ends the command so; another one with its NO. */
+void imap_done_plainly(struct imap_session *s, const struct msg_request_done *m);
+
+/* ---- session.c ---- */
+
+/* The literal that was announced is refused (the reply has been given): if it comes nevertheless, it is thrown away. */
+void imap_skip_literal(struct imap_session *s);
+/* "+ text" */
+void imap_continuation(struct imap_session *s, const char *text);
+/* Appends the capabilities as they are now: RFC 3501 §7.2.1. */
+void imap_add_capabilities(struct imap_session *s, struct buf *out);
+
+/* ---- files with a state of their own ---- */
+
+void imap_sasl_line(struct imap_session *s, struct span line);     /* login.c */
+void imap_logged_in(struct connection *c, enum login_outcome outcome);
+/* append.c: the message's literal has been announced; p stands behind the command's name */
+void imap_append_announced(struct imap_session *s, struct imap_parser *p);
+void imap_append_input(struct imap_session *s);
+void imap_append_abandon(struct imap_session *s);
+void imap_idle_line(struct imap_session *s, struct span line);     /* idle.c */
+void imap_idle_push(struct imap_session *s);                       /* if it is idle, tells what has changed */
+void imap_fetch_go_on(struct imap_session *s);                     /* fetch.c: there is room to write again */
+void imap_fetch_free(struct imap_session *s);
+/* Packs the keywords for store; false after a NO if they are too many. */
+bool imap_pack_keywords(struct imap_session *s, const struct imap_flags *flags, struct buf *out); /* store.c */
+
+/* ---- handlers, by file ---- */
+#define IMAP_HANDLER(name) void name(struct imap_session *s, struct imap_parser *p)
+IMAP_HANDLER(imap_capability); /* login.c */
+IMAP_HANDLER(imap_noop);
+IMAP_HANDLER(imap_logout);
+IMAP_HANDLER(imap_id);
+IMAP_HANDLER(imap_enable);
+IMAP_HANDLER(imap_starttls);
+IMAP_HANDLER(imap_authenticate);
+IMAP_HANDLER(imap_login);
+IMAP_HANDLER(imap_list);       /* list.c */
+IMAP_HANDLER(imap_lsub);
+IMAP_HANDLER(imap_create);     /* status.c */
+IMAP_HANDLER(imap_delete);
+IMAP_HANDLER(imap_rename);
+IMAP_HANDLER(imap_subscribe);
+IMAP_HANDLER(imap_unsubscribe);
+IMAP_HANDLER(imap_status);
+IMAP_HANDLER(imap_namespace);
+IMAP_HANDLER(imap_select);     /* select.c */
+IMAP_HANDLER(imap_examine);
+IMAP_HANDLER(imap_close);
+IMAP_HANDLER(imap_unselect);
+IMAP_HANDLER(imap_check);
+IMAP_HANDLER(imap_fetch);      /* fetch.c */
+IMAP_HANDLER(imap_store);      /* store.c */
+IMAP_HANDLER(imap_copy);       /* copy.c */
+IMAP_HANDLER(imap_move);
+IMAP_HANDLER(imap_expunge);
+IMAP_HANDLER(imap_uid_expunge);
+IMAP_HANDLER(imap_search);     /* search.c */
+IMAP_HANDLER(imap_append);     /* append.c */
+IMAP_HANDLER(imap_idle);       /* idle.c */
+
+#endif

@@ -1,0 +1,128 @@
+/* Commands about mailboxes by name: RFC 3501 §6.3.3 to §6.3.7 and §6.3.10, RFC 2342, RFC 8438. */
+#include "edge/imap/session.h"
+#include "wire/imap_structure.h"
+#include "wire/imap_utf7.h"
+
+static const struct imap_answers plain_answers = {.done = imap_done_plainly};
+
+static bool take_one_mailbox(struct imap_session *s, struct imap_parser *p, struct span *name)
+{
+	if (imap_take_space(p) && imap_take_mailbox(p, name) && imap_take_end(p))
+		return true;
+	imap_bad(s, p);
+	return false;
+}
+
+void imap_create(struct imap_session *s, struct imap_parser *p)
+{
+	struct span name;
+	if (take_one_mailbox(s, p, &name))
+		imap_ask(s, &plain_answers, mailbox_create, .name = name);
+}
+
+/* The mailbox that is selected may be the one. */
+static void on_deleted(struct imap_session *s, const struct msg_request_done *m)
+{
+	struct span *name = s->work;
+	struct connection *c = s->connection;
+	if (m->outcome == REQUEST_OK && s->state == IMAP_SELECTED && span_equal(*name, buf_span(&s->view.name))) {
+		channel_send(c->edge->store, mailbox_close, .session = c->session);
+		imap_view_close(s);
+		s->state = IMAP_AUTHENTICATED;
+	}
+	imap_done_plainly(s, m);
+}
+
+void imap_delete(struct imap_session *s, struct imap_parser *p)
+{
+	static const struct imap_answers answers = {.done = on_deleted};
+	struct span *name = arena_alloc(&s->arena, sizeof *name);
+	if (!take_one_mailbox(s, p, name))
+		return;
+	s->work = name;
+	imap_ask(s, &answers, mailbox_delete, .name = *name);
+}
+
+void imap_rename(struct imap_session *s, struct imap_parser *p)
+{
+	struct span from, to;
+	if (!imap_take_space(p) || !imap_take_mailbox(p, &from) || !imap_take_space(p) || !imap_take_mailbox(p, &to) || !imap_take_end(p))
+		imap_bad(s, p);
+	else
+		imap_ask(s, &plain_answers, mailbox_rename, .from = from, .to = to);
+}
+
+void imap_subscribe(struct imap_session *s, struct imap_parser *p)
+{
+	struct span name;
+	if (take_one_mailbox(s, p, &name))
+		imap_ask(s, &plain_answers, mailbox_subscribe, .name = name, .is_subscribed = 1);
+}
+
+void imap_unsubscribe(struct imap_session *s, struct imap_parser *p)
+{
+	struct span name;
+	if (take_one_mailbox(s, p, &name))
+		imap_ask(s, &plain_answers, mailbox_subscribe, .name = name);
+}
+
+void imap_namespace(struct imap_session *s, struct imap_parser *p)
+{
+	if (!imap_take_end(p)) {
+		imap_bad(s, p);
+		return;
+	}
+	buf_add_cstr(&s->out, "* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n");
+	imap_ok(s, "NAMESPACE done");
+}
+
+/* ---- STATUS ---- */
+
+void imap_add_mailbox_name(struct imap_session *s, struct span name)
+{
+	BUF_AUTO encoded = {0};
+	imap_utf7_encode(name, &encoded);
+	if (imap_is_atom(buf_span(&encoded)) && !span_equal_nocase(buf_span(&encoded), SPAN("NIL")))
+		buf_add(&s->out, buf_span(&encoded));
+	else
+		imap_render_string(buf_span(&encoded), 0, &s->out);
+}
+
+static void on_status(struct imap_session *s, const struct msg_mailbox_row *m)
+{
+	unsigned *items = s->work;
+	const struct {
+		const char *name;
+		unsigned item;
+		uint64_t value;
+	} values[] = {
+		{"MESSAGES", IMAP_STATUS_MESSAGES, m->messages}, {"RECENT", IMAP_STATUS_RECENT, m->recent},
+		{"UIDNEXT", IMAP_STATUS_UIDNEXT, m->uidnext}, {"UIDVALIDITY", IMAP_STATUS_UIDVALIDITY, m->uidvalidity},
+		{"UNSEEN", IMAP_STATUS_UNSEEN, m->unseen}, {"SIZE", IMAP_STATUS_SIZE, m->size},
+	};
+	const char *gap = "";
+	buf_add_cstr(&s->out, "* STATUS ");
+	imap_add_mailbox_name(s, m->name);
+	buf_add_cstr(&s->out, " (");
+	for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
+		if (!(*items & values[i].item))
+			continue;
+		buf_printf(&s->out, "%s%s %llu", gap, values[i].name, (unsigned long long)values[i].value);
+		gap = " ";
+	}
+	buf_add_cstr(&s->out, ")\r\n");
+}
+
+void imap_status(struct imap_session *s, struct imap_parser *p)
+{
+	static const struct imap_answers answers = {.row = on_status, .done = imap_done_plainly};
+	struct span name;
+	unsigned *items = arena_alloc(&s->arena, sizeof *items);
+	if (!imap_take_space(p) || !imap_take_mailbox(p, &name) || !imap_take_space(p) || !imap_take_status_items(p, items) ||
+	    !imap_take_end(p)) {
+		imap_bad(s, p);
+		return;
+	}
+	s->work = items;
+	imap_ask(s, &answers, mailbox_list_ask, .name = name);
+}

@@ -1,0 +1,324 @@
+/* The selected mailbox as the client knows it: see view.h. */
+#include "edge/imap/view.h"
+
+#include "base/pack.h"
+#include "edge/imap/session.h"
+#include "ipc/words.h"
+
+#include <roaring/roaring.h>
+#include <stdlib.h>
+
+enum { RANGES_MOST = 65536 / 8 }; /* of one question to store */
+
+/* ---- opening and closing ---- */
+
+static void set_keywords(struct imap_view *v, struct span packed)
+{
+	struct span *words;
+	arena_free(&v->keyword_arena);
+	ssize_t count = words_unpack(arena_dup(&v->keyword_arena, packed), &v->keyword_arena, &words);
+	v->keywords = count > 0 ? words : NULL;
+	v->keyword_count = count > 0 ? (size_t)count : 0;
+}
+
+void imap_view_open(struct imap_session *s, struct span name, const struct msg_mailbox_opened *m, bool is_read_only)
+{
+	struct imap_view *v = &s->view;
+	imap_view_close(s);
+	*v = (struct imap_view){.uids = roaring_bitmap_create(), .expunged = roaring_bitmap_create(), .own = roaring_bitmap_create(),
+	                        .modseq = m->highestmodseq, .uidvalidity = m->uidvalidity, .uidnext = m->uidnext,
+	                        .first_recent_uid = m->first_recent_uid, .is_read_only = is_read_only};
+	buf_add(&v->name, name);
+	set_keywords(v, m->keywords);
+}
+
+void imap_view_add_uids(struct imap_session *s, struct span ranges)
+{
+	for (size_t i = 0; s->view.uids && i < ranges_count(ranges); i++) {
+		uint32_t first, last;
+		ranges_get(ranges, i, &first, &last);
+		roaring_bitmap_add_range_closed(s->view.uids, first, last);
+	}
+}
+
+void imap_view_close(struct imap_session *s)
+{
+	struct imap_view *v = &s->view;
+	roaring_bitmap_t *sets[] = {v->uids, v->expunged, v->own};
+	for (size_t i = 0; i < sizeof sets / sizeof sets[0]; i++)
+		if (sets[i])
+			roaring_bitmap_free(sets[i]);
+	arena_free(&v->keyword_arena);
+	buf_free(&v->name);
+	*v = (struct imap_view){0};
+}
+
+/* ---- numbers ---- */
+
+uint32_t imap_view_count(const struct imap_view *v)
+{
+	return (uint32_t)roaring_bitmap_get_cardinality(v->uids);
+}
+
+uint32_t imap_view_recent(const struct imap_view *v)
+{
+	uint64_t old = v->first_recent_uid ? roaring_bitmap_rank(v->uids, v->first_recent_uid - 1) : 0;
+	return imap_view_count(v) - (uint32_t)old;
+}
+
+uint32_t imap_view_sequence(const struct imap_view *v, uint32_t uid)
+{
+	return roaring_bitmap_contains(v->uids, uid) ? (uint32_t)roaring_bitmap_rank(v->uids, uid) : 0;
+}
+
+/* A run of sequence numbers. */
+struct run {
+	uint32_t first, last;
+};
+
+static int by_first(const void *a, const void *b)
+{
+	const struct run *x = a, *y = b;
+	return (x->first > y->first) - (x->first < y->first);
+}
+
+/* False if a sequence number is beyond the end: RFC 3501 §9, seq-number. */
+static bool run_of_range(const struct imap_view *v, struct imap_range range, bool is_uid, struct run *out)
+{
+	uint32_t count = imap_view_count(v), star = is_uid && count ? roaring_bitmap_maximum(v->uids) : count;
+	if (range.first == IMAP_STAR)
+		range.first = star;
+	if (range.last == IMAP_STAR)
+		range.last = star;
+	if (range.first > range.last)
+		range = (struct imap_range){range.last, range.first};
+	if (is_uid) {
+		out->first = range.first ? (uint32_t)roaring_bitmap_rank(v->uids, range.first - 1) + 1 : 1;
+		out->last = (uint32_t)roaring_bitmap_rank(v->uids, range.last);
+		return true;
+	}
+	*out = (struct run){range.first, range.last};
+	return range.first >= 1 && range.last <= count;
+}
+
+static void add_run(const struct imap_view *v, struct run run, struct buf *ranges, uint32_t *count)
+{
+	uint32_t first, last;
+	if (roaring_bitmap_select(v->uids, run.first - 1, &first) && roaring_bitmap_select(v->uids, run.last - 1, &last))
+		ranges_add_range(ranges, first, last);
+	*count += run.last - run.first + 1;
+}
+
+bool imap_view_resolve(struct imap_session *s, const struct imap_sequence_set *set, bool is_uid, struct buf *ranges, uint32_t *count)
+{
+	const struct imap_view *v = &s->view;
+	struct run *runs = arena_alloc_array(&s->arena, set->count, sizeof *runs);
+	size_t n = 0;
+	*count = 0;
+	for (size_t i = 0; i < set->count; i++) {
+		if (!run_of_range(v, set->ranges[i], is_uid, &runs[n])) {
+			imap_bad_text(s, "There is no message of that number");
+			return false;
+		}
+		n += runs[n].first <= runs[n].last;
+	}
+	if (n == 0)
+		return true;
+	qsort(runs, n, sizeof *runs, by_first);
+	struct run now = runs[0];
+	for (size_t i = 1; i < n; i++) {
+		if (runs[i].first <= now.last + 1) {
+			now.last = runs[i].last > now.last ? runs[i].last : now.last;
+			continue;
+		}
+		add_run(v, now, ranges, count);
+		now = runs[i];
+	}
+	add_run(v, now, ranges, count);
+	if (ranges_count(buf_span(ranges)) > RANGES_MOST) {
+		imap_no(s, "[LIMIT] Too many ranges in one command");
+		return false;
+	}
+	return true;
+}
+
+/* ---- flags ---- */
+
+static const struct {
+	const char *name;
+	uint8_t flag;
+} system_flags[] = {
+	{"\\Answered", FLAG_ANSWERED}, {"\\Flagged", FLAG_FLAGGED}, {"\\Deleted", FLAG_DELETED}, {"\\Seen", FLAG_SEEN}, {"\\Draft", FLAG_DRAFT},
+};
+
+static void add_word(struct buf *out, size_t start, struct span word)
+{
+	if (out->len > start)
+		buf_add_char(out, ' ');
+	buf_add(out, word);
+}
+
+bool imap_view_knows_keywords(const struct imap_view *v, const struct imap_row *row)
+{
+	return v->keyword_count >= 64 || row->keywords >> v->keyword_count == 0;
+}
+
+void imap_view_render_flags(const struct imap_view *v, const struct imap_row *row, struct buf *out)
+{
+	buf_add_char(out, '(');
+	size_t start = out->len;
+	for (size_t i = 0; i < sizeof system_flags / sizeof system_flags[0]; i++)
+		if (row->flags & system_flags[i].flag)
+			add_word(out, start, span_cstr(system_flags[i].name));
+	if (row->uid >= v->first_recent_uid)
+		add_word(out, start, SPAN("\\Recent"));
+	for (size_t k = 0; k < v->keyword_count; k++)
+		if (row->keywords >> k & 1)
+			add_word(out, start, v->keywords[k]);
+	buf_add_char(out, ')');
+}
+
+void imap_view_render_all_flags(const struct imap_view *v, struct buf *out)
+{
+	size_t start = out->len;
+	for (size_t i = 0; i < sizeof system_flags / sizeof system_flags[0]; i++)
+		add_word(out, start, span_cstr(system_flags[i].name));
+	for (size_t k = 0; k < v->keyword_count; k++)
+		add_word(out, start, v->keywords[k]);
+}
+
+void imap_row_unpack(struct unpacker *u, struct imap_row *out)
+{
+	out->uid = unpack_u32(u);
+	out->flags = unpack_u8(u);
+	out->keywords = unpack_u64(u);
+	out->modseq = unpack_u64(u);
+}
+
+void imap_view_told(struct imap_view *v, const struct imap_row *row)
+{
+	if (row->modseq <= v->modseq)
+		return;
+	roaring_bitmap_add(v->own, row->uid);
+	if (row->modseq > v->own_modseq)
+		v->own_modseq = row->modseq;
+}
+
+/* ---- changes ---- */
+
+static void say_fetch(struct imap_session *s, const struct imap_row *row)
+{
+	buf_printf(&s->out, "* %u FETCH (UID %u FLAGS ", imap_view_sequence(&s->view, row->uid), row->uid);
+	imap_view_render_flags(&s->view, row, &s->out);
+	buf_add_cstr(&s->out, ")\r\n");
+}
+
+static void take_row(struct imap_session *s, const struct imap_row *row)
+{
+	struct imap_view *v = &s->view;
+	if (!roaring_bitmap_contains(v->uids, row->uid)) {
+		roaring_bitmap_add(v->uids, row->uid);
+		v->has_new_messages = true;
+	} else if (!(row->modseq <= v->own_modseq && roaring_bitmap_contains(v->own, row->uid))) {
+		say_fetch(s, row);
+	}
+}
+
+/* RFC 3501 §7.4.1: from the last to the first, so that the numbers of those still to come do not move. */
+static void say_expunged(struct imap_session *s)
+{
+	struct imap_view *v = &s->view;
+	if (roaring_bitmap_is_empty(v->expunged))
+		return;
+	while (!roaring_bitmap_is_empty(v->expunged)) {
+		uint32_t uid = roaring_bitmap_maximum(v->expunged);
+		buf_printf(&s->out, "* %u EXPUNGE\r\n", imap_view_sequence(v, uid));
+		roaring_bitmap_remove(v->expunged, uid);
+		roaring_bitmap_remove(v->uids, uid);
+		if (s->out.len > IMAP_OUT_BYTES)
+			imap_flush(s);
+	}
+}
+
+static void say_new_messages(struct imap_session *s)
+{
+	struct imap_view *v = &s->view;
+	if (!v->has_new_messages)
+		return;
+	v->has_new_messages = false;
+	buf_printf(&s->out, "* %u EXISTS\r\n* %u RECENT\r\n", imap_view_count(v), imap_view_recent(v));
+}
+
+static bool may_expunge_now(const struct imap_session *s)
+{
+	return !s->running || s->is_uid || !(s->running->flags & IMAP_NO_EXPUNGE);
+}
+
+bool imap_view_refresh(struct imap_session *s, bool may_expunge)
+{
+	struct imap_view *v = &s->view;
+	struct channel *store = s->connection->edge->store;
+	if (!v->uids)
+		return false;
+	if (v->is_asking)
+		return true;
+	if (!v->is_stale || !store) {
+		if (may_expunge)
+			say_expunged(s);
+		return false;
+	}
+	v->is_stale = false;
+	v->is_asking = true;
+	v->changes_request = ++s->request;
+	channel_send(store, changes_ask, .session = s->connection->session, .request = v->changes_request, .since = v->modseq);
+	return true;
+}
+
+static void take_keywords(struct imap_session *s, struct span packed)
+{
+	struct imap_view *v = &s->view;
+	size_t before = v->keyword_count;
+	set_keywords(v, packed);
+	if (v->keyword_count == before)
+		return;
+	buf_add_cstr(&s->out, "* FLAGS (");
+	imap_view_render_all_flags(v, &s->out);
+	buf_add_cstr(&s->out, ")\r\n");
+}
+
+void imap_view_changes(struct imap_session *s, const struct msg_changes *m)
+{
+	struct imap_view *v = &s->view;
+	if (!v->is_asking || m->request != v->changes_request)
+		return;
+	struct unpacker u = {.rest = m->rows};
+	take_keywords(s, m->keywords);
+	while (u.rest.len && !u.bad) {
+		struct imap_row row;
+		imap_row_unpack(&u, &row);
+		if (!u.bad)
+			take_row(s, &row);
+		if (s->out.len > IMAP_OUT_BYTES)
+			imap_flush(s);
+	}
+	for (size_t i = 0; i < ranges_count(m->expunged); i++) {
+		uint32_t first, last;
+		ranges_get(m->expunged, i, &first, &last);
+		roaring_bitmap_add_range_closed(v->expunged, first, last);
+	}
+	if (!m->is_last)
+		return;
+	v->is_asking = false;
+	v->modseq = m->highestmodseq;
+	v->uidnext = m->uidnext;
+	roaring_bitmap_clear(v->own);
+	/* messages that came and went since: the client has never heard of them */
+	roaring_bitmap_and_inplace(v->expunged, v->uids);
+	if (may_expunge_now(s))
+		say_expunged(s);
+	say_new_messages(s);
+	if (s->reply.len)
+		imap_say_reply(s);
+	else
+		imap_flush(s);
+}

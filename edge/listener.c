@@ -1,0 +1,151 @@
+/* Accepting connections within limits. */
+#include "edge/listener.h"
+
+#include "base/die.h"
+#include "base/log.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+	ACCEPTS_A_TURN = 64,    /* then those that are connected have their turn */
+	ACCEPT_PAUSE_MS = 100,  /* when there are no descriptors left: not a spin (attacks G98) */
+};
+
+struct edge_listener {
+	struct edge_process *edge;
+	const struct protocol *protocol;
+	struct watch *watch;
+	struct timer *resume;
+	int fd;
+	bool is_tls, is_on;
+};
+
+/* Open connections of one address. */
+struct address_count {
+	uint64_t key;
+	unsigned open;
+};
+
+/* The network that a limit is for: an IPv4 address, or the first 64 bits of an IPv6 one. */
+static uint64_t key_of(const char *address)
+{
+	struct in_addr four;
+	struct in6_addr six;
+	uint64_t key = 0;
+	if (inet_pton(AF_INET, address, &four) == 1)
+		return 1ull << 32 | ntohl(four.s_addr);
+	if (inet_pton(AF_INET6, address, &six) == 1)
+		memcpy(&key, six.s6_addr, sizeof key);
+	return key;
+}
+
+static bool admit(struct edge_process *e, const char *address)
+{
+	const struct config *config = child_config(e->self);
+	if (e->connections.count >= config->connections_most)
+		return false;
+	uint64_t key = key_of(address);
+	struct address_count *count = map_get(&e->addresses, key);
+	if (!count) {
+		count = xcalloc(1, sizeof *count);
+		count->key = key;
+		map_put(&e->addresses, key, count);
+	}
+	if (config->connections_per_address && count->open >= config->connections_per_address)
+		return false;
+	count->open++;
+	return true;
+}
+
+void listener_released(struct edge_process *e, const char *address)
+{
+	struct address_count *count = map_get(&e->addresses, key_of(address));
+	if (!count || --count->open)
+		return;
+	map_take(&e->addresses, count->key);
+	free(count);
+}
+
+/* What a protocol says to one connection too many; after TLS there is nothing that could be said in the clear. */
+static void turn_away(struct edge_listener *l, int fd, const char *address)
+{
+	const char *text = "421 4.7.0 Too many connections, try again later\r\n";
+	if (strcmp(l->protocol->name, "imap") == 0)
+		text = "* BYE Too many connections, try again later\r\n";
+	else if (strcmp(l->protocol->name, "pop3") == 0)
+		text = "-ERR [SYS/TEMP] Too many connections, try again later\r\n";
+	l->edge->refused_count++;
+	log_event(LOG_LEVEL_WARNING, "connection-refused", log_c("protocol", l->protocol->name), log_c("client", address),
+	          log_c("why", "too many connections"));
+	if (!l->is_tls) {
+		ssize_t n = send(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT);
+		(void)n;
+	}
+	close(fd);
+}
+
+static void on_accept(void *context)
+{
+	struct edge_listener *l = context;
+	for (int i = 0; i < ACCEPTS_A_TURN; i++) {
+		struct sockaddr_storage from;
+		socklen_t len = sizeof from;
+		char address[INET6_ADDRSTRLEN] = "?";
+		int fd = accept4(l->fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC), on = 1;
+		if (fd < 0) {
+			if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+				log_event(LOG_LEVEL_ERROR, "accept-failed", log_c("why", strerror(errno)),
+				          log_c("do", "raise the limit of open files (LimitNOFILE)"));
+				watch_off(l->watch);
+				timer_set(l->resume, ACCEPT_PAUSE_MS);
+			}
+			return;
+		}
+		if (from.ss_family == AF_INET)
+			inet_ntop(AF_INET, &((struct sockaddr_in *)&from)->sin_addr, address, sizeof address);
+		else if (from.ss_family == AF_INET6)
+			inet_ntop(AF_INET6, &((struct sockaddr_in6 *)&from)->sin6_addr, address, sizeof address);
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+		if (admit(l->edge, address))
+			connection_new(l->edge, l->protocol, fd, address, l->is_tls);
+		else
+			turn_away(l, fd, address);
+	}
+}
+
+static void on_resume(void *context)
+{
+	struct edge_listener *l = context;
+	watch_on(l->watch);
+}
+
+struct edge_listener *listener_new(struct edge_process *e, const struct protocol *p, int fd, bool is_tls)
+{
+	struct edge_listener *l = xcalloc(1, sizeof *l);
+	*l = (struct edge_listener){.edge = e, .protocol = p, .fd = fd, .is_tls = is_tls};
+	l->watch = watch_new(e->loop, fd, false, on_accept, l);
+	l->resume = timer_new(e->loop, on_resume, l);
+	return l;
+}
+
+void listener_start(struct edge_listener *l)
+{
+	if (l->is_on || (l->is_tls && !l->edge->tls))
+		return;
+	l->is_on = true;
+	watch_on(l->watch);
+}
+
+void listener_free(struct edge_listener *l)
+{
+	watch_free(l->watch);
+	timer_free(l->resume);
+	close(l->fd);
+	free(l);
+}

@@ -1,0 +1,16 @@
+/* Listening sockets, and how many connections there may be: in all, and from one address (IPv6: one /64). */
+#ifndef EDGE_LISTENER_H
+#define EDGE_LISTENER_H
+
+#include "edge/connection.h"
+
+struct edge_listener;
+
+struct edge_listener *listener_new(struct edge_process *e, const struct protocol *p, int fd, bool is_tls);
+/* Begins to accept, once TLS is there where it is needed. */
+void listener_start(struct edge_listener *l);
+void listener_free(struct edge_listener *l);
+/* A connection from there has ended. */
+void listener_released(struct edge_process *e, const char *address);
+
+#endif

@@ -1,0 +1,95 @@
+/* AUTH PLAIN and LOGIN (RFC 4954, RFC 4616), never in the clear. */
+#include "edge/sasl.h"
+#include "edge/smtp/session.h"
+
+#include <openssl/crypto.h>
+
+static void end_auth(struct smtp_session *s)
+{
+	s->auth = SMTP_AUTH_NONE;
+	if (s->state == SMTP_STATE_AUTH)
+		s->state = SMTP_STATE_READY;
+}
+
+static void try_plain(struct smtp_session *s, struct span encoded)
+{
+	BUF_AUTO decoded = {0};
+	struct sasl_plain plain;
+	end_auth(s);
+	if (sasl_decode(encoded, &decoded) || sasl_parse_plain(buf_span(&decoded), &plain))
+		smtp_junk(s, "501 5.5.2 That is not a PLAIN response");
+	else
+		connection_login(s->connection, plain.user, plain.password);
+	sasl_wipe(&decoded);
+}
+
+static void try_login(struct smtp_session *s, struct span encoded)
+{
+	BUF_AUTO decoded = {0};
+	if (sasl_decode(encoded, &decoded)) {
+		end_auth(s);
+		smtp_junk(s, "501 5.5.2 That is not base64");
+		return;
+	}
+	if (s->auth == SMTP_AUTH_LOGIN_USER) {
+		buf_clear(&s->auth_user);
+		buf_add(&s->auth_user, buf_span(&decoded));
+		s->auth = SMTP_AUTH_LOGIN_PASSWORD;
+		smtp_reply(s, "334 UGFzc3dvcmQ6"); /* Password: */
+		return;
+	}
+	end_auth(s);
+	connection_login(s->connection, buf_span(&s->auth_user), buf_span(&decoded));
+	sasl_wipe(&decoded);
+}
+
+void smtp_auth(struct smtp_session *s, const struct smtp_command *command)
+{
+	struct connection *c = s->connection;
+	struct span rest = command->argument, mechanism = span_next_word(&rest), initial = span_trim(rest);
+	if (!smtp_is_submission(s)) {
+		smtp_junk(s, "503 5.5.1 No AUTH here, that is for the submission port");
+	} else if (c->user.len) {
+		smtp_junk(s, "503 5.5.1 Authenticated already");
+	} else if (!connection_may_login(c)) {
+		smtp_reply(s, "538 5.7.11 STARTTLS first");
+	} else if (span_equal_nocase(mechanism, SPAN("PLAIN"))) {
+		s->auth = SMTP_AUTH_PLAIN;
+		s->state = SMTP_STATE_AUTH;
+		if (initial.len)
+			try_plain(s, span_equal(initial, SPAN("=")) ? SPAN("") : initial);
+		else
+			smtp_reply(s, "334 ");
+	} else if (span_equal_nocase(mechanism, SPAN("LOGIN"))) {
+		s->auth = SMTP_AUTH_LOGIN_USER;
+		s->state = SMTP_STATE_AUTH;
+		if (initial.len)
+			try_login(s, initial);
+		else
+			smtp_reply(s, "334 VXNlcm5hbWU6"); /* Username: */
+	} else {
+		smtp_junk(s, "504 5.5.4 Mechanism not known: PLAIN or LOGIN");
+	}
+}
+
+void smtp_auth_response(struct smtp_session *s, struct span line)
+{
+	if (span_equal(line, SPAN("*"))) {
+		end_auth(s);
+		smtp_junk(s, "501 5.0.0 Cancelled");
+	} else if (s->auth == SMTP_AUTH_PLAIN) {
+		try_plain(s, line);
+	} else {
+		try_login(s, line);
+	}
+}
+
+void smtp_logged_in(struct connection *c, enum login_outcome outcome)
+{
+	struct smtp_session *s = c->state;
+	switch (outcome) {
+	case LOGIN_OK: smtp_reply(s, "235 2.7.0 Authenticated"); break;
+	case LOGIN_REFUSED: smtp_junk(s, "535 5.7.8 User name or password wrong"); break;
+	case LOGIN_LATER: smtp_reply(s, "454 4.7.0 Cannot be checked now, try again later"); break;
+	}
+}

@@ -1,0 +1,151 @@
+/* The commands of SMTP, LMTP and submission: who may give them when, and who handles them. */
+#include "base/log.h"
+#include "edge/smtp/session.h"
+
+static void hello(struct smtp_session *s, const struct smtp_command *command)
+{
+	struct connection *c = s->connection;
+	struct error why = {0};
+	const char *host = child_hostname(c->edge->self);
+	bool is_lhlo = command->verb == SMTP_LHLO;
+	if (is_lhlo != c->protocol->is_lmtp) {
+		/* RFC 2033 §4.1: LMTP has LHLO and no other hello */
+		smtp_junk(s, "500 5.5.1 %s here", is_lhlo ? "This is not LMTP, EHLO" : "This is LMTP, LHLO");
+		return;
+	}
+	if (smtp_check_hello(command->argument, &why)) {
+		smtp_junk(s, "%d %s", why.code, why.text);
+		return;
+	}
+	smtp_reset(s);
+	buf_clear(&s->helo);
+	buf_add(&s->helo, span_slice(command->argument, 0, 255));
+	s->is_esmtp = command->verb != SMTP_HELO;
+	s->state = SMTP_STATE_READY;
+	if (!s->is_esmtp) {
+		smtp_reply(s, "250 %s", host);
+		return;
+	}
+	smtp_reply(s, "250-%s", host);
+	smtp_reply(s, "250-PIPELINING");
+	smtp_reply(s, "250-SIZE %llu", (unsigned long long)child_config(c->edge->self)->message_size_limit_bytes);
+	if (connection_may_start_tls(c))
+		smtp_reply(s, "250-STARTTLS");
+	if (smtp_is_submission(s) && connection_may_login(c) && !c->user.len)
+		smtp_reply(s, "250-AUTH PLAIN LOGIN");
+	smtp_reply(s, "250-ENHANCEDSTATUSCODES");
+	smtp_reply(s, "250-8BITMIME");
+	smtp_reply(s, "250 SMTPUTF8");
+}
+
+static void starttls(struct smtp_session *s, const struct smtp_command *command)
+{
+	struct connection *c = s->connection;
+	(void)command;
+	if (connection_is_secured(c)) {
+		smtp_junk(s, "503 5.5.1 TLS is on already");
+	} else if (!connection_may_start_tls(c)) {
+		smtp_reply(s, "454 4.7.0 TLS is not available");
+	} else {
+		smtp_reply(s, "220 2.0.0 Go ahead");
+		connection_start_tls(c);
+	}
+}
+
+static void rset(struct smtp_session *s, const struct smtp_command *command)
+{
+	(void)command;
+	smtp_reset(s);
+	smtp_reply(s, "250 2.0.0 Ok");
+}
+
+static void noop(struct smtp_session *s, const struct smtp_command *command)
+{
+	(void)command;
+	smtp_reply(s, "250 2.0.0 Ok");
+}
+
+/* RFC 5321 §3.5.3: neither yes nor no. */
+static void vrfy(struct smtp_session *s, const struct smtp_command *command)
+{
+	(void)command;
+	smtp_reply(s, "252 2.5.0 Send some mail, and it will be delivered if it can be");
+}
+
+static void help(struct smtp_session *s, const struct smtp_command *command)
+{
+	(void)command;
+	smtp_reply(s, "214 2.0.0 Commands: %s MAIL RCPT DATA RSET NOOP VRFY HELP STARTTLS QUIT",
+	           s->connection->protocol->is_lmtp ? "LHLO" : "EHLO HELO");
+}
+
+static void quit(struct smtp_session *s, const struct smtp_command *command)
+{
+	(void)command;
+	smtp_reply(s, "221 2.0.0 Bye");
+	connection_close(s->connection);
+}
+
+static void not_implemented(struct smtp_session *s, const struct smtp_command *command)
+{
+	(void)command;
+	smtp_junk(s, "502 5.5.1 Not here");
+}
+
+enum when {
+	ALWAYS = 1 << SMTP_STATE_GREETED | 1 << SMTP_STATE_READY | 1 << SMTP_STATE_MAIL | 1 << SMTP_STATE_RCPT,
+	AFTER_HELLO = 1 << SMTP_STATE_READY | 1 << SMTP_STATE_MAIL | 1 << SMTP_STATE_RCPT,
+	BETWEEN_MESSAGES = 1 << SMTP_STATE_READY,
+	AFTER_MAIL = 1 << SMTP_STATE_MAIL | 1 << SMTP_STATE_RCPT,
+};
+
+static const struct {
+	enum smtp_verb verb;
+	enum when when;
+	bool does_work; /* others are counted: nobody sends a thousand NOOPs for good */
+	void (*handler)(struct smtp_session *s, const struct smtp_command *command);
+	const char *rfc;
+} commands[] = {
+	{SMTP_EHLO, ALWAYS, false, hello, "RFC 5321 §4.1.1.1"},
+	{SMTP_HELO, ALWAYS, false, hello, "RFC 5321 §4.1.1.1"},
+	{SMTP_LHLO, ALWAYS, false, hello, "RFC 2033 §4.1"},
+	{SMTP_MAIL, AFTER_HELLO, true, smtp_mail, "RFC 5321 §4.1.1.2"},
+	{SMTP_RCPT, AFTER_MAIL, true, smtp_rcpt, "RFC 5321 §4.1.1.3"},
+	{SMTP_DATA, AFTER_MAIL, true, smtp_data, "RFC 5321 §4.1.1.4"},
+	{SMTP_RSET, ALWAYS, false, rset, "RFC 5321 §4.1.1.5"},
+	{SMTP_VRFY, ALWAYS, false, vrfy, "RFC 5321 §4.1.1.6"},
+	{SMTP_EXPN, ALWAYS, false, not_implemented, "RFC 5321 §4.1.1.7"},
+	{SMTP_HELP, ALWAYS, false, help, "RFC 5321 §4.1.1.8"},
+	{SMTP_NOOP, ALWAYS, false, noop, "RFC 5321 §4.1.1.9"},
+	{SMTP_QUIT, ALWAYS, true, quit, "RFC 5321 §4.1.1.10"},
+	{SMTP_STARTTLS, AFTER_HELLO, false, starttls, "RFC 3207 §4"},
+	{SMTP_AUTH, BETWEEN_MESSAGES, false, smtp_auth, "RFC 4954 §4"},
+};
+
+void smtp_command(struct smtp_session *s, struct span line)
+{
+	struct smtp_command command;
+	struct error why = {0};
+	if (smtp_parse_command(line, &command, &why)) {
+		smtp_junk(s, "%d %s", why.code, why.text);
+		return;
+	}
+	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+		if (commands[i].verb != command.verb)
+			continue;
+		if (!(commands[i].when & 1 << s->state)) {
+			smtp_junk(s, "503 5.5.1 %s", s->state == SMTP_STATE_GREETED ? "Say hello first" :
+			          command.verb == SMTP_AUTH ? "Not during a message" : "MAIL and RCPT come first");
+			return;
+		}
+		s->idle_commands = commands[i].does_work ? 0 : s->idle_commands + 1;
+		if (s->idle_commands > SMTP_IDLE_COMMANDS_MOST) {
+			smtp_reply(s, "421 4.7.0 Too many commands without a message, goodbye");
+			connection_close(s->connection);
+			return;
+		}
+		commands[i].handler(s, &command);
+		return;
+	}
+	smtp_junk(s, "500 5.5.2 Command not known");
+}

@@ -1,0 +1,130 @@
+/* A session's life: greeting, lines, the end. */
+#include "edge/smtp/session.h"
+
+#include "base/die.h"
+#include "base/log.h"
+
+#include <openssl/crypto.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static void say(struct smtp_session *s, const char *format, va_list args)
+{
+	char text[SMTP_TEXT_MOST];
+	int n = vsnprintf(text, sizeof text - 2, format, args);
+	if (n < 0)
+		return;
+	if ((size_t)n > sizeof text - 3)
+		n = (int)sizeof text - 3; /* strangers' words in it were too long */
+	text[n++] = '\r';
+	text[n++] = '\n';
+	connection_write(s->connection, span_of(text, (size_t)n));
+}
+
+void smtp_reply(struct smtp_session *s, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	say(s, format, args);
+	va_end(args);
+}
+
+void smtp_junk(struct smtp_session *s, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	say(s, format, args);
+	va_end(args);
+	if (++s->junk < SMTP_JUNK_MOST)
+		return;
+	log_event(LOG_LEVEL_WARNING, "too-much-junk", log_c("protocol", s->connection->protocol->name),
+	          log_c("client", s->connection->address));
+	smtp_reply(s, "421 4.7.0 Too many errors, goodbye");
+	connection_close(s->connection);
+}
+
+static void open_session(struct connection *c)
+{
+	struct smtp_session *s = xcalloc(1, sizeof *s);
+	s->connection = c;
+	c->state = s;
+	connection_set_timeout(c, (int64_t)child_config(c->edge->self)->session_timeout_s * 1000);
+	/* RFC 5321 §4.5.3.2.1: who talks before the greeting is not an SMTP client */
+	smtp_reply(s, "220 %s %s carteiro", child_hostname(c->edge->self), c->protocol->is_lmtp ? "LMTP" : "ESMTP");
+}
+
+static void input(struct connection *c)
+{
+	struct smtp_session *s = c->state;
+	while (!c->is_waiting && !c->is_closing) {
+		struct span line;
+		if (s->state == SMTP_STATE_DATA) {
+			smtp_data_input(s);
+			if (s->state == SMTP_STATE_DATA)
+				return;
+			continue;
+		}
+		size_t most = s->state == SMTP_STATE_AUTH ? SMTP_AUTH_LINE_MAX : SMTP_COMMAND_MAX;
+		int got = connection_line(c, most, false, &line);
+		if (got == 0)
+			return;
+		if (got < 0) {
+			/* RFC 5321 §4.3.2: 500; what follows cannot be told from commands, so that is the end of it */
+			smtp_reply(s, "500 5.5.2 Line too long");
+			connection_close(c);
+			return;
+		}
+		if (s->state == SMTP_STATE_AUTH)
+			smtp_auth_response(s, line);
+		else
+			smtp_command(s, line);
+		/* it may have been a password */
+		OPENSSL_cleanse(c->edge->line.ptr, c->edge->line.len);
+	}
+}
+
+/* RFC 3207 §4.2: back to the state before EHLO, and everything said in the clear is forgotten. */
+static void secured(struct connection *c)
+{
+	struct smtp_session *s = c->state;
+	smtp_reset(s);
+	buf_clear(&s->helo);
+	s->is_esmtp = false;
+	s->state = SMTP_STATE_GREETED;
+}
+
+static void closed(struct connection *c)
+{
+	struct smtp_session *s = c->state;
+	smtp_reset(s);
+	arena_free(&s->memory);
+	buf_free(&s->helo);
+	buf_free(&s->auth_user);
+	buf_free(&s->lmtp_answers);
+	free(s);
+	c->state = NULL;
+}
+
+static void store_gone(struct connection *c)
+{
+	smtp_ask_again_failed(c->state);
+}
+
+static void shutdown_session(struct connection *c, const char *why)
+{
+	struct smtp_session *s = c->state;
+	if (s->delivery && c->is_waiting)
+		return; /* its outcome is asked of the new store, and said (edge/delivery.c) */
+	smtp_reply(s, "421 4.3.2 %s closing: %s", child_hostname(c->edge->self), why);
+	connection_close(c);
+}
+
+
+#define SMTP_FUNCTIONS \
+	.open = open_session, .input = input, .secured = secured, .closed = closed, .store_gone = store_gone, \
+	.shutdown = shutdown_session, .logged_in = smtp_logged_in
+
+const struct protocol smtp_protocol = {.name = "smtp", SMTP_FUNCTIONS};
+const struct protocol lmtp_protocol = {.name = "lmtp", .is_lmtp = true, SMTP_FUNCTIONS};
+const struct protocol submission_protocol = {.name = "submission", .is_submission = true, SMTP_FUNCTIONS};

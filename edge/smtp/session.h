@@ -1,0 +1,75 @@
+/* One SMTP session: RFC 5321 §4.1.4 says in which order commands come. */
+#ifndef EDGE_SMTP_SESSION_H
+#define EDGE_SMTP_SESSION_H
+
+#include "base/arena.h"
+#include "edge/delivery.h"
+#include "edge/smtp/smtp.h"
+#include "wire/smtp.h"
+
+enum {
+	SMTP_JUNK_MOST = 20,     /* faulty or useless commands in a session (attacks A27) */
+	SMTP_IDLE_COMMANDS_MOST = 1000, /* NOOP, RSET, VRFY and the like without a message between them */
+	SMTP_TEXT_MOST = 900,
+};
+
+enum smtp_state {
+	SMTP_STATE_GREETED,  /* before EHLO */
+	SMTP_STATE_READY,    /* between messages */
+	SMTP_STATE_MAIL,     /* MAIL given */
+	SMTP_STATE_RCPT,     /* and a recipient */
+	SMTP_STATE_DATA,     /* the message is coming */
+	SMTP_STATE_AUTH,     /* a SASL response is awaited */
+};
+
+enum smtp_auth { SMTP_AUTH_NONE, SMTP_AUTH_PLAIN, SMTP_AUTH_LOGIN_USER, SMTP_AUTH_LOGIN_PASSWORD };
+
+struct smtp_session {
+	struct connection *connection;
+	enum smtp_state state;
+	enum smtp_auth auth;
+	struct buf auth_user;      /* of AUTH LOGIN */
+	struct buf helo;
+	bool is_esmtp;
+	unsigned junk, idle_commands;
+	/* the transaction */
+	struct arena memory;
+	struct span reverse_path;  /* without brackets; empty is the null one */
+	uint64_t announced_size;
+	bool has_utf8, has_8bit;
+	struct span *recipients;
+	size_t recipient_count, recipient_room;
+	struct span asked;         /* the recipient or sender that store is asked about */
+	uint32_t sequence;
+	struct smtp_data_scanner scanner;
+	struct delivery *delivery;
+	bool is_too_large, is_malformed, is_lost;
+	struct buf lmtp_answers;   /* outcomes so far, a byte each, in the order of the recipients */
+};
+
+/* Replies: the code, the enhanced code and the text ("250 2.1.0 Ok"). A 4xx or 5xx for a command counts as junk where
+ * `is_junk` says so; too much junk ends the session with 421. */
+void smtp_reply(struct smtp_session *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void smtp_junk(struct smtp_session *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static inline bool smtp_is_submission(const struct smtp_session *s)
+{
+	return s->connection->protocol->is_submission;
+}
+
+/* commands.c: finds the command's row and calls its handler. */
+void smtp_command(struct smtp_session *s, struct span line);
+/* auth.c */
+void smtp_auth(struct smtp_session *s, const struct smtp_command *command);
+void smtp_auth_response(struct smtp_session *s, struct span line);
+void smtp_logged_in(struct connection *c, enum login_outcome outcome);
+/* transaction.c */
+void smtp_mail(struct smtp_session *s, const struct smtp_command *command);
+void smtp_rcpt(struct smtp_session *s, const struct smtp_command *command);
+void smtp_reset(struct smtp_session *s);
+void smtp_ask_again_failed(struct smtp_session *s);
+/* data.c */
+void smtp_data(struct smtp_session *s, const struct smtp_command *command);
+void smtp_data_input(struct smtp_session *s);
+
+#endif

@@ -1,0 +1,170 @@
+/* MAIL and RCPT: the envelope (RFC 5321 §3.3). Whether a recipient exists, and whether a sender may be used, store says. */
+#include "base/log.h"
+#include "edge/smtp/session.h"
+
+/* Dots where RFC 5321 has none are let pass on the way in, as Postfix and Exim do: some phone providers gave such
+ * addresses out. */
+enum { PATH_FLAGS = ADDRESS_LOOSE_DOTS };
+
+void smtp_reset(struct smtp_session *s)
+{
+	if (s->delivery)
+		delivery_cancel(s->delivery);
+	s->delivery = NULL;
+	arena_free(&s->memory);
+	s->reverse_path = s->asked = (struct span){0};
+	s->recipients = NULL;
+	s->recipient_count = s->recipient_room = 0;
+	s->has_utf8 = s->has_8bit = s->is_too_large = s->is_malformed = s->is_lost = false;
+	s->announced_size = 0;
+	buf_clear(&s->lmtp_answers);
+	s->sequence++; /* an answer that is still on its way is for nobody */
+	if (s->state > SMTP_STATE_READY)
+		s->state = SMTP_STATE_READY;
+}
+
+/* "local@domain" as it is sent between processes. */
+static struct span address_text(struct smtp_session *s, const struct address *a)
+{
+	BUF_AUTO text = {0};
+	if (a->is_postmaster)
+		return SPAN("postmaster");
+	if (a->is_null)
+		return SPAN("");
+	buf_add(&text, a->local_part);
+	buf_add_char(&text, '@');
+	buf_add(&text, a->domain);
+	return arena_dup(&s->memory, buf_span(&text));
+}
+
+static void accept_sender(struct smtp_session *s)
+{
+	s->state = SMTP_STATE_MAIL;
+	smtp_reply(s, "250 2.1.0 Ok");
+}
+
+void smtp_mail(struct smtp_session *s, const struct smtp_command *command)
+{
+	struct connection *c = s->connection;
+	const struct config *config = child_config(c->edge->self);
+	struct smtp_mail mail;
+	struct error why = {0};
+	if (s->state != SMTP_STATE_READY) {
+		smtp_junk(s, "503 5.5.1 One message at a time: RSET first");
+		return;
+	}
+	if (smtp_is_submission(s) && !c->user.len) {
+		smtp_junk(s, "530 5.7.0 Authenticate first");
+		return;
+	}
+	if (smtp_parse_mail(command->argument, PATH_FLAGS, &mail, &why)) {
+		smtp_junk(s, "%d %s", why.code, why.text);
+		return;
+	}
+	if (mail.has_size && mail.size_bytes > config->message_size_limit_bytes) {
+		smtp_reply(s, "552 5.3.4 The limit is %llu octets", (unsigned long long)config->message_size_limit_bytes);
+		return;
+	}
+	s->announced_size = mail.size_bytes;
+	s->has_utf8 = mail.smtputf8;
+	s->has_8bit = mail.body == SMTP_BODY_8BITMIME;
+	s->reverse_path = address_text(s, &mail.reverse_path);
+	if (!smtp_is_submission(s)) {
+		accept_sender(s);
+		return;
+	}
+	if (!c->edge->store || !c->session) {
+		smtp_reset(s);
+		smtp_reply(s, "451 4.3.0 Cannot be checked now, try again later");
+		return;
+	}
+	connection_wait(c);
+	channel_send(c->edge->store, sender_ask, .token = c->token, .session = c->session, .address = s->reverse_path);
+}
+
+void smtp_sender_answered(struct connection *c, const struct msg_sender_answer *m)
+{
+	struct smtp_session *s = c->state;
+	if (!s || !c->is_waiting || s->state != SMTP_STATE_READY)
+		return;
+	if (m->is_allowed) {
+		accept_sender(s);
+	} else {
+		log_event(LOG_LEVEL_WARNING, "sender-not-owned", log_s("user", buf_span(&c->user)), log_s("from", s->reverse_path),
+		          log_c("client", c->address));
+		smtp_reset(s);
+		smtp_junk(s, "553 5.7.1 That sender address is not yours");
+	}
+	connection_continue(c);
+}
+
+void smtp_rcpt(struct smtp_session *s, const struct smtp_command *command)
+{
+	struct connection *c = s->connection;
+	struct address address;
+	struct error why = {0};
+	unsigned flags = PATH_FLAGS | (s->has_utf8 ? ADDRESS_UTF8 : 0);
+	if (smtp_parse_rcpt(command->argument, flags, &address, &why)) {
+		smtp_junk(s, "%d %s", why.code, why.text);
+		return;
+	}
+	if (s->recipient_count >= child_config(c->edge->self)->recipients_most) {
+		smtp_junk(s, "452 4.5.3 Too many recipients");
+		return;
+	}
+	if (!c->edge->store) {
+		smtp_reply(s, "451 4.3.0 Cannot be checked now, try again later");
+		return;
+	}
+	s->asked = address_text(s, &address);
+	connection_wait(c);
+	channel_send(c->edge->store, rcpt_ask, .token = c->token, .sequence = ++s->sequence, .session = c->session, .address = s->asked);
+}
+
+static void add_recipient(struct smtp_session *s)
+{
+	if (s->recipient_count == s->recipient_room) {
+		size_t room = s->recipient_room ? s->recipient_room * 2 : 4;
+		struct span *list = arena_alloc_array(&s->memory, room, sizeof *list);
+		if (s->recipient_count)
+			memcpy(list, s->recipients, s->recipient_count * sizeof *list);
+		s->recipients = list;
+		s->recipient_room = room;
+	}
+	s->recipients[s->recipient_count++] = s->asked;
+	s->state = SMTP_STATE_RCPT;
+	smtp_reply(s, "250 2.1.5 Ok");
+}
+
+void smtp_rcpt_answered(struct connection *c, const struct msg_rcpt_answer *m)
+{
+	struct smtp_session *s = c->state;
+	if (!s || m->sequence != s->sequence || !c->is_waiting)
+		return;
+	enum rcpt_outcome outcome = m->outcome;
+	if (outcome != RCPT_LOCAL && outcome != RCPT_REMOTE)
+		log_event(LOG_LEVEL_INFO, "recipient-refused", log_s("to", s->asked), log_s("from", s->reverse_path),
+		          log_c("client", c->address), log_n("outcome", outcome));
+	switch (outcome) {
+	case RCPT_LOCAL: case RCPT_REMOTE: add_recipient(s); break;
+	case RCPT_UNKNOWN: smtp_junk(s, "550 5.1.1 No such user here"); break;
+	case RCPT_NO_RELAY: smtp_junk(s, "550 5.7.1 Relaying denied"); break;
+	case RCPT_BAD: smtp_junk(s, "553 5.1.3 That is not an address"); break;
+	case RCPT_LATER: smtp_reply(s, "451 4.3.0 Cannot be checked now, try again later"); break;
+	case RCPT_FULL: smtp_reply(s, "452 4.2.2 The mailbox is full"); break;
+	}
+	connection_continue(c);
+}
+
+/* store died while it was asked. */
+void smtp_ask_again_failed(struct smtp_session *s)
+{
+	struct connection *c = s->connection;
+	if (!c->is_waiting || s->delivery || s->state == SMTP_STATE_AUTH || c->login_number)
+		return;
+	if (s->state == SMTP_STATE_READY)
+		smtp_reset(s);
+	s->sequence++;
+	smtp_reply(s, "451 4.3.0 Cannot be checked now, try again later");
+	connection_continue(c);
+}

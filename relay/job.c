@@ -1,0 +1,341 @@
+/* A job's life: its hosts one after another, until every recipient has its result. */
+#include "relay/job.h"
+
+#include "base/clock.h"
+#include "base/die.h"
+#include "base/log.h"
+#include "relay/session.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+	TRIES_MOST = 5,                     /* addresses, whatever the DNS says: attacks 41 */
+	DEADLINE_MS = 10 * 60 * 1000,       /* until a server takes the message; a slow one must not hold a slot longer */
+	TRANSFER_BYTES_PER_S_LEAST = 4096,  /* a server that takes less is given up */
+	FINAL_REPLY_MS = 10 * 60 * 1000,    /* RFC 5321 §4.5.3.2.6 */
+	RECIPIENTS_MOST = 100000,           /* recipients_most's largest value: config/settings.def */
+};
+
+static const char *const outcome_words[] = {"delivered", "later", "failed"};
+
+static void release(void *context)
+{
+	struct job *j = context;
+	mime_parser_free(j->parser);
+	arena_free(&j->arena);
+	free(j->recipients);
+	free(j);
+}
+
+static void leave(struct job *j)
+{
+	struct relay_process *p = j->relay;
+	j->state = JOB_ENDED;
+	map_take(&p->jobs, j->number);
+	if (j->question)
+		map_take(&p->questions, j->question);
+	timer_free(j->deadline);
+	j->deadline = NULL;
+	if (j->session) {
+		j->session->job = NULL;
+		session_free(j->session);
+		j->session = NULL;
+	}
+	/* whoever is calling may still look at it */
+	j->release = (struct later){.fn = release, .context = j};
+	loop_later(p->loop, &j->release);
+}
+
+void job_drop(struct job *j)
+{
+	leave(j);
+}
+
+static void end(struct job *j)
+{
+	struct relay_process *p = j->relay;
+	uint64_t number = j->number;
+	leave(j);
+	if (p->store)
+		channel_send(p->store, job_done, .job = number);
+	relay_offer_slots(p);
+	relay_job_ended(p);
+}
+
+static const char *current_host(const struct job *j)
+{
+	return j->session ? j->session->target.name : "";
+}
+
+static void log_result(const struct job *j, const struct recipient *r, const struct verdict *v)
+{
+	char id[ID128_TEXT_BYTES + 1], tls[128] = "";
+	if (j->session && j->session->stream)
+		stream_tls_text(j->session->stream, tls, sizeof tls);
+	log_event(LOG_LEVEL_INFO, "relayed", log_s("id", id128_text(j->delivery, id)), log_s("to", r->address),
+	          log_c("outcome", outcome_words[v->outcome]), log_c("host", current_host(j)), log_n("code", v->code),
+	          log_c("status", v->status), log_c("tls", tls), log_c("text", v->text));
+}
+
+void job_decide(struct job *j, struct recipient *r, const struct verdict *v)
+{
+	struct relay_process *p = j->relay;
+	if (r->is_decided)
+		return;
+	r->is_decided = true;
+	j->undecided--;
+	switch (v->outcome) {
+	case RELAY_DELIVERED: p->delivered_count++; break;
+	case RELAY_LATER: p->later_count++; break;
+	case RELAY_FAILED: p->failed_count++; break;
+	}
+	log_result(j, r, v);
+	if (p->store)
+		channel_send(p->store, job_result, .job = j->number, .index = r->index, .outcome = v->outcome, .code = (uint16_t)v->code,
+		             .status = span_cstr(v->status), .text = span_cstr(v->text), .host = span_cstr(current_host(j)));
+}
+
+void job_decide_rest(struct job *j, const struct verdict *v)
+{
+	for (size_t i = 0; i < j->recipient_count; i++)
+		job_decide(j, &j->recipients[i], v);
+}
+
+static void end_all(struct job *j, enum relay_outcome outcome, unsigned code, const char *status, const char *text)
+{
+	struct verdict v = {outcome, code, status, text};
+	job_decide_rest(j, &v);
+	end(j);
+}
+
+static void on_deadline(void *context)
+{
+	struct job *j = context;
+	char text[REPLY_TEXT_MOST + 1];
+	if (j->session && j->session->state == SESSION_END) {
+		transaction_lost_at_end(j->session, "no answer in time");
+		return;
+	}
+	snprintf(text, sizeof text, "no server took the message in time%s%.400s", j->last_failure[0] ? "; last: " : "", j->last_failure);
+	text_clean(span_cstr(text), j->last_failure, sizeof j->last_failure); /* the cut may be inside a character */
+	end_all(j, RELAY_LATER, 0, "4.4.1", j->last_failure);
+}
+
+/* ---- hosts ---- */
+
+static void note_failure(struct job *j, const char *host, const char *why)
+{
+	char text[2 * sizeof j->last_failure];
+	snprintf(text, sizeof text, "%s: %s", host, why);
+	text_clean(span_cstr(text), j->last_failure, sizeof j->last_failure);
+}
+
+static void end_without_host(struct job *j)
+{
+	if (j->refused_loopbacks && j->refused_loopbacks == j->target_count)
+		end_all(j, RELAY_FAILED, 0, "5.4.6", j->last_failure);
+	else
+		end_all(j, RELAY_LATER, 0, "4.4.1", j->last_failure[0] ? j->last_failure : "there is no address to connect to");
+}
+
+static bool try_target(struct job *j, const struct target *t, bool may_use_tls)
+{
+	struct error why = {0};
+	j->session = session_open(j, t, may_use_tls, &why);
+	if (!j->session) {
+		note_failure(j, t->name, why.text);
+		log_event(LOG_LEVEL_INFO, "connection-failed", log_c("host", t->name), log_c("why", why.text));
+	}
+	return j->session != NULL;
+}
+
+static void try_next(struct job *j)
+{
+	while (j->target_at < j->target_count && j->tries < TRIES_MOST) {
+		const struct target *t = &j->targets[j->target_at++];
+		if (t->is_loopback) {
+			j->refused_loopbacks++;
+			note_failure(j, t->name, "the domain's mail host resolves to loopback: this is refused, as the mail would come back");
+			continue;
+		}
+		j->tries++;
+		if (try_target(j, t, true))
+			return;
+	}
+	end_without_host(j);
+}
+
+static void ask_for_hosts(struct job *j)
+{
+	struct relay_process *p = j->relay;
+	j->state = JOB_ASKING;
+	j->question = ++p->last_question;
+	map_put(&p->questions, j->question, j);
+	if (p->resolve)
+		channel_send(p->resolve, mx_ask, .id = j->question, .domain = span_cstr(j->next_hop));
+}
+
+void jobs_ask_again(struct relay_process *p)
+{
+	struct job *j;
+	for (size_t at = 0; (j = map_next(&p->questions, &at));)
+		channel_send(p->resolve, mx_ask, .id = j->question, .domain = span_cstr(j->next_hop));
+}
+
+static void use_hosts(struct job *j, ssize_t count)
+{
+	j->target_count = (size_t)count;
+	j->state = JOB_TRYING;
+	try_next(j);
+}
+
+bool job_hosts(struct relay_process *p, const struct msg_mx_answer *m)
+{
+	struct job *j = map_take(&p->questions, m->id);
+	char text[256];
+	if (!j)
+		return true; /* its job has gone meanwhile */
+	j->question = 0;
+	text_clean(m->text, text, sizeof text);
+	switch ((enum mx_outcome)m->outcome) {
+	case MX_FOUND: {
+		ssize_t count = targets_read(m->hosts, (uint16_t)child_config(p->self)->smtp_out_port, &j->arena, &j->targets);
+		use_hosts(j, count < 0 ? 0 : count);
+		return count >= 0;
+	}
+	case MX_NULL:
+		end_all(j, RELAY_FAILED, 556, "5.1.10", text); /* RFC 7505 §4.2 */
+		return true;
+	case MX_NO_DOMAIN:
+		end_all(j, RELAY_FAILED, 0, "5.1.2", text);
+		return true;
+	case MX_LATER:
+		end_all(j, RELAY_LATER, 0, "4.4.3", text);
+		return true;
+	case MX_LOOP:
+		end_all(j, RELAY_FAILED, 0, "5.4.6", text);
+		return true;
+	}
+	return false;
+}
+
+/* ---- sessions ---- */
+
+static void prepare_retry(struct job *j)
+{
+	int64_t left = j->deadline_ms - clock_monotonic_ms();
+	j->session = NULL;
+	timer_set(j->deadline, left > 0 ? left : 0);
+	for (size_t i = 0; i < j->recipient_count; i++)
+		j->recipients[i].is_accepted = false;
+}
+
+void job_session_failed(struct job *j, enum session_failure failure, const char *text)
+{
+	if (failure == FAILURE_STALE) {
+		prepare_retry(j);
+		ask_for_hosts(j);
+		return;
+	}
+	log_event(LOG_LEVEL_INFO, "connection-failed", log_c("host", current_host(j)), log_c("why", text));
+	note_failure(j, current_host(j), text);
+	prepare_retry(j);
+	if (failure == FAILURE_TLS && j->target_at && try_target(j, &j->targets[j->target_at - 1], false))
+		return;
+	/* of a connection that was kept open, the hosts are not known yet */
+	if (j->target_count)
+		try_next(j);
+	else
+		ask_for_hosts(j);
+}
+
+void job_session_done(struct job *j)
+{
+	j->session = NULL;
+	end(j);
+}
+
+void job_allow_transfer(struct job *j)
+{
+	timer_set(j->deadline, DEADLINE_MS + FINAL_REPLY_MS + (int64_t)(j->size / TRANSFER_BYTES_PER_S_LEAST) * 1000);
+}
+
+/* ---- store ---- */
+
+bool job_new(struct relay_process *p, const struct msg_job *m)
+{
+	if (p->open_slots == 0 || map_get(&p->jobs, m->job))
+		return false;
+	p->open_slots--;
+	struct job *j = xcalloc(1, sizeof *j);
+	*j = (struct job){.relay = p, .number = m->job, .delivery = m->delivery, .size = m->size, .facts = m->facts};
+	j->reverse_path = arena_dup(&j->arena, m->reverse_path);
+	if (m->facts & FACT_8BIT)
+		j->cache = arena_dup(&j->arena, m->cache);
+	snprintf(j->next_hop, sizeof j->next_hop, "%.*s", SPAN_ARG(m->next_hop));
+	j->deadline = timer_new(p->loop, on_deadline, j);
+	map_put(&p->jobs, j->number, j);
+	return true;
+}
+
+bool job_add_recipient(struct relay_process *p, const struct msg_job_rcpt *m)
+{
+	struct job *j = map_get(&p->jobs, m->job);
+	if (!j || j->state != JOB_COLLECTING || j->recipient_count == RECIPIENTS_MOST)
+		return false;
+	if (j->recipient_count == j->recipient_room) {
+		j->recipient_room = j->recipient_room ? 2 * j->recipient_room : 4;
+		j->recipients = xrealloc_array(j->recipients, j->recipient_room, sizeof *j->recipients);
+	}
+	j->recipients[j->recipient_count++] = (struct recipient){.index = m->index, .address = arena_dup(&j->arena, m->address)};
+	return true;
+}
+
+/* What stands in a command can end neither it nor its path. */
+static bool is_sendable(struct span address)
+{
+	for (size_t i = 0; i < address.len; i++)
+		if ((unsigned char)address.ptr[i] < ' ' || address.ptr[i] == 0x7f)
+			return false;
+	return true;
+}
+
+static void refuse_bad_addresses(struct job *j)
+{
+	const struct verdict bad_sender = {RELAY_FAILED, 0, "5.1.7", "the sender's address cannot be sent by SMTP"};
+	const struct verdict bad_recipient = {RELAY_FAILED, 0, "5.1.3", "the address cannot be sent by SMTP"};
+	if (!is_sendable(j->reverse_path))
+		job_decide_rest(j, &bad_sender);
+	for (size_t i = 0; i < j->recipient_count; i++)
+		if (j->recipients[i].address.len == 0 || !is_sendable(j->recipients[i].address))
+			job_decide(j, &j->recipients[i], &bad_recipient);
+}
+
+bool job_start(struct relay_process *p, const struct msg_job_start *m)
+{
+	struct job *j = map_get(&p->jobs, m->job);
+	if (!j || j->state != JOB_COLLECTING)
+		return false;
+	j->undecided = j->recipient_count;
+	refuse_bad_addresses(j);
+	if (j->undecided == 0) {
+		end(j);
+		return true;
+	}
+	j->deadline_ms = clock_monotonic_ms() + DEADLINE_MS;
+	timer_set(j->deadline, DEADLINE_MS);
+	j->session = session_reuse(j);
+	if (j->session)
+		j->state = JOB_TRYING;
+	else
+		ask_for_hosts(j);
+	return true;
+}
+
+void job_piece(struct relay_process *p, const struct msg_job_piece *m)
+{
+	struct job *j = map_get(&p->jobs, m->job);
+	if (j && j->session)
+		transfer_take(j->session, m);
+}

@@ -1,0 +1,86 @@
+/* A job: one message for the recipients at one next hop. */
+#ifndef RELAY_JOB_H
+#define RELAY_JOB_H
+
+#include "relay/process.h"
+#include "relay/reply.h"
+#include "relay/target.h"
+#include "wire/mime.h"
+
+struct recipient {
+	uint32_t index;        /* store's */
+	struct span address;
+	bool is_decided;       /* its job_result is sent */
+	bool is_accepted;      /* by the server of the session at hand */
+};
+
+/*   collecting  -- job_start --> asking, or trying on a connection that is still open
+ *   asking      -- mx_answer --> trying, or ended
+ *   trying      -- one session after another --> ended
+ *   ended       every recipient has its result; freed at the end of the turn */
+enum job_state { JOB_COLLECTING, JOB_ASKING, JOB_TRYING, JOB_ENDED };
+
+struct job {
+	struct relay_process *relay;
+	enum job_state state;
+	uint64_t number;
+	struct id128 delivery;
+	struct arena arena;         /* all that lives as long as the job */
+	struct span reverse_path;   /* empty: the null reverse-path */
+	char next_hop[256];
+	uint64_t size;
+	unsigned facts;             /* enum message_facts */
+	struct span cache;
+	struct recipient *recipients;
+	size_t recipient_count, recipient_room, undecided;
+	uint64_t question;          /* that it waits for; 0: none */
+	struct target *targets;
+	size_t target_count, target_at;
+	unsigned tries, refused_loopbacks;
+	struct session *session;
+	struct timer *deadline;
+	int64_t deadline_ms;        /* monotonic */
+	char last_failure[REPLY_TEXT_MOST + 1];
+	/* the structure, where it must be converted: of the cache, or found by reading the message */
+	const struct mime_tree *tree;
+	struct mime_parser *parser;
+	struct later release;
+};
+
+/* What a recipient's try came to. */
+struct verdict {
+	enum relay_outcome outcome;
+	unsigned code;        /* of the server's reply; 0 if there was none */
+	const char *status;   /* RFC 3463 */
+	const char *text;     /* valid UTF-8 */
+};
+
+enum session_failure {
+	FAILURE_HOST,   /* the next address */
+	FAILURE_TLS,    /* the same address once more, without TLS (RFC 7435 §3) */
+	FAILURE_STALE,  /* a connection that was kept open has gone: as if there had been none */
+};
+
+/* What store says; false: it must not say that. */
+bool job_new(struct relay_process *p, const struct msg_job *m);
+bool job_add_recipient(struct relay_process *p, const struct msg_job_rcpt *m);
+bool job_start(struct relay_process *p, const struct msg_job_start *m);
+void job_piece(struct relay_process *p, const struct msg_job_piece *m);
+/* What resolve says. */
+bool job_hosts(struct relay_process *p, const struct msg_mx_answer *m);
+/* Asks a new resolve what the one before did not answer. */
+void jobs_ask_again(struct relay_process *p);
+
+/* What a session says. */
+void job_decide(struct job *j, struct recipient *r, const struct verdict *v);
+void job_decide_rest(struct job *j, const struct verdict *v);
+void job_session_failed(struct job *j, enum session_failure failure, const char *text);
+/* The session is done with the message; every recipient is decided. */
+void job_session_done(struct job *j);
+/* The body is on its way: the deadline is now that of a transfer of this size. */
+void job_allow_transfer(struct job *j);
+
+/* Forgets the job without a word to store. */
+void job_drop(struct job *j);
+
+#endif

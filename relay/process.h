@@ -1,0 +1,36 @@
+/* What the parts of relay share; relay/relay.c is where to read first. */
+#ifndef RELAY_PROCESS_H
+#define RELAY_PROCESS_H
+
+#include "base/map.h"
+#include "ipc/child.h"
+#include "ipc/terms.h"
+
+#include <sys/socket.h>
+
+struct job;
+struct session;
+
+struct relay_process {
+	struct child *self;
+	struct loop *loop;
+	struct channel *store, *resolve;  /* NULL while there is none */
+	struct ssl_ctx_st *tls;
+	struct map jobs;                  /* by store's number */
+	struct map questions;             /* jobs that wait for an mx_answer, by its id */
+	uint64_t last_question;
+	uint32_t open_slots;              /* jobs that store may still send */
+	struct session *sessions;         /* all connections */
+	size_t session_count;
+	struct sockaddr_storage bind_to;  /* smtp_out_address; ss_family AF_UNSPEC if there is none */
+	struct timer *stop_deadline;
+	uint64_t delivered_count, later_count, failed_count;
+	bool is_stopping;
+};
+
+/* Tells store how many more jobs there is room for, if there is. */
+void relay_offer_slots(struct relay_process *p);
+/* A job has ended: while stopping, the last one ends the process. */
+void relay_job_ended(struct relay_process *p);
+
+#endif

@@ -1,0 +1,134 @@
+/* What strangers and resolve say, as relay keeps it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <cmocka.h>
+
+#include "base/utf8.h"
+#include "ipc/words.h"
+#include "relay/reply.h"
+#include "relay/target.h"
+
+static int take(struct reply_reader *r, const char *line)
+{
+	struct span keyword;
+	struct error why;
+	return reply_take(r, span_cstr(line), &keyword, &why);
+}
+
+static void a_reply_of_several_lines_becomes_one_text(void **state)
+{
+	(void)state;
+	struct reply_reader r = {0};
+	assert_int_equal(take(&r, "550-5.1.1 no such"), 0);
+	assert_int_equal(take(&r, "550-5.1.1"), 0);
+	assert_int_equal(take(&r, "550 5.1.1 user"), 1);
+	assert_int_equal(r.reply.code, 550);
+	assert_string_equal(r.reply.status, "5.1.1");
+	assert_string_equal(r.reply.text, "550 5.1.1 no such user");
+}
+
+static void a_status_that_is_missing_or_contradicts_comes_from_the_code(void **state)
+{
+	(void)state;
+	struct reply_reader r = {0};
+	assert_int_equal(take(&r, "451 try again"), 1);
+	assert_string_equal(r.reply.status, "4.0.0");
+	r = (struct reply_reader){0};
+	assert_int_equal(take(&r, "550 4.2.2 full"), 1);
+	assert_string_equal(r.reply.status, "5.0.0");
+}
+
+static void malformed_replies_are_refused(void **state)
+{
+	(void)state;
+	static const char *const cases[] = {"", "25", "hello", "999 x", "250x", "+OK"};
+	struct reply_reader r = {0};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		r = (struct reply_reader){0};
+		assert_int_equal(take(&r, cases[i]), -1);
+	}
+	r = (struct reply_reader){0};
+	assert_int_equal(take(&r, "250-one"), 0);
+	assert_int_equal(take(&r, "550 two"), -1);
+	r = (struct reply_reader){0};
+	for (int i = 0; i < REPLY_LINES_MOST; i++)
+		assert_int_equal(take(&r, "250-more"), 0);
+	assert_int_equal(take(&r, "250 end"), -1);
+}
+
+static void the_text_of_a_reply_is_bounded_and_valid_utf8(void **state)
+{
+	(void)state;
+	struct reply_reader r = {0};
+	char line[1000] = "550 ";
+	memset(line + 4, 0, sizeof line - 4);
+	for (size_t i = 4; i + 3 < sizeof line; i += 2)
+		memcpy(line + i, "\xc3\xa4", 2);
+	line[5] = '\x1b';
+	for (int i = 0; i < 3; i++) {
+		line[3] = '-';
+		assert_int_equal(take(&r, line), 0);
+	}
+	assert_true(strlen(r.reply.text) <= REPLY_TEXT_MOST);
+	assert_true(strlen(r.reply.text) > REPLY_TEXT_MOST - 4);
+	assert_true(utf8_is_valid(span_cstr(r.reply.text)));
+	assert_null(strchr(r.reply.text, '\x1b'));
+}
+
+static void targets_have_names_and_loopback_is_seen(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *address;
+		bool is_loopback;
+	} cases[] = {
+		{"192.0.2.1", false}, {"127.0.0.1", true}, {"127.9.9.9", true}, {"0.0.0.0", true}, {"::1", true}, {"::", true},
+		{"::ffff:127.0.0.1", true}, {"::ffff:192.0.2.1", false}, {"2001:db8::1", false},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		ARENA_AUTO a = {0};
+		BUF_AUTO packed = {0};
+		struct target *targets;
+		char name[100];
+		struct span words[] = {SPAN("H"), SPAN("mx.test"), SPAN("A"), span_cstr(cases[i].address)};
+		words_pack(&packed, words, 4);
+		assert_int_equal(targets_read(buf_span(&packed), 25, &a, &targets), 1);
+		assert_int_equal(targets[0].is_loopback, cases[i].is_loopback);
+		snprintf(name, sizeof name, "mx.test[%s]:25", cases[i].address);
+		assert_string_equal(targets[0].name, name);
+	}
+}
+
+static void lists_that_are_none_are_refused(void **state)
+{
+	(void)state;
+	static const struct span cases[][2] = {
+		{{"A", 1}, {"192.0.2.1", 9}}, /* an address of no host */
+		{{"H", 1}, {"", 0}}, {{"X", 1}, {"a", 1}},
+	};
+	ARENA_AUTO a = {0};
+	struct target *targets;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		BUF_AUTO packed = {0};
+		struct span words[4] = {cases[i][0], cases[i][1], SPAN("A"), SPAN("192.0.2.1")};
+		words_pack(&packed, words, 4);
+		assert_int_equal(targets_read(buf_span(&packed), 25, &a, &targets), -1);
+	}
+	assert_int_equal(targets_read(SPAN("rubbish"), 25, &a, &targets), -1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_reply_of_several_lines_becomes_one_text),
+		cmocka_unit_test(a_status_that_is_missing_or_contradicts_comes_from_the_code),
+		cmocka_unit_test(malformed_replies_are_refused),
+		cmocka_unit_test(the_text_of_a_reply_is_bounded_and_valid_utf8),
+		cmocka_unit_test(targets_have_names_and_loopback_is_seen),
+		cmocka_unit_test(lists_that_are_none_are_refused),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

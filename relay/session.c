@@ -1,0 +1,445 @@
+/* A connection: opening, EHLO, STARTTLS, keeping it for the next message, QUIT. The transaction is in transaction.c.
+ *
+ *   state        waits for                    then
+ *   CONNECTING   the socket                   GREETING
+ *   GREETING     220                          EHLO
+ *   EHLO         250; 5xx: HELO               STARTTLS if offered and wanted, else the transaction
+ *   HELO         250                          the transaction
+ *   STARTTLS     220; else on without TLS     HANDSHAKE
+ *   HANDSHAKE    TLS                          EHLO (RFC 3207 §4.2)
+ *   PARSING      the structure (transfer.c)   MAIL
+ *   RSET         250                          the transaction
+ *   MAIL, RCPT   one reply each               RCPT, DATA
+ *   DATA         354                          BODY
+ *   BODY         the last byte written        END
+ *   END          the reply to it              IDLE or QUIT
+ *   IDLE         the next message, 2 s        RSET, or QUIT
+ *   QUIT         221                          freed
+ *
+ * Anything else, a time-out or the end of the connection is a failure of this host: job.c takes the next. */
+#include "relay/session.h"
+
+#include "base/die.h"
+#include "base/tls.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum {
+	IDLE_MS = 2000,
+	MAILS_MOST = 100, /* on one connection: Postfix's and Sendmail's limits are of this order */
+};
+
+/* How long a state may last, ms: RFC 5321 §4.5.3.2 where it says so. */
+static const int64_t patience_ms[SESSION_STATES] = {
+	[SESSION_CONNECTING] = 30000,
+	[SESSION_GREETING] = 5 * 60000,  /* §4.5.3.2.1 */
+	[SESSION_EHLO] = 5 * 60000,
+	[SESSION_HELO] = 5 * 60000,
+	[SESSION_STARTTLS] = 2 * 60000,
+	[SESSION_HANDSHAKE] = 60000,
+	[SESSION_PARSING] = 60000,       /* store, not the server */
+	[SESSION_RSET] = 30000,
+	[SESSION_MAIL] = 5 * 60000,      /* §4.5.3.2.2 */
+	[SESSION_RCPT] = 5 * 60000,      /* §4.5.3.2.3 */
+	[SESSION_DATA] = 2 * 60000,      /* §4.5.3.2.4 */
+	[SESSION_BODY] = 3 * 60000,      /* §4.5.3.2.5: for each piece that is written */
+	[SESSION_END] = 10 * 60000,      /* §4.5.3.2.6 */
+	[SESSION_IDLE] = IDLE_MS,
+	[SESSION_QUIT] = 5000,
+};
+
+static const char *const waiting_for[SESSION_STATES] = {
+	"connect", "greeting", "reply to EHLO", "reply to HELO", "reply to STARTTLS", "TLS handshake", "store", "reply to RSET",
+	"reply to MAIL", "reply to RCPT", "reply to DATA", "taking the message", "reply to the end of the message", "next message",
+	"reply to QUIT",
+};
+
+static void say(struct session *s, const char *command)
+{
+	stream_write(s->stream, span_cstr(command));
+}
+
+void session_enter(struct session *s, enum session_state state)
+{
+	s->state = state;
+	timer_set(s->patience, patience_ms[state]);
+}
+
+static void release(void *context)
+{
+	free(context);
+}
+
+void session_free(struct session *s)
+{
+	struct relay_process *p = s->relay;
+	if (s->is_dead)
+		return;
+	s->is_dead = true;
+	if (s->next)
+		s->next->before = s->before;
+	if (s->before)
+		s->before->next = s->next;
+	else
+		p->sessions = s->next;
+	p->session_count--;
+	transfer_stop(&s->transfer);
+	watch_free(s->connecting);
+	timer_free(s->patience);
+	stream_free(s->stream);
+	s->stream = NULL;
+	if (s->fd >= 0)
+		close(s->fd);
+	/* whoever is calling may still look at it */
+	s->release = (struct later){.fn = release, .context = s};
+	loop_later(p->loop, &s->release);
+}
+
+void sessions_free_idle(struct relay_process *p)
+{
+	for (struct session *s = p->sessions, *next; s; s = next) {
+		next = s->next;
+		if (!s->job)
+			session_free(s);
+	}
+}
+
+void session_fail(struct session *s, enum session_failure failure, const char *what, const char *detail)
+{
+	char text[REPLY_TEXT_MOST + 128], clean[REPLY_TEXT_MOST + 1];
+	struct job *j = s->job;
+	snprintf(text, sizeof text, "%s%s%s", what, detail ? ": " : "", detail ? detail : "");
+	text_clean(span_cstr(text), clean, sizeof clean);
+	s->job = NULL;
+	session_free(s);
+	if (j)
+		job_session_failed(j, failure, clean);
+}
+
+/* The connection has gone, or the server takes too long. */
+static void lose(struct session *s, const char *why)
+{
+	switch (s->state) {
+	case SESSION_IDLE:
+	case SESSION_QUIT:
+		session_free(s);
+		return;
+	case SESSION_RSET:
+		session_fail(s, FAILURE_STALE, why, NULL);
+		return;
+	case SESSION_STARTTLS:
+	case SESSION_HANDSHAKE:
+		session_fail(s, FAILURE_TLS, waiting_for[s->state], why);
+		return;
+	case SESSION_END:
+		transaction_lost_at_end(s, why);
+		return;
+	case SESSION_CONNECTING:
+	case SESSION_GREETING:
+	case SESSION_EHLO:
+	case SESSION_HELO:
+	case SESSION_PARSING:
+	case SESSION_MAIL:
+	case SESSION_RCPT:
+	case SESSION_DATA:
+	case SESSION_BODY:
+	case SESSION_STATES:
+		session_fail(s, FAILURE_HOST, waiting_for[s->state], why);
+		return;
+	}
+}
+
+static void quit(struct session *s)
+{
+	say(s, "QUIT\r\n");
+	session_enter(s, SESSION_QUIT);
+}
+
+static void on_patience_lost(void *context)
+{
+	struct session *s = context;
+	if (s->state == SESSION_IDLE)
+		quit(s);
+	else
+		lose(s, "timeout");
+}
+
+void session_done(struct session *s, bool is_usable)
+{
+	struct job *j = s->job;
+	s->job = NULL;
+	s->mail_count++;
+	if (is_usable && s->mail_count < MAILS_MOST && !s->relay->is_stopping)
+		session_enter(s, SESSION_IDLE);
+	else
+		quit(s);
+	job_session_done(j);
+}
+
+struct session *session_reuse(struct job *j)
+{
+	for (struct session *s = j->relay->sessions; s; s = s->next) {
+		if (s->state != SESSION_IDLE || strcmp(s->next_hop, j->next_hop) != 0)
+			continue;
+		s->job = j;
+		say(s, "RSET\r\n");
+		session_enter(s, SESSION_RSET);
+		return s;
+	}
+	return NULL;
+}
+
+/* ---- greeting and offers ---- */
+
+static void say_hello(struct session *s, enum session_state state)
+{
+	char line[300];
+	snprintf(line, sizeof line, "%s %s\r\n", state == SESSION_EHLO ? "EHLO" : "HELO", child_hostname(s->relay->self));
+	s->offers = (struct session_offers){0};
+	say(s, line);
+	session_enter(s, state);
+}
+
+static void note_offer(struct session *s, struct span keyword)
+{
+	struct span word = span_next_word(&keyword);
+	s->offers.starttls |= span_equal_nocase(word, SPAN("STARTTLS"));
+	s->offers.pipelining |= span_equal_nocase(word, SPAN("PIPELINING"));
+	s->offers.eightbitmime |= span_equal_nocase(word, SPAN("8BITMIME"));
+	s->offers.size |= span_equal_nocase(word, SPAN("SIZE"));
+	s->offers.smtputf8 |= span_equal_nocase(word, SPAN("SMTPUTF8"));
+}
+
+static void on_greeting(struct session *s, const struct reply *r)
+{
+	if (r->code != 220)
+		session_fail(s, FAILURE_HOST, "refuses the connection", r->text);
+	else
+		say_hello(s, SESSION_EHLO);
+}
+
+static void on_ehlo(struct session *s, const struct reply *r)
+{
+	if (r->code / 100 == 5 && s->state == SESSION_EHLO && !stream_is_secured(s->stream)) {
+		say_hello(s, SESSION_HELO); /* RFC 5321 §3.2 */
+		return;
+	}
+	if (r->code / 100 != 2) {
+		session_fail(s, FAILURE_HOST, "refuses the greeting", r->text);
+		return;
+	}
+	if (s->offers.starttls && s->may_use_tls && !stream_is_secured(s->stream)) {
+		say(s, "STARTTLS\r\n");
+		session_enter(s, SESSION_STARTTLS);
+		return;
+	}
+	transaction_begin(s);
+}
+
+/* What came with the answer was said in the clear and may be anyone's: attacks 18. */
+static void on_starttls(struct session *s, const struct reply *r)
+{
+	if (r->code != 220) {
+		transaction_begin(s);
+		return;
+	}
+	if (stream_input_length(s->stream)) {
+		session_fail(s, FAILURE_TLS, "sends more than the answer to STARTTLS before the TLS handshake", NULL);
+		return;
+	}
+	session_enter(s, SESSION_HANDSHAKE);
+	stream_start_tls_client(s->stream, s->relay->tls, s->target.host[0] == '[' ? NULL : s->target.host);
+}
+
+static void on_rset(struct session *s, const struct reply *r)
+{
+	if (r->code / 100 == 2)
+		transaction_begin(s);
+	else
+		session_fail(s, FAILURE_STALE, r->text, NULL);
+}
+
+static void on_goodbye(struct session *s, const struct reply *r)
+{
+	(void)r;
+	session_free(s);
+}
+
+static void on_unasked(struct session *s, const struct reply *r)
+{
+	lose(s, r->text);
+}
+
+typedef void reply_fn(struct session *s, const struct reply *r);
+
+static reply_fn *const on_reply[SESSION_STATES] = {
+	[SESSION_CONNECTING] = on_unasked,
+	[SESSION_GREETING] = on_greeting,
+	[SESSION_EHLO] = on_ehlo,
+	[SESSION_HELO] = on_ehlo,
+	[SESSION_STARTTLS] = on_starttls,
+	[SESSION_HANDSHAKE] = on_unasked,
+	[SESSION_PARSING] = on_unasked,
+	[SESSION_RSET] = on_rset,
+	[SESSION_MAIL] = transaction_on_mail,
+	[SESSION_RCPT] = transaction_on_rcpt,
+	[SESSION_DATA] = transaction_on_data,
+	[SESSION_BODY] = transaction_on_early_reply,
+	[SESSION_END] = transaction_on_end,
+	[SESSION_IDLE] = on_unasked,
+	[SESSION_QUIT] = on_goodbye,
+};
+
+/* ---- the stream's events ---- */
+
+/* RFC 5321 §4.2.1: 421 may be the answer to any command. */
+static bool is_farewell(const struct session *s, const struct reply *r)
+{
+	return r->code == 421 && s->state != SESSION_END && s->state != SESSION_BODY;
+}
+
+static void handle_reply(struct session *s)
+{
+	struct reply reply = s->reader.reply;
+	s->reader = (struct reply_reader){0};
+	if (is_farewell(s, &reply) && s->state != SESSION_GREETING)
+		lose(s, reply.text);
+	else
+		on_reply[s->state](s, &reply);
+}
+
+/* Takes one line; false if there is none. */
+static bool take_line(struct session *s)
+{
+	struct span in = stream_peek(s->stream, SMTP_REPLY_LINE_MAX + 2), keyword = {0};
+	struct error why;
+	ssize_t end = span_chr(in, '\n');
+	if (end < 0 && in.len < SMTP_REPLY_LINE_MAX + 2)
+		return false;
+	if (end < 0) {
+		lose(s, "a reply line is too long");
+		return false;
+	}
+	struct span line = span_slice(in, 0, (size_t)end);
+	if (line.len && line.ptr[line.len - 1] == '\r')
+		line.len--;
+	bool is_first = s->reader.lines == 0;
+	int whole = reply_take(&s->reader, line, &keyword, &why);
+	if (whole >= 0 && s->state == SESSION_EHLO && !is_first)
+		note_offer(s, keyword);
+	stream_consume(s->stream, (size_t)end + 1);
+	if (whole < 0)
+		lose(s, why.text);
+	else if (whole)
+		handle_reply(s);
+	return true;
+}
+
+static void on_readable(void *context)
+{
+	struct session *s = context;
+	while (!s->is_dead && s->state != SESSION_HANDSHAKE && take_line(s))
+		;
+}
+
+static void on_drained(void *context)
+{
+	struct session *s = context;
+	if (s->is_dead || s->state != SESSION_BODY)
+		return;
+	session_enter(s, SESSION_BODY);
+	transfer_go_on(s);
+}
+
+static void on_secured(void *context)
+{
+	struct session *s = context;
+	if (!s->is_dead)
+		say_hello(s, SESSION_EHLO);
+}
+
+static void on_closed(void *context, const char *why)
+{
+	struct session *s = context;
+	if (!s->is_dead)
+		lose(s, why);
+}
+
+static const struct stream_events stream_events = {
+	.readable = on_readable, .drained = on_drained, .secured = on_secured, .closed = on_closed};
+
+/* ---- connecting ---- */
+
+static void on_connected(void *context)
+{
+	struct session *s = context;
+	int error = 0, on = 1;
+	socklen_t len = sizeof error;
+	if (getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &error, &len))
+		error = errno;
+	if (error) {
+		session_fail(s, FAILURE_HOST, waiting_for[SESSION_CONNECTING], strerror(error));
+		return;
+	}
+	watch_free(s->connecting);
+	s->connecting = NULL;
+	setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* everything is written in whole groups */
+	s->stream = stream_new(s->relay->loop, s->fd, &stream_events, s);
+	s->fd = -1;
+	session_enter(s, SESSION_GREETING);
+}
+
+static int connect_to(const struct relay_process *p, const struct target *t, struct error *why)
+{
+	int fd = socket(t->address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return error_set(why, errno, "socket: %s", strerror(errno));
+	if (p->bind_to.ss_family == t->address.ss_family && bind(fd, (const struct sockaddr *)&p->bind_to, t->address_len)) {
+		error_set(why, errno, "smtp_out_address: %s", strerror(errno));
+		close(fd);
+		return -1;
+	}
+	if (connect(fd, (const struct sockaddr *)&t->address, t->address_len) && errno != EINPROGRESS) {
+		error_set(why, errno, "connect: %s", strerror(errno));
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+/* relay_connections counts idle connections too. */
+static void make_room(struct relay_process *p)
+{
+	if (p->session_count < child_config(p->self)->relay_connections)
+		return;
+	for (struct session *s = p->sessions; s; s = s->next)
+		if (!s->job) {
+			session_free(s);
+			return;
+		}
+}
+
+struct session *session_open(struct job *j, const struct target *target, bool may_use_tls, struct error *why)
+{
+	struct relay_process *p = j->relay;
+	make_room(p);
+	int fd = connect_to(p, target, why);
+	if (fd < 0)
+		return NULL;
+	struct session *s = xcalloc(1, sizeof *s);
+	*s = (struct session){.relay = p, .next = p->sessions, .job = j, .target = *target, .fd = fd, .may_use_tls = may_use_tls};
+	memcpy(s->next_hop, j->next_hop, sizeof s->next_hop);
+	if (s->next)
+		s->next->before = s;
+	p->sessions = s;
+	p->session_count++;
+	s->patience = timer_new(p->loop, on_patience_lost, s);
+	s->connecting = watch_new(p->loop, fd, true, on_connected, s);
+	watch_on(s->connecting);
+	session_enter(s, SESSION_CONNECTING);
+	return s;
+}

@@ -1,0 +1,55 @@
+/* What FETCH asks for: RFC 3501 §6.4.5. */
+#ifndef WIRE_IMAP_FETCH_H
+#define WIRE_IMAP_FETCH_H
+
+#include "wire/imap_command.h"
+
+enum {
+	IMAP_FETCH_ITEMS_MAX = 256,   /* of one command: bounds what one command makes the server say */
+	IMAP_SECTION_DEPTH_MAX = 128, /* numbers of one section: more than messages are parsed deep. Attack E77 */
+	IMAP_FIELDS_MAX = 256,        /* HEADER_NAMES_MAX of wire/header.h */
+};
+
+enum imap_fetch_kind {
+	IMAP_FETCH_FLAGS,
+	IMAP_FETCH_UID,
+	IMAP_FETCH_INTERNALDATE,
+	IMAP_FETCH_SIZE,
+	IMAP_FETCH_ENVELOPE,
+	IMAP_FETCH_BODY,          /* without a section */
+	IMAP_FETCH_BODYSTRUCTURE,
+	IMAP_FETCH_SECTION,       /* BODY[...], RFC822, RFC822.HEADER, RFC822.TEXT */
+};
+
+enum imap_section {
+	IMAP_SECTION_ALL,         /* "": the message, or the body of the part */
+	IMAP_SECTION_HEADER,
+	IMAP_SECTION_FIELDS,
+	IMAP_SECTION_FIELDS_NOT,
+	IMAP_SECTION_TEXT,
+	IMAP_SECTION_MIME,
+};
+
+struct imap_fetch_item {
+	enum imap_fetch_kind kind;
+	struct span label;        /* as the response names it, with "<origin>" where there is one */
+	/* of a section: */
+	enum imap_section section;
+	bool is_peek;             /* does not set \Seen */
+	uint32_t *numbers;        /* of the part */
+	size_t number_count;
+	struct span *fields;
+	size_t field_count;
+	bool is_partial;
+	uint32_t origin, length;
+};
+
+struct imap_fetch {
+	struct imap_fetch_item *items;
+	size_t count;
+};
+
+/* "ALL" / "FULL" / "FAST" / fetch-att / "(" fetch-att *(SP fetch-att) ")". An item that is asked for twice is there once. */
+bool imap_take_fetch(struct imap_parser *p, struct imap_fetch *out);
+
+#endif
