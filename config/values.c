@@ -230,7 +230,7 @@ static int listener_add(const struct setting *s, const char *address, uint16_t p
 static int listener_read(const struct setting *s, struct span word, struct config *c, struct error *why)
 {
 	char address[INET6_ADDRSTRLEN];
-	uint16_t port;
+	uint16_t port = 0;
 	ssize_t colon = span_rchr(word, ':');
 	if (colon < 0) {
 		if (port_read(s, word, &port, why) != 0 || listener_add(s, "0.0.0.0", port, c, why) != 0)

@@ -110,7 +110,8 @@ static void on_certificate_answer(void *context, const struct msg_certificate_an
 		tls_context_free(e->tls);
 		e->tls = tls;
 	}
-	for (size_t i = 0; i < e->listener_count && !e->is_draining; i++)
+	e->is_serving = true;
+	for (size_t i = 0; i < e->listener_count; i++)
 		listener_start(e->listeners[i]);
 }
 
@@ -204,6 +205,8 @@ static void on_listener(void *context, unsigned number, bool is_tls, int fd)
 		return;
 	}
 	e->listeners[e->listener_count++] = listener_new(e, protocols[number], fd, is_tls);
+	if (e->is_serving)
+		listener_start(e->listeners[e->listener_count - 1]);
 }
 
 static void configure(void *context, const struct config *config)

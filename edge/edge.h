@@ -32,6 +32,7 @@ struct edge_process {
 	struct map addresses;       /* open connections by address: edge/listener.c */
 	uint64_t last_token;
 	uint64_t accepted_count, refused_count;
+	bool is_serving;            /* vault has said whether there is a certificate */
 	bool is_draining;
 };
 

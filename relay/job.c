@@ -92,7 +92,7 @@ void job_decide(struct job *j, struct recipient *r, const struct verdict *v)
 	}
 	log_result(j, r, v);
 	if (p->store)
-		channel_send(p->store, job_result, .job = j->number, .index = r->index, .outcome = v->outcome, .code = (uint16_t)v->code,
+		channel_send(p->store, job_result, .job = j->number, .index = r->index, .outcome = (uint8_t)v->outcome, .code = (uint16_t)v->code,
 		             .status = span_cstr(v->status), .text = span_cstr(v->text), .host = span_cstr(current_host(j)));
 }
 

@@ -71,7 +71,7 @@ static void free_question(struct question *q)
 static void send_answer(struct resolve_process *p, uint64_t id, enum mx_outcome outcome, const char *text, struct span hosts)
 {
 	if (p->relay)
-		channel_send(p->relay, mx_answer, .id = id, .outcome = outcome, .text = span_slice(span_cstr(text), 0, 255), .hosts = hosts);
+		channel_send(p->relay, mx_answer, .id = id, .outcome = (uint8_t)outcome, .text = span_slice(span_cstr(text), 0, 255), .hosts = hosts);
 }
 
 static void end(struct question *q, enum mx_outcome outcome, const char *text)

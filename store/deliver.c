@@ -15,6 +15,8 @@
 #include <stdlib.h>
 
 enum {
+	ORPHAN_MS = 60 * 1000,
+	ORPHANS_LOOKED_AT = 256,  /* so many new ones between two looks */
 	RECIPIENTS_MOST = 100000, /* the configuration's bound is edge's; this one is against a broken edge */
 	WINDOW_PIECES = 4,        /* what edge may send ahead: one credit a piece written */
 };
@@ -35,7 +37,8 @@ struct delivery {
 	uint64_t received;
 	EVP_MD_CTX *sha256;
 	unsigned char digest[32];
-	bool has_end, has_verdict, is_sent_on;
+	bool has_begun, has_end, has_verdict, is_sent_on;
+	int64_t made_ms;         /* of one that only a verdict is known of yet */
 	unsigned writing;        /* staged pieces whose write is under way */
 	unsigned waiting;        /* writes whose outcome is still to come, once is_sent_on */
 	/* of the verdict */
@@ -111,19 +114,52 @@ static void answer(struct delivery *d, enum delivery_outcome outcome, struct spa
 
 /* ---- staging ---- */
 
+/* Edge writes to filter and to store at once, on two sockets: the verdict on a small message may be here before its
+ * beginning is. */
+static struct delivery *new_delivery(struct store *s, struct id128 id)
+{
+	struct delivery *d = xcalloc(1, sizeof *d);
+	d->store = s;
+	d->id = id;
+	d->made_ms = clock_monotonic_ms();
+	map_put(&s->deliveries, id128_hash(id), d);
+	return d;
+}
+
+/* Verdicts whose deliveries were given up before they began. */
+static void forget_orphans(struct store *s)
+{
+	size_t at = 0;
+	struct delivery *d;
+	if (++s->orphan_verdicts % ORPHANS_LOOKED_AT)
+		return;
+	while ((d = map_next(&s->deliveries, &at)))
+		if (!d->has_begun && clock_monotonic_ms() - d->made_ms > ORPHAN_MS)
+			free_delivery(d);
+}
+
 int deliver_begin(struct store_peer *edge, const struct msg_delivery_begin *m)
 {
 	struct store *s = edge->store;
-	if (map_get(&s->deliveries, id128_hash(m->delivery)) || id128_is_zero(m->delivery))
+	struct delivery *d = map_get(&s->deliveries, id128_hash(m->delivery));
+	if ((d && (d->has_begun || d->filter != m->filter || !id128_equal(d->id, m->delivery))) || id128_is_zero(m->delivery))
 		return -1;
 	struct session *session = session_find(edge, m->session);
 	bool needs_login = m->kind == DELIVERY_SUBMISSION || m->kind == DELIVERY_APPEND;
 	if (needs_login != (edge->role == ROLE_EDGE_USER) || (needs_login && (!session || !session->account)))
 		return -1; /* strangers' edges only accept mail; users' edges act for who has logged in */
-	struct delivery *d = xcalloc(1, sizeof *d);
-	*d = (struct delivery){.store = s, .id = m->delivery, .edge = edge->id, .token = m->token, .session = m->session,
-	                       .account = needs_login ? session->account : 0, .kind = m->kind, .facts = m->facts,
-	                       .filter = m->filter, .flags = m->flags, .internaldate_ms = m->internaldate_ms};
+	if (!d)
+		d = new_delivery(s, m->delivery);
+	d->has_begun = true;
+	d->edge = edge->id;
+	d->token = m->token;
+	d->session = m->session;
+	d->account = needs_login ? session->account : 0;
+	d->kind = m->kind;
+	d->facts = m->facts;
+	d->filter = m->filter;
+	d->flags = m->flags;
+	d->internaldate_ms = m->internaldate_ms;
 	buf_add(&d->reverse_path, m->reverse_path);
 	buf_add(&d->client, m->client_address);
 	buf_add(&d->mailbox, m->mailbox);
@@ -131,7 +167,6 @@ int deliver_begin(struct store_peer *edge, const struct msg_delivery_begin *m)
 	d->sha256 = EVP_MD_CTX_new();
 	if (!d->sha256 || EVP_DigestInit_ex(d->sha256, EVP_sha256(), NULL) != 1)
 		die("store: no SHA-256");
-	map_put(&s->deliveries, id128_hash(d->id), d);
 	return 0;
 }
 
@@ -226,10 +261,15 @@ int deliver_cancel(struct store_peer *edge, const struct msg_delivery_cancel *m)
 
 int deliver_verdict(struct store_peer *filter, const struct msg_verdict *m)
 {
-	struct delivery *d = find(filter->store, m->delivery);
-	if (!d || d->has_verdict)
-		return 0; /* cancelled meanwhile */
-	if (d->filter != filter->index || m->sha256.len != sizeof d->judged_digest)
+	struct delivery *d = map_get(&filter->store->deliveries, id128_hash(m->delivery));
+	if (m->sha256.len != sizeof d->judged_digest || (d && !id128_equal(d->id, m->delivery)))
+		return -1;
+	if (!d) {
+		forget_orphans(filter->store);
+		d = new_delivery(filter->store, m->delivery);
+		d->filter = (uint8_t)filter->index;
+	}
+	if (d->has_verdict || d->filter != filter->index)
 		return -1;
 	d->has_verdict = true;
 	d->verdict = m->outcome;
@@ -468,9 +508,9 @@ void deliver_peer_gone(struct store *s, const struct store_peer *peer)
 	size_t at = 0;
 	struct delivery *d;
 	while ((d = map_next(&s->deliveries, &at))) {
-		if (peer->role == ROLE_FILTER && !d->has_verdict && d->filter == peer->index)
+		if (peer->role == ROLE_FILTER && d->has_begun && !d->has_verdict && d->filter == peer->index)
 			answer(d, DELIVERY_LATER, SPAN(""));
-		else if (d->edge == peer->id)
+		else if (d->has_begun && d->edge == peer->id)
 			free_delivery(d);
 	}
 }

@@ -37,6 +37,7 @@ struct store {
 	struct waker *outbox_waker;
 	struct timer *sweep;
 	uint64_t accepted_count, refused_count;
+	uint64_t orphan_verdicts; /* that came before their delivery */
 	bool is_memory;          /* for tests: no disk */
 };
 

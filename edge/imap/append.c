@@ -1,5 +1,5 @@
-/* APPEND: RFC 3501 §6.3.11, RFC 4315 §3 (APPENDUID), RFC 4469 §4.2 and RFC 7889 §4 (TOOBIG). The message goes on to filter and store as
- * it comes (edge/delivery.h); no more of it is held here than one piece. */
+/* APPEND: RFC 3501 §6.3.11, RFC 4315 §3 (APPENDUID), RFC 7889 §4 (TOOBIG). The message goes on to filter
+ * and store as it comes (edge/delivery.h); no more of it is held here than one piece. */
 #include "base/clock.h"
 #include "edge/imap/session.h"
 
@@ -35,7 +35,7 @@ static void on_delivered(struct connection *c, const struct msg_delivery_result 
 	case DELIVERY_NO_MAILBOX: imap_no(s, "[TRYCREATE] There is no mailbox of that name"); return;
 	case DELIVERY_NO_SPACE: imap_no(s, "[OVERQUOTA] There is no room"); return;
 	case DELIVERY_TOO_LARGE: imap_no(s, "[TOOBIG] The message is too large"); return;
-	case DELIVERY_REFUSED: imap_no(s, "[CANNOT] %.400s", r->text.len ? "The message is refused" : "Refused"); return;
+	case DELIVERY_REFUSED: imap_no(s, "[CANNOT] The message is refused"); return;
 	case DELIVERY_LATER: case DELIVERY_UNKNOWN: case DELIVERY_NOT_YOURS: case DELIVERY_NO_RECIPIENT:
 		imap_no(s, "[UNAVAILABLE] The message was not kept: try again later");
 		return;
@@ -61,24 +61,19 @@ static void begin_message(struct imap_session *s, const struct imap_append *a, s
 		imap_continuation(s, "OK");
 }
 
-struct appending {
-	struct imap_append what;
-	struct buf *keywords;
-};
-
 /* The mailbox has been looked for before the client sends what may be much. */
 static void on_mailbox_known(struct imap_session *s, const struct msg_request_done *m)
 {
-	struct appending *w = s->work;
+	struct imap_append *w = s->work;
 	BUF_AUTO keywords = {0};
 	if (m->outcome != REQUEST_OK) {
 		imap_no_outcome(s, m, true);
 		return;
 	}
 	s->answers = NULL;
-	if (!imap_pack_keywords(s, &w->what.flags, &keywords))
+	if (!imap_pack_keywords(s, &w->flags, &keywords))
 		return;
-	begin_message(s, &w->what, buf_span(&keywords));
+	begin_message(s, w, buf_span(&keywords));
 	if (s->connection->is_waiting && s->delivery)
 		connection_continue(s->connection);
 }
@@ -86,21 +81,21 @@ static void on_mailbox_known(struct imap_session *s, const struct msg_request_do
 void imap_append_announced(struct imap_session *s, struct imap_parser *p)
 {
 	static const struct imap_answers answers = {.done = on_mailbox_known};
-	struct appending *w = arena_alloc(&s->arena, sizeof *w);
+	struct imap_append *w = arena_alloc(&s->arena, sizeof *w);
 	BUF_AUTO keywords = {0};
 	uint64_t most = child_config(s->connection->edge->self)->message_size_limit_bytes;
-	if (!imap_take_space(p) || imap_parse_append(p, &w->what) != 1) {
+	if (!imap_take_space(p) || imap_parse_append(p, w) != 1) {
 		imap_bad(s, p);
-	} else if (w->what.size_bytes == 0) {
+	} else if (w->size_bytes == 0) {
 		imap_no(s, "[CANNOT] A message is not empty");
-	} else if (w->what.size_bytes > most) {
+	} else if (w->size_bytes > most) {
 		imap_no(s, "[TOOBIG] A message has at most %llu bytes", (unsigned long long)most);
 	} else if (s->scanner.literal_waits) {
 		s->work = w;
-		imap_ask(s, &answers, mailbox_list_ask, .name = w->what.mailbox);
+		imap_ask(s, &answers, mailbox_list_ask, .name = w->mailbox);
 		return;
-	} else if (imap_pack_keywords(s, &w->what.flags, &keywords)) {
-		begin_message(s, &w->what, buf_span(&keywords));
+	} else if (imap_pack_keywords(s, &w->flags, &keywords)) {
+		begin_message(s, w, buf_span(&keywords));
 		return;
 	}
 	imap_skip_literal(s);
@@ -115,7 +110,7 @@ static void refuse_nul(struct imap_session *s, uint64_t left)
 	s->is_skipping = true;
 }
 
-static void read_message(struct imap_session *s)
+void imap_append_input(struct imap_session *s)
 {
 	struct connection *c = s->connection;
 	struct span in = connection_peek(c, s->message_left < PIECE_BYTES ? (size_t)s->message_left : PIECE_BYTES);
@@ -133,18 +128,18 @@ static void read_message(struct imap_session *s)
 }
 
 /* CR LF ends the command; there is no second message (RFC 3502 is not offered). */
-void imap_append_input(struct imap_session *s)
+void imap_append_end(struct imap_session *s, struct span line)
 {
-	struct connection *c = s->connection;
-	struct span line;
-	if (s->input == IMAP_INPUT_MESSAGE) {
-		read_message(s);
+	if (line.len == 0) {
+		connection_wait(s->connection);
+		delivery_end(s->delivery);
 		return;
 	}
-	struct span in = connection_peek(c, 2);
-	if (in.len == 1 && in.ptr[0] == '\r')
-		connection_wait_more(c);
-	(void)line;
+	imap_append_abandon(s);
+	imap_bad_text(s, "There is something behind the message");
+	/* a literal that comes unasked would be read as commands */
+	if (span_ends_with(line, SPAN("+}")) && !s->connection->is_closing)
+		imap_bye(s, "Only one message a command");
 }
 
 void imap_append_abandon(struct imap_session *s)

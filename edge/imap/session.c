@@ -178,8 +178,10 @@ static bool read_line(struct imap_session *s)
 		return false;
 	if (s->input == IMAP_INPUT_SASL)
 		imap_sasl_line(s, line);
-	else
+	else if (s->input == IMAP_INPUT_IDLE)
 		imap_idle_line(s, line);
+	else
+		imap_append_end(s, line);
 	return true;
 }
 
@@ -194,8 +196,8 @@ static void input(struct connection *c)
 		}
 		switch (s->input) {
 		case IMAP_INPUT_COMMAND: read_command(s); break;
-		case IMAP_INPUT_MESSAGE: case IMAP_INPUT_MESSAGE_END: imap_append_input(s); break;
-		case IMAP_INPUT_SASL: case IMAP_INPUT_IDLE:
+		case IMAP_INPUT_MESSAGE: imap_append_input(s); break;
+		case IMAP_INPUT_MESSAGE_END: case IMAP_INPUT_SASL: case IMAP_INPUT_IDLE:
 			if (!read_line(s))
 				return;
 			break;

@@ -145,12 +145,15 @@ void imap_sasl_line(struct imap_session *s, struct span line);     /* login.c */
 void imap_logged_in(struct connection *c, enum login_outcome outcome);
 /* append.c: the message's literal has been announced; p stands behind the command's name */
 void imap_append_announced(struct imap_session *s, struct imap_parser *p);
-void imap_append_input(struct imap_session *s);
+void imap_append_input(struct imap_session *s);                    /* bytes of the message */
+void imap_append_end(struct imap_session *s, struct span line);    /* what stands behind it */
 void imap_append_abandon(struct imap_session *s);
 void imap_idle_line(struct imap_session *s, struct span line);     /* idle.c */
 void imap_idle_push(struct imap_session *s);                       /* if it is idle, tells what has changed */
 void imap_fetch_go_on(struct imap_session *s);                     /* fetch.c: there is room to write again */
 void imap_fetch_free(struct imap_session *s);
+/* Appends a mailbox's name as the client reads it. */
+void imap_add_mailbox_name(struct imap_session *s, struct span name); /* status.c */
 /* Packs the keywords for store; false after a NO if they are too many. */
 bool imap_pack_keywords(struct imap_session *s, const struct imap_flags *flags, struct buf *out); /* store.c */
 

@@ -1,0 +1,238 @@
+/* FETCH: RFC 3501 §6.4.5 and §7.4.2. See fetch.h. */
+#include "edge/imap/fetch.h"
+
+#include "base/die.h"
+
+#include <roaring/roaring.h>
+#include <stdlib.h>
+
+static void on_rows(struct imap_session *s, const struct msg_fetch_rows *m);
+
+static void on_failed(struct imap_session *s, const struct msg_request_done *m);
+
+static const struct imap_answers fetch_answers = {.rows = on_rows, .piece = imap_fetch_piece, .done = on_failed};
+
+void imap_fetch_free(struct imap_session *s)
+{
+	struct imap_fetching *f = s->fetching;
+	if (!f)
+		return;
+	imap_fetch_end_row(f);
+	buf_free(&f->gathered);
+	buf_free(&f->ranges);
+	buf_free(&f->rows_memory);
+	if (f->newly_seen)
+		roaring_bitmap_free(f->newly_seen);
+	free(f);
+	s->fetching = NULL;
+}
+
+/* ---- what store is asked ---- */
+
+static uint8_t want_of_section(const struct imap_fetch_item *item)
+{
+	if (item->number_count || item->section == IMAP_SECTION_TEXT)
+		return FETCH_CACHE | FETCH_BODY | FETCH_DATES;
+	return (item->section == IMAP_SECTION_ALL ? FETCH_BODY : FETCH_HEADER) | FETCH_DATES;
+}
+
+static uint8_t want_of(const struct imap_fetch_item *item)
+{
+	switch (item->kind) {
+	case IMAP_FETCH_FLAGS: case IMAP_FETCH_UID: return 0;
+	case IMAP_FETCH_INTERNALDATE: case IMAP_FETCH_SIZE: return FETCH_DATES;
+	case IMAP_FETCH_ENVELOPE: case IMAP_FETCH_BODY: case IMAP_FETCH_BODYSTRUCTURE: return FETCH_CACHE | FETCH_DATES;
+	case IMAP_FETCH_SECTION: return want_of_section(item);
+	}
+	return 0;
+}
+
+/* The question itself, once \Seen has been set. */
+static void ask_rows(struct imap_session *s)
+{
+	struct imap_fetching *f = s->fetching;
+	f->waits_for_rows = true;
+	imap_ask(s, &fetch_answers, fetch_ask, .ranges = buf_span(&f->ranges), .want = f->want);
+}
+
+/* The messages that had no \Seen have it now, and a MODSEQ that is newer than all the client knows. */
+static void on_seen_rows(struct imap_session *s, const struct msg_fetch_rows *m)
+{
+	struct unpacker u = {.rest = m->rows};
+	while (u.rest.len && !u.bad) {
+		struct imap_row row;
+		imap_row_unpack(&u, &row);
+		if (!u.bad && row.modseq > s->view.modseq)
+			roaring_bitmap_add(s->fetching->newly_seen, row.uid);
+	}
+	if (m->is_last)
+		ask_rows(s);
+}
+
+static void set_seen(struct imap_session *s)
+{
+	static const struct imap_answers answers = {.rows = on_seen_rows};
+	struct imap_fetching *f = s->fetching;
+	f->newly_seen = roaring_bitmap_create();
+	imap_ask(s, &answers, flags_ask, .ranges = buf_span(&f->ranges), .mode = FLAGS_ADD, .flags = FLAG_SEEN);
+}
+
+/* RFC 3501 §6.4.8: UID FETCH tells the UID whether asked or not. */
+static void add_uid(struct imap_session *s, struct imap_fetch *what)
+{
+	struct imap_fetch_item *items = arena_alloc_array(&s->arena, what->count + 1, sizeof *items);
+	for (size_t i = 0; i < what->count; i++)
+		if (what->items[i].kind == IMAP_FETCH_UID)
+			return;
+	items[0] = (struct imap_fetch_item){.kind = IMAP_FETCH_UID, .label = SPAN("UID")};
+	memcpy(items + 1, what->items, what->count * sizeof *items);
+	what->items = items;
+	what->count++;
+}
+
+void imap_fetch(struct imap_session *s, struct imap_parser *p)
+{
+	struct imap_sequence_set set;
+	struct imap_fetch what;
+	BUF_AUTO ranges = {0};
+	uint32_t count;
+	bool sets_seen = false;
+	if (!imap_take_space(p) || !imap_take_sequence_set(p, &set) || !imap_take_space(p) || !imap_take_fetch(p, &what) ||
+	    !imap_take_end(p)) {
+		imap_bad(s, p);
+		return;
+	}
+	if (!imap_view_resolve(s, &set, s->is_uid, &ranges, &count))
+		return;
+	if (count == 0) {
+		imap_ok(s, "FETCH done: no such messages");
+		return;
+	}
+	if (s->is_uid)
+		add_uid(s, &what);
+	struct imap_fetching *f = xcalloc(1, sizeof *f);
+	*f = (struct imap_fetching){.what = what, .ranges = ranges, .expected = count};
+	ranges = (struct buf){0};
+	s->fetching = f;
+	for (size_t i = 0; i < what.count; i++) {
+		f->want |= want_of(&what.items[i]);
+		f->asks_flags |= what.items[i].kind == IMAP_FETCH_FLAGS;
+		sets_seen |= what.items[i].kind == IMAP_FETCH_SECTION && !what.items[i].is_peek;
+	}
+	if (sets_seen && !s->view.is_read_only)
+		set_seen(s);
+	else
+		ask_rows(s);
+}
+
+/* ---- row by row ---- */
+
+static void on_rows(struct imap_session *s, const struct msg_fetch_rows *m)
+{
+	struct imap_fetching *f = s->fetching;
+	buf_clear(&f->rows_memory);
+	buf_add(&f->rows_memory, m->rows);
+	f->rows = (struct unpacker){.rest = buf_span(&f->rows_memory)};
+	f->is_last = m->is_last;
+	f->waits_for_rows = false;
+	imap_fetch_go_on(s);
+}
+
+/* Reads the next row of the part: see ipc/terms.h, enum fetch_want. */
+static bool next_row(struct imap_session *s, struct imap_fetching *f)
+{
+	struct unpacker *u = &f->rows;
+	imap_row_unpack(u, &f->row);
+	if (f->want & FETCH_DATES) {
+		f->internaldate_ms = unpack_u64(u);
+		f->size_bytes = unpack_u32(u);
+	}
+	f->cache = f->want & FETCH_CACHE ? unpack_bytes(u, u->rest.len) : (struct span){0};
+	f->has_bytes = (f->want & (FETCH_HEADER | FETCH_BODY)) && unpack_u8(u);
+	f->bytes = f->has_bytes ? unpack_bytes(u, u->rest.len) : (struct span){0};
+	f->sequence = u->bad ? 0 : imap_view_sequence(&s->view, f->row.uid);
+	return f->sequence != 0;
+}
+
+/* Of the messages asked for some may be gone, which the client has not heard yet: RFC 2180 §4.1, RFC 5530. */
+static void end_fetch(struct imap_session *s, struct imap_fetching *f)
+{
+	if (f->seen < f->expected && !s->is_uid)
+		imap_no(s, "[EXPUNGEISSUED] Some of the messages are gone");
+	else
+		imap_ok(s, "FETCH done");
+}
+
+/* In the middle of a response there is no place for a NO. */
+static void on_failed(struct imap_session *s, const struct msg_request_done *m)
+{
+	if (s->fetching->has_row)
+		connection_close(s->connection);
+	else
+		imap_no_outcome(s, m, false);
+}
+
+static enum imap_step begin_row(struct imap_session *s, struct imap_fetching *f)
+{
+	if (f->rows.rest.len == 0 || f->rows.bad) {
+		if (f->is_last) {
+			end_fetch(s, f);
+			return STEP_WAIT;
+		}
+		f->waits_for_rows = true;
+		channel_send(s->connection->edge->store, fetch_more, .session = s->connection->session, .request = s->request);
+		return STEP_WAIT;
+	}
+	if (!next_row(s, f))
+		return STEP_ON;
+	f->has_row = true;
+	f->next_item = 0;
+	f->seen++;
+	buf_printf(&s->out, "* %u FETCH (", f->sequence);
+	return STEP_ON;
+}
+
+static void end_row(struct imap_session *s, struct imap_fetching *f)
+{
+	if (f->newly_seen && !f->asks_flags && roaring_bitmap_contains(f->newly_seen, f->row.uid)) {
+		buf_add_cstr(&s->out, " FLAGS ");
+		imap_fetch_flags(s, f);
+	}
+	buf_add_cstr(&s->out, ")\r\n");
+	imap_fetch_end_row(f);
+}
+
+static enum imap_step step(struct imap_session *s, struct imap_fetching *f)
+{
+	if (!f->has_row)
+		return begin_row(s, f);
+	if (f->pull != PULL_NOTHING) {
+		imap_fetch_pull(s, f);
+		return STEP_WAIT;
+	}
+	if (f->next_item == f->what.count) {
+		end_row(s, f);
+		return STEP_ON;
+	}
+	const struct imap_fetch_item *item = &f->what.items[f->next_item];
+	if (item->kind == IMAP_FETCH_SECTION)
+		return imap_fetch_section(s, f, item);
+	return imap_fetch_simple(s, f, item);
+}
+
+void imap_fetch_go_on(struct imap_session *s)
+{
+	struct connection *c = s->connection;
+	enum imap_step result = STEP_ON;
+	while (result == STEP_ON && s->fetching && !c->is_closing) {
+		if (s->fetching->waits_for_rows || s->fetching->is_asked || s->answers != &fetch_answers)
+			break;
+		if (s->out.len >= IMAP_OUT_BYTES)
+			imap_flush(s);
+		if (connection_backlog(c) >= CONNECTION_BACKLOG_MOST)
+			return; /* `drained` goes on */
+		result = step(s, s->fetching);
+	}
+	if (!c->is_closing && s->fetching)
+		imap_flush(s);
+}

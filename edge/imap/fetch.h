@@ -1,0 +1,73 @@
+/* A FETCH under way. Private to fetch.c (what is asked of store, row by row), fetch_body.c (bytes of messages) and
+ * fetch_render.c (the other items).
+ *
+ * Of the answer no more is held than one part of store's rows and what CONNECTION_BACKLOG_MOST allows: everything goes on
+ * in imap_fetch_go_on, which returns when it must wait for store or for the client to read. */
+#ifndef EDGE_IMAP_FETCH_H
+#define EDGE_IMAP_FETCH_H
+
+#include "base/pack.h"
+#include "edge/imap/session.h"
+#include "wire/imap_fetch.h"
+#include "wire/mime.h"
+
+/* What bytes of a message are being asked for (body_ask). */
+enum imap_pull {
+	PULL_NOTHING,
+	PULL_TREE,    /* all of it, to parse it: there is no cache */
+	PULL_RANGE,   /* into `gathered`: a header that did not come with the row */
+	PULL_LITERAL, /* to the client */
+};
+
+enum imap_step { STEP_ON, STEP_WAIT };
+
+struct imap_fetching {
+	struct imap_fetch what;
+	struct buf ranges;
+	uint32_t expected, seen;               /* messages */
+	uint8_t want;                          /* enum fetch_want */
+	bool asks_flags;
+	struct roaring_bitmap_s *newly_seen;   /* \Seen was set by this command: RFC 3501 §6.4.5 */
+
+	/* a part of the answer */
+	struct buf rows_memory;
+	struct unpacker rows;
+	bool is_last, waits_for_rows;
+
+	/* the message in hand */
+	bool has_row;
+	struct imap_row row;
+	uint32_t sequence, size_bytes;
+	uint64_t internaldate_ms;
+	struct span cache, bytes;              /* bytes: the message, or its header (want) */
+	bool has_bytes;
+	size_t next_item;
+	struct arena arena;                    /* of the tree */
+	struct mime_tree tree;
+	struct mime_parser *parser;            /* owns the tree if it had to be parsed */
+	bool has_tree;
+	struct span header;                    /* of the message, with its blank line */
+	bool has_header;
+	struct buf gathered;                   /* owns the header where it came in pieces */
+	uint64_t gathered_offset;              /* of what it has; has_gathered */
+	bool has_gathered;
+
+	enum imap_pull pull;
+	bool is_asked;                         /* a piece is under way */
+	uint64_t offset, end;                  /* still to be asked for */
+};
+
+/* fetch_body.c: says the item's bytes, or begins to. */
+enum imap_step imap_fetch_section(struct imap_session *s, struct imap_fetching *f, const struct imap_fetch_item *item);
+/* Makes f->tree; STEP_WAIT while it is not there yet. */
+enum imap_step imap_fetch_tree(struct imap_session *s, struct imap_fetching *f);
+/* Asks for the next piece of what is pulled. */
+void imap_fetch_pull(struct imap_session *s, struct imap_fetching *f);
+void imap_fetch_piece(struct imap_session *s, const struct msg_body_piece *m);
+void imap_fetch_end_row(struct imap_fetching *f);
+
+/* fetch_render.c: says an item that is no section. */
+enum imap_step imap_fetch_simple(struct imap_session *s, struct imap_fetching *f, const struct imap_fetch_item *item);
+void imap_fetch_flags(struct imap_session *s, struct imap_fetching *f);
+
+#endif
