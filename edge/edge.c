@@ -8,6 +8,7 @@
 
 #include "base/die.h"
 #include "base/log.h"
+#include "base/sandbox.h"
 #include "edge/delivery.h"
 #include "edge/imap/imap.h"
 #include "edge/listener.h"
@@ -218,6 +219,12 @@ static void configure(void *context, const struct config *config)
 	signer_start(e);
 }
 
+static void enclose(void *context)
+{
+	(void)context;
+	sandbox_enclose(SANDBOX_SERVE);
+}
+
 static void drain(void *context)
 {
 	struct edge_process *e = context;
@@ -249,7 +256,7 @@ static void status(void *context, struct buf *text)
 static int edge_main(enum role role, unsigned index, int control)
 {
 	static struct edge_process e;
-	static const struct child_use use = {.configure = configure, .attach = attach, .listen = on_listener, .drain = drain,
+	static const struct child_use use = {.configure = configure, .enclose = enclose, .attach = attach, .listen = on_listener, .drain = drain,
 	                                     .stop = stop, .status = status};
 	e.role = role;
 	return child_run(role, index, control, &use, &e, &e.self);

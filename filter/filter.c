@@ -5,6 +5,7 @@
 #include "filter/filter.h"
 
 #include "base/die.h"
+#include "base/sandbox.h"
 #include "filter/message.h"
 #include "filter/question.h"
 #include "wire/charset.h"
@@ -110,6 +111,12 @@ static void configure(void *context, const struct config *config)
 	charset_is_known(SPAN("utf-8")); /* ICU opens what it needs now */
 }
 
+static void enclose(void *context)
+{
+	(void)context;
+	sandbox_enclose(SANDBOX_COMPUTE);
+}
+
 static void status(void *context, struct buf *text)
 {
 	struct filter_process *f = context;
@@ -120,6 +127,6 @@ static void status(void *context, struct buf *text)
 int filter_main(unsigned index, int control)
 {
 	static struct filter_process f;
-	static const struct child_use use = {.configure = configure, .attach = attach, .status = status};
+	static const struct child_use use = {.configure = configure, .enclose = enclose, .attach = attach, .status = status};
 	return child_run(ROLE_FILTER, index, control, &use, &f, &f.self);
 }

@@ -1,12 +1,14 @@
 """SMTP and LMTP from strangers, as RFC 5321, 2033, 2034, 2920, 3207, 6531 and docs' attacks A and B want it."""
 import re
 import socket
+import ssl
+import warnings
 
 import pytest
 
 import corpus
 import talk
-from conftest import strip_first_trace, until
+from conftest import strip_first_trace
 
 US, MESSAGE = 'u@example.test', b'Subject: s\r\n\r\nbody\r\n'
 ENHANCED = re.compile(r'([245])\d\d[ -]\1\.\d{1,3}\.\d{1,3}( |$)')
@@ -93,13 +95,6 @@ def test_every_reply_has_an_enhanced_status_code(s, line):
     assert is_enhanced(s.command(line))
 
 
-def test_refused_commands_leave_the_session_alive(s, inbox):
-    for line in REPLIES[7:25]:
-        assert s.command(line).code >= 214
-    # by now the limit of junk has not been reached twice; a new session is not needed for the table above
-    s.close()
-
-
 def test_extensions_of_trusted_peers_are_not_offered(s):
     for line in ('XCLIENT ADDR=1.2.3.4', 'XFORWARD ADDR=1.2.3.4', 'PROXY TCP4 1.2.3.4 5.6.7.8 1 2', 'ETRN example.test', 'EXPN staff'):
         assert s.command(line).code in (500, 502)
@@ -139,7 +134,7 @@ RELAY = ['u@other.example', 'u%other.example@example.test', 'other.example!u@exa
          'u@localhost', 'u@other.example.', 'u@example.test.other.example', 'u@xexample.test', 'u@mx.example.test', 'u@sub.example.test',
          '"other.example!u"@example.test', 'u%other.example%third.example@example.test', '@@example.test:u@other.example', '<u@other.example>',
          'u@other.example,v@example.test', 'u@example.test@other.example', '"u@example.test"@other.example', 'u@', '@other.example', 'u@example.test>,<v@other.example',
-         'u+x%other.example@example.test', '"\\u@other.example"@example.test', 'u @other.example', 'postmaster@other.example', '|cat@example.test', ';id@example.test',
+         '"\\u@other.example"@example.test', 'u @other.example', 'postmaster@other.example', '|cat@example.test', ';id@example.test',
          '`id`@example.test', '$(id)@example.test', '${run{id}}@example.test', '-f@example.test', '../../etc/passwd@example.test']
 
 
@@ -178,7 +173,6 @@ def test_recipient_number_1001_is_told_to_come_later(make_server):
 
 def test_one_recipient_named_often_gets_one_copy(s, server, inbox):
     assert s.send_message('a@b.example', [US, 'u+x@example.test', 'U@example.test', US], MESSAGE).code == 250
-    assert until(lambda: len(inbox()) >= 1)
     assert len(inbox()) == 1
 
 
@@ -195,21 +189,15 @@ def test_message_over_the_limit_is_refused_after_data(s, inbox):
 
 
 def test_too_much_junk_ends_the_session(s):
-    codes = []
-    try:
-        for _ in range(50):
-            codes.append(s.command('JUNK').code)
-    except (EOFError, ConnectionError):
-        pass
-    assert 421 in codes or b'421 4.7.0' in s.buffer or len(codes) <= 20
-    s2 = codes[:20]
-    assert set(s2) <= {500, 421} and len(codes) < 50
+    s.send(b'JUNK\r\n' * 50)
+    lines = s.rest().splitlines()
+    assert [line[:4] for line in lines] == [b'500 '] * 20 + [b'421 ']
 
 
 def test_thousands_of_idle_commands_end_the_session(s):
     s.send(b'NOOP\r\n' * 1100)
     text = s.rest()
-    assert text.count(b'250 ') == 1000 and b'421 4.7.0 ' in text
+    assert text.count(b'250 ') == 999 and b'421 4.7.0 ' in text  # EHLO is one of the thousand
 
 
 def test_a_line_that_is_too_long_ends_the_session_with_500(s):
@@ -404,7 +392,6 @@ def test_commands_smuggled_behind_starttls_are_dropped(server, protocol):
         assert s.reply().code == 220
         try:
             s.start_tls()
-            s.socket.settimeout(1)
             assert s.is_silent(0.3)
             assert s.command('RCPT TO:<u@example.test>').code == 503
         except (ConnectionError, EOFError, OSError):
@@ -412,12 +399,13 @@ def test_commands_smuggled_behind_starttls_are_dropped(server, protocol):
 
 
 def test_tls_before_1_2_is_refused(server):
-    import ssl
     with server.smtp() as s:
         s.command('STARTTLS')
         context = talk.loose_tls()
-        context.minimum_version = ssl.TLSVersion.TLSv1
-        context.maximum_version = ssl.TLSVersion.TLSv1_1
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')
+            context.minimum_version = ssl.TLSVersion.TLSv1
+            context.maximum_version = ssl.TLSVersion.TLSv1_1
         context.set_ciphers('ALL:@SECLEVEL=0')
         with pytest.raises((ssl.SSLError, ConnectionError)):
             context.wrap_socket(s.socket)

@@ -1,0 +1,166 @@
+/* base: buffers, spans, packing, ids, tables. */
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/ids.h"
+#include "base/map.h"
+#include "base/pack.h"
+#include "base/random.h"
+#include "base/utf8.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+static void numbers_are_read_with_their_bounds(void **state)
+{
+	(void)state;
+	static const struct { const char *text; uint64_t max, value; int result; } cases[] = {
+		{"0", 10, 0, 0}, {"10", 10, 10, 0}, {"11", 10, 0, -1}, {"", 10, 0, -1}, {"-1", 10, 0, -1}, {" 1", 10, 0, -1},
+		{"18446744073709551615", UINT64_MAX, UINT64_MAX, 0}, {"18446744073709551616", UINT64_MAX, 0, -1},
+		{"99999999999999999999999", UINT64_MAX, 0, -1}, {"1x", 10, 0, -1}};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		uint64_t value = 0;
+		assert_int_equal(span_to_u64(span_cstr(cases[i].text), cases[i].max, &value), cases[i].result);
+		assert_true(value == cases[i].value);
+	}
+}
+
+static void slices_never_reach_beyond(void **state)
+{
+	(void)state;
+	struct span s = SPAN("hello");
+	assert_int_equal(span_slice(s, 9, 1).len, 0);
+	assert_int_equal(span_slice(s, 3, SIZE_MAX).len, 2);
+	assert_int_equal(span_skip(s, 5).len, 0);
+	assert_true(span_equal(span_trim(SPAN(" \t x y \r\n")), SPAN("x y")));
+	assert_int_equal(span_find(s, SPAN("llo")), 2);
+	assert_int_equal(span_find(s, SPAN("llx")), -1);
+}
+
+static void what_is_packed_is_unpacked(void **state)
+{
+	(void)state;
+	BUF_AUTO b = {0};
+	pack_u8(&b, 0xfe);
+	pack_u16(&b, 0xfedc);
+	pack_u32(&b, 0xfedcba98);
+	pack_u64(&b, 0xfedcba9876543210);
+	pack_bytes(&b, SPAN("bytes"));
+	struct unpacker u = {.rest = buf_span(&b)};
+	assert_int_equal(unpack_u8(&u), 0xfe);
+	assert_int_equal(unpack_u16(&u), 0xfedc);
+	assert_true(unpack_u32(&u) == 0xfedcba98);
+	assert_true(unpack_u64(&u) == 0xfedcba9876543210);
+	assert_true(span_equal(unpack_bytes(&u, 5), SPAN("bytes")));
+	assert_true(unpack_done(&u));
+}
+
+static void a_cut_or_lying_value_is_a_fault_and_reads_nothing(void **state)
+{
+	(void)state;
+	BUF_AUTO b = {0};
+	pack_bytes(&b, SPAN("bytes"));
+	for (size_t cut = 0; cut < b.len; cut++) {
+		struct unpacker u = {.rest = span_slice(buf_span(&b), 0, cut)};
+		assert_int_equal(unpack_bytes(&u, 100).len, 0);
+		assert_true(u.bad);
+	}
+	struct unpacker too_long = {.rest = buf_span(&b)};
+	unpack_bytes(&too_long, 4);
+	assert_true(too_long.bad);
+	struct unpacker lying = {.rest = SPAN("\xff\xff\xff\xff....")};
+	unpack_bytes(&lying, SIZE_MAX);
+	assert_true(lying.bad);
+	assert_int_equal(unpack_u64(&lying), 0);
+}
+
+static void an_id_and_its_text_are_one(void **state)
+{
+	(void)state;
+	char text[ID128_TEXT_BYTES + 1], last[ID128_TEXT_BYTES + 1] = "";
+	for (int i = 0; i < 1000; i++) {
+		struct id128 id = id128_new(), back;
+		id128_text(id, text);
+		assert_int_equal(id128_parse(span_cstr(text), &back), 0);
+		assert_true(id128_equal(id, back));
+		assert_string_not_equal(text, last);
+		memcpy(last, text, sizeof last);
+	}
+	struct id128 id;
+	assert_int_equal(id128_parse(SPAN("zzzzzzzzzzzzzzzzzzzzzzzzzz"), &id), -1);
+	assert_int_equal(id128_parse(SPAN("short"), &id), -1);
+	assert_int_equal(id128_parse(SPAN("0000000000000000000000000u"), &id), -1);
+}
+
+static void a_table_finds_what_was_put(void **state)
+{
+	(void)state;
+	struct map m = {0};
+	static int values[5000];
+	for (uint64_t k = 0; k < 5000; k++)
+		map_put(&m, k * 7919, &values[k]);
+	for (uint64_t k = 0; k < 5000; k += 2)
+		assert_ptr_equal(map_take(&m, k * 7919), &values[k]);
+	for (uint64_t k = 0; k < 5000; k++)
+		assert_ptr_equal(map_get(&m, k * 7919), k % 2 ? &values[k] : NULL);
+	assert_int_equal(m.count, 2500);
+	size_t at = 0, seen = 0;
+	while (map_next(&m, &at))
+		seen++;
+	assert_int_equal(seen, 2500);
+	/* putting and taking for ever does not fill it with what is gone */
+	for (uint64_t k = 0; k < 100000; k++) {
+		map_put(&m, k | 1ull << 40, &values[0]);
+		assert_non_null(map_take(&m, k | 1ull << 40));
+	}
+	map_free(&m);
+}
+
+static void utf8_is_what_rfc_3629_says(void **state)
+{
+	(void)state;
+	static const struct { const char *text; bool is_valid; } cases[] = {
+		{"ol\xc3\xa1", true}, {"\xe2\x82\xac", true}, {"\xf0\x9f\x98\x80", true}, {"\xc0\x80", false}, {"\xed\xa0\x80", false},
+		{"\xf4\x90\x80\x80", false}, {"\xe2\x82", false}, {"\xff", false}, {"\x80", false}, {"\xf0\x80\x80\x80", false}};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+		assert_int_equal(utf8_is_valid(span_cstr(cases[i].text)), cases[i].is_valid);
+}
+
+static void an_arena_keeps_copies_apart(void **state)
+{
+	(void)state;
+	struct arena a = {0};
+	struct span copies[300];
+	BUF_AUTO text = {0};
+	for (int i = 0; i < 300; i++) {
+		buf_clear(&text);
+		for (int k = 0; k < i * 11; k++)
+			buf_add_char(&text, (char)('a' + i % 26));
+		copies[i] = arena_dup(&a, buf_span(&text));
+	}
+	for (int i = 0; i < 300; i++) {
+		assert_int_equal(copies[i].len, i * 11);
+		for (size_t k = 0; k < copies[i].len; k++)
+			assert_int_equal(copies[i].ptr[k], 'a' + i % 26);
+		assert_int_equal(copies[i].ptr[copies[i].len], 0);
+	}
+	arena_free(&a);
+	assert_int_equal(a.used, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(numbers_are_read_with_their_bounds),
+		cmocka_unit_test(slices_never_reach_beyond),
+		cmocka_unit_test(what_is_packed_is_unpacked),
+		cmocka_unit_test(a_cut_or_lying_value_is_a_fault_and_reads_nothing),
+		cmocka_unit_test(an_id_and_its_text_are_one),
+		cmocka_unit_test(a_table_finds_what_was_put),
+		cmocka_unit_test(utf8_is_what_rfc_3629_says),
+		cmocka_unit_test(an_arena_keeps_copies_apart),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

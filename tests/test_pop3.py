@@ -1,0 +1,351 @@
+"""POP3: RFC 1939, 2449, 2595, 3206, 5034; and mail programs that fetch with it."""
+import base64
+import os
+import socket
+import subprocess
+
+import pytest
+
+import corpus
+from conftest import PASSWORD, strip_first_trace, until
+
+US = 'u@example.test'
+
+
+@pytest.fixture(scope='module')
+def server(make_server):
+    s = make_server()
+    s.add_user('u')
+    s.add_user('empty')
+    return s
+
+
+def body_of(number):
+    return b'Subject: number %d\r\n\r\n.dot\r\nline 2\r\n..\r\nline 4\r\n' % number
+
+
+@pytest.fixture
+def three(server):
+    """An INBOX with three messages."""
+    server.empty(US)
+    for number in (1, 2, 3):
+        assert server.send(US, body_of(number)).code == 250
+
+
+@pytest.fixture
+def p(server, three):
+    with server.pop3(US) as session:
+        yield session
+
+
+# ---- before the login ----
+
+def test_capa_names_what_is_there(server):
+    with server.pop3() as p:
+        before = set(p.many('CAPA'))
+        assert before >= {b'TOP', b'UIDL', b'USER', b'STLS', b'SASL PLAIN', b'RESP-CODES', b'AUTH-RESP-CODE', b'PIPELINING'}
+        p.ok('USER u@example.test')
+        p.ok('PASS ' + PASSWORD)
+        assert set(p.many('CAPA')) >= before - {b'STLS', b'USER', b'SASL PLAIN'}
+
+
+def test_commands_are_refused_in_the_wrong_state(server, p):
+    with server.pop3() as before:
+        for line in ('STAT', 'LIST', 'RETR 1', 'DELE 1', 'NOOP', 'RSET', 'TOP 1 1', 'UIDL', 'NONSENSE', '', ' ', 'PASS x', 'USER', 'APOP a b'):
+            before.error(line)
+        before.ok('QUIT')
+        assert before.rest() == b''
+    for line in ('USER u@example.test', 'PASS x', 'AUTH PLAIN', 'STLS', 'APOP a b', 'NONSENSE'):
+        p.error(line)
+
+
+def test_wrong_password_is_refused_with_the_auth_code(server):
+    for name in (US, 'nobody@example.test'):
+        with server.pop3() as p:
+            p.ok('USER ' + name)
+            assert p.error('PASS wrong').startswith('-ERR [AUTH] ')
+            p.ok('USER u@example.test')
+            p.ok('PASS ' + PASSWORD)
+
+
+def test_auth_plain(server):
+    response = base64.b64encode(('\0%s\0%s' % (US, PASSWORD)).encode()).decode()
+    for lines in (['AUTH PLAIN ' + response], ['AUTH PLAIN', response], ['auth plain', response]):
+        with server.pop3() as p:
+            assert p.many('AUTH') == [b'PLAIN']
+            replies = [p.command(line) for line in lines]
+            assert all(r == '+ ' for r in replies[:-1]) and replies[-1].startswith('+OK')
+            p.ok('STAT')
+
+
+@pytest.mark.parametrize('response', ['!', '=', '', '*', 'AAA', base64.b64encode(b'\0\0').decode(), base64.b64encode(b'a').decode(), base64.b64encode(b'\0u\0wrong').decode()])
+def test_bad_sasl_responses_are_refused(server, response):
+    with server.pop3() as p:
+        assert p.command('AUTH PLAIN') == '+ '
+        p.error(response)
+        p.error('AUTH CRAM-MD5')
+        p.ok('USER u@example.test')
+        p.ok('PASS ' + PASSWORD)
+
+
+def test_stls(server):
+    with server.pop3() as p:
+        p.ok('USER u@example.test')
+        p.ok('STLS')
+        p.start_tls()
+        assert b'STLS' not in p.many('CAPA')
+        p.error('STLS')
+        p.error('PASS ' + PASSWORD)  # what was said in the clear is forgotten
+        p.ok('USER u@example.test')
+        p.ok('PASS ' + PASSWORD)
+
+
+def test_commands_smuggled_behind_stls_are_dropped(server):
+    """Attack 15."""
+    with server.pop3() as p:
+        p.send(b'STLS\r\nCAPA\r\nUSER evil\r\n')
+        assert p.line().startswith(b'+OK')
+        try:
+            p.start_tls()
+            assert p.is_silent(0.3)
+            p.error('PASS x')
+        except OSError:
+            pass  # closing is right too
+
+
+def test_implicit_tls(server):
+    with server.pop3(US, protocol='pop3s') as p:
+        p.ok('STAT')
+
+
+# ---- the mailbox ----
+
+def test_an_empty_mailbox_is_empty(server):
+    with server.pop3('empty@example.test') as p:
+        assert p.ok('STAT') == '+OK 0 0' and p.many('LIST') == [] and p.many('UIDL') == []
+        for line in ('RETR 1', 'LIST 1', 'UIDL 1', 'DELE 1', 'TOP 1 0'):
+            p.error(line)
+
+
+def test_sizes_are_those_of_what_is_sent(p):
+    listed = [line.split() for line in p.many('LIST')]
+    sizes = [len(m) for m in p.all_messages()]
+    assert [int(number) for number, _ in listed] == [1, 2, 3]
+    assert [int(size) for _, size in listed] == sizes
+    assert p.ok('STAT') == '+OK 3 %d' % sum(sizes)
+    assert p.ok('LIST 2') == '+OK 2 %d' % sizes[1]
+
+
+def test_messages_come_whole_and_dot_stuffed(p):
+    assert [strip_first_trace(m) for m in p.all_messages()] == [body_of(n) for n in (1, 2, 3)]
+    p.send(b'RETR 1\r\n')
+    raw = b''
+    while not raw.endswith(b'\r\n.\r\n'):
+        raw += p.socket.recv(4096)
+    assert b'\r\n..dot\r\nline 2\r\n...\r\nline 4\r\n.\r\n' in raw
+
+
+@pytest.mark.parametrize('lines', [0, 1, 2, 3, 4, 5, 4294967295])
+def test_top_gives_the_header_and_so_many_lines(p, lines):
+    whole = b''.join(line + b'\r\n' for line in p.many('RETR 2'))
+    head, body = whole.split(b'\r\n\r\n', 1)
+    wanted = head + b'\r\n\r\n' + b''.join(body.splitlines(True)[:lines])
+    assert b''.join(line + b'\r\n' for line in p.many('TOP 2 %d' % lines)) == wanted
+
+
+@pytest.mark.parametrize('line', ['RETR 0', 'RETR 4', 'RETR -1', 'RETR', 'RETR x', 'RETR 1x', 'RETR 4294967296', 'RETR 4294967297', 'RETR 18446744073709551616',
+                                  'RETR 18446744073709551617', 'RETR ' + '9' * 100, 'LIST 0', 'LIST 99999999999999999999', 'UIDL 4294967297', 'UIDL -1',
+                                  'UIDL 18446744073709551617', 'DELE 4294967297', 'DELE 0', 'DELE', 'TOP 1', 'TOP', 'TOP 1 -1', 'TOP 1 x', 'TOP 4 1',
+                                  'TOP 4294967297 1', 'TOP 1 18446744073709551616', 'TOP 18446744073709551617 0', 'TOP 1 1 1'])
+def test_numbers_that_name_nothing_are_refused(p, line):
+    """Attack 89."""
+    p.error(line)
+    assert p.ok('STAT').startswith('+OK 3 ')
+
+
+def test_unique_ids_stay_and_are_never_given_twice(server, p):
+    first = p.many('UIDL')
+    assert len({line.split()[1] for line in first}) == 3
+    assert p.ok('UIDL 2').encode() == b'+OK ' + first[1]
+    p.ok('QUIT')
+    with server.pop3(US) as again:
+        assert again.many('UIDL') == first
+        again.ok('DELE 3')
+        again.ok('QUIT')
+    server.send(US, body_of(4))
+    with server.pop3(US) as again:
+        now = again.many('UIDL')
+        assert now[:2] == first[:2] and now[2].split()[1] not in {line.split()[1] for line in first}
+
+
+# ---- deletion ----
+
+def test_deleted_messages_are_hidden_and_come_back_with_rset(p):
+    before = p.ok('STAT')
+    p.ok('DELE 2')
+    for line in ('RETR 2', 'LIST 2', 'UIDL 2', 'TOP 2 0', 'DELE 2'):
+        p.error(line)
+    assert [line.split()[0] for line in p.many('LIST')] == [b'1', b'3'] and [line.split()[0] for line in p.many('UIDL')] == [b'1', b'3']
+    assert p.ok('STAT').startswith('+OK 2 ')
+    p.ok('RSET')
+    assert p.ok('STAT') == before
+    assert strip_first_trace(p.message(2)) == body_of(2)
+
+
+def test_deletion_happens_at_quit(server, p):
+    p.ok('DELE 1')
+    p.ok('DELE 3')
+    p.ok('QUIT')
+    assert p.rest() == b''
+    assert [strip_first_trace(m) for m in server.messages(US)] == [body_of(2)]
+
+
+def test_nothing_is_deleted_without_quit(server, p):
+    p.ok('DELE 1')
+    p.socket.shutdown(socket.SHUT_RDWR)
+    p.close()
+    assert len(server.messages(US)) == 3
+
+
+def test_two_sessions_at_once_do_not_harm_each_other(server, p):
+    """The list of a session does not change; what another has deleted is said to be gone."""
+    with server.pop3(US) as other:
+        p.ok('DELE 1')
+        assert strip_first_trace(other.message(1)) == body_of(1)
+        p.ok('QUIT')
+        assert other.ok('STAT').startswith('+OK 3 ')
+        other.error('RETR 1')
+        assert strip_first_trace(other.message(2)) == body_of(2)
+        other.ok('DELE 1')
+        other.ok('DELE 2')
+        other.ok('QUIT')
+    assert [strip_first_trace(m) for m in server.messages(US)] == [body_of(3)]
+
+
+def test_new_mail_is_not_seen_before_the_next_login(server, p):
+    server.send(US, body_of(4))
+    assert p.ok('STAT').startswith('+OK 3 ')
+    p.ok('QUIT')
+    assert len(server.messages(US)) == 4
+
+
+def test_pipelined_commands_are_answered_in_order(p):
+    p.send(b'STAT\r\nUIDL 1\r\nNOOP\r\nRETR 9\r\nDELE 1\r\nRSET\r\nQUIT\r\n')
+    assert [p.line()[:4] for _ in range(7)] == [b'+OK ', b'+OK ', b'+OK', b'-ERR', b'+OK', b'+OK', b'+OK ']
+
+
+def test_a_line_that_is_too_long_ends_the_session(server):
+    with server.pop3() as p:
+        try:
+            p.send(b'USER ' + b'x' * 1000000)
+        except ConnectionError:
+            pass
+        assert p.rest().startswith(b'-ERR')
+
+
+def test_junk_ends_the_session(server):
+    with server.pop3() as p:
+        p.send(b'JUNK\r\n' * 200)
+        text = p.rest()
+        assert text.count(b'-ERR') < 100
+
+
+# ---- programs ----
+
+@pytest.fixture(scope='module')
+def mailbox(server):
+    """The corpus in a mailbox, and what must come out, without what the server put in front."""
+    server.add_user('corpus')
+    messages = corpus.everything()
+    for message in messages:
+        assert server.send('corpus@example.test', message.bytes, 'ana@remote.example', message.options).code == 250
+    return messages
+
+
+def read_maildir(folder):
+    """Maildirs have lines that end with LF."""
+    found = []
+    for part in ('new', 'cur'):
+        where = os.path.join(folder, part)
+        for name in os.listdir(where):
+            with open(os.path.join(where, name), 'rb') as f:
+                found.append(f.read())
+    return found
+
+
+def compare(found, messages, cut):
+    """Each of the messages is there once, byte for byte from its first own field on."""
+    wanted = sorted(m.bytes.replace(b'\r\n', b'\n') for m in messages)
+    # a message that does not end its last line has it ended by POP3 and by Maildir
+    got = sorted(cut(text) for text in found)
+    assert [len(t) for t in got] == [len(t) for t in wanted] and got == wanted
+
+
+def from_its_own_header(text):
+    return text[text.index(corpus.FRONT.replace(b'\r\n', b'\n')):]
+
+
+def test_mpop_fetches_the_corpus_byte_for_byte(server, mailbox, tmp_path):
+    for part in ('new', 'cur', 'tmp'):
+        (tmp_path / 'mail' / part).mkdir(parents=True)
+    (tmp_path / 'mpoprc').write_text('''account a
+host 127.0.0.1
+port %d
+user corpus@example.test
+passwordeval "echo '%s'"
+auth plain
+tls on
+tls_starttls on
+tls_certcheck off
+keep on
+received_header off
+uidls_file %s/uidls
+delivery maildir %s/mail
+''' % (server.ports['pop3'], PASSWORD, tmp_path, tmp_path))
+    (tmp_path / 'mpoprc').chmod(0o600)
+    done = subprocess.run(['mpop', '-C', str(tmp_path / 'mpoprc'), 'a'], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    compare(read_maildir(tmp_path / 'mail'), mailbox, from_its_own_header)
+    # and nothing twice
+    done = subprocess.run(['mpop', '-C', str(tmp_path / 'mpoprc'), 'a'], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and len(read_maildir(tmp_path / 'mail')) == len(mailbox)
+
+
+def test_getmail_fetches_the_corpus_byte_for_byte(server, mailbox, tmp_path):
+    for part in ('new', 'cur', 'tmp'):
+        (tmp_path / 'mail' / part).mkdir(parents=True)
+    tmp_path.chmod(0o755)
+    (tmp_path / 'getmailrc').write_text('''[retriever]
+type = SimplePOP3SSLRetriever
+server = 127.0.0.1
+port = %d
+username = corpus@example.test
+password = %s
+[destination]
+type = Maildir
+path = %s/mail/
+user = nobody
+[options]
+delete = false
+read_all = true
+received = false
+delivered_to = false
+''' % (server.ports['pop3s'], PASSWORD, tmp_path))
+    (tmp_path / 'getmailrc').write_text((tmp_path / 'getmailrc').read_text().replace('user = nobody\n', ''))
+    done = subprocess.run(['getmail', '--getmaildir', str(tmp_path), '--rcfile', 'getmailrc'], capture_output=True, text=True, timeout=120,
+                          env=dict(os.environ, HOME=str(tmp_path)))
+    found = read_maildir(tmp_path / 'mail')
+    assert len(found) == len(mailbox), done.stdout + done.stderr
+    compare(found, mailbox, from_its_own_header)
+
+
+def test_curl_fetches_a_message_byte_for_byte(server, mailbox, tmp_path):
+    number = next(i for i, m in enumerate(mailbox) if m.name == 'dots') + 1
+    done = subprocess.run(['curl', '-sS', '--insecure', '--ssl-reqd', '-u', 'corpus@example.test:' + PASSWORD,
+                           'pop3://127.0.0.1:%d/%d' % (server.ports['pop3'], number)], capture_output=True, timeout=30)
+    assert done.returncode == 0, done.stderr
+    assert strip_first_trace(done.stdout) == mailbox[number - 1].bytes
+
+
+def test_logins_are_counted_out_when_they_end(server):
+    assert until(lambda: ' sessions=0 ' in server.status())
