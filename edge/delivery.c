@@ -62,7 +62,7 @@ struct delivery *delivery_new(struct connection *c, const struct delivery_facts 
 		return NULL;
 	struct delivery *d = xcalloc(1, sizeof *d);
 	*d = (struct delivery){.edge = e, .token = c->token, .id = id128_new(), .events = *events, .filter = filter,
-	                       .kind = facts->kind, .facts = facts->facts, .flags = facts->flags,
+	                       .kind = (uint8_t)facts->kind, .facts = facts->facts, .flags = facts->flags,
 	                       .internaldate_ms = facts->internaldate_ms, .store_window = WINDOW_PIECES, .filter_window = WINDOW_PIECES};
 	buf_add(&d->reverse_path, facts->reverse_path);
 	buf_add(&d->helo, facts->helo);
@@ -154,7 +154,7 @@ bool delivery_write(struct delivery *d, struct span bytes)
 static void report(struct delivery *d, enum delivery_outcome outcome)
 {
 	struct connection *c = connection_of_token(d->edge, d->token);
-	struct msg_delivery_result result = {.delivery = d->id, .token = d->token, .recipient = DELIVERY_ALL_RECIPIENTS, .outcome = outcome};
+	struct msg_delivery_result result = {.delivery = d->id, .token = d->token, .recipient = DELIVERY_ALL_RECIPIENTS, .outcome = (uint8_t)outcome};
 	struct delivery_events events = d->events;
 	free_delivery(d);
 	if (c)

@@ -321,7 +321,7 @@ static void say(struct verdict *v, const struct mime_tree *tree)
 		refuse(v, "552 5.3.4 The header is too large");
 	m->filter->judged_count++;
 	m->filter->refused_count += v->outcome == VERDICT_REFUSE;
-	channel_send(m->filter->store, verdict, .delivery = m->id, .outcome = v->outcome, .text = span_cstr(v->text ? v->text : ""),
+	channel_send(m->filter->store, verdict, .delivery = m->id, .outcome = (uint8_t)v->outcome, .text = span_cstr(v->text ? v->text : ""),
 	             .prefix = span_slice(buf_span(&v->prefix), 0, 65536), .cuts = span_slice(buf_span(&v->cuts), 0, 4096),
 	             .sha256 = span_of(digest, sizeof digest), .size = m->size, .has_8bit = tree->has_8bit,
 	             .header_bytes = (uint32_t)tree->parts[0].header_len, .authors = buf_span(&authors),

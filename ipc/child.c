@@ -199,7 +199,7 @@ uint32_t child_epoch(const struct child *c)
 
 void child_report_violation(struct child *c, enum role role, unsigned index)
 {
-	channel_send(c->master, violated, .role = role, .index = (uint8_t)index);
+	channel_send(c->master, violated, .role = (uint8_t)role, .index = (uint8_t)index);
 }
 
 void child_stopped(struct child *c)

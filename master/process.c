@@ -58,7 +58,7 @@ static void make_pair(int pair[2])
 static void give_channel(struct process *to, enum role peer, unsigned index, int fd)
 {
 	if (to->channel) {
-		channel_send(to->channel, attach, .role = peer, .index = (uint8_t)index);
+		channel_send(to->channel, attach, .role = (uint8_t)peer, .index = (uint8_t)index);
 		channel_send_fd(to->channel, fd);
 	}
 	close(fd);

@@ -8,7 +8,7 @@ enum operation { OPERATION_PUT, OPERATION_DELETE, OPERATION_DELETE_RANGE, OPERAT
 
 static void add(struct batch *b, enum operation operation, struct span first, struct span second, struct span third)
 {
-	pack_u8(&b->operations, operation);
+	pack_u8(&b->operations, (uint8_t)operation);
 	pack_bytes(&b->operations, first);
 	pack_bytes(&b->operations, second);
 	pack_bytes(&b->operations, third);
@@ -16,7 +16,7 @@ static void add(struct batch *b, enum operation operation, struct span first, st
 
 static void add_blob(struct batch *b, enum operation operation, struct id128 blob, uint32_t piece, struct span bytes)
 {
-	pack_u8(&b->operations, operation);
+	pack_u8(&b->operations, (uint8_t)operation);
 	buf_add(&b->operations, id128_span(&blob));
 	pack_u32(&b->operations, piece);
 	pack_bytes(&b->operations, bytes);

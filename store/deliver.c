@@ -97,7 +97,7 @@ static void say_result(struct delivery *d, uint32_t recipient, enum delivery_out
 	struct store_peer *edge = store_peer(d->store, d->edge);
 	if (edge)
 		channel_send(edge->channel, delivery_result, .delivery = d->id, .token = d->token, .recipient = recipient,
-		             .outcome = outcome, .text = text, .uidvalidity = uidvalidity, .uid = uid);
+		             .outcome = (uint8_t)outcome, .text = text, .uidvalidity = uidvalidity, .uid = uid);
 }
 
 /* Answers for all recipients and forgets the delivery. */
@@ -500,7 +500,7 @@ void deliver_query(struct store_peer *edge, const struct msg_delivery_query *m)
 		if (targets.list[i].account && queue_account_has(s, targets.list[i].account, m->delivery))
 			outcome = DELIVERED;
 	channel_send(edge->channel, delivery_result, .delivery = m->delivery, .token = m->token,
-	             .recipient = DELIVERY_ALL_RECIPIENTS, .outcome = outcome);
+	             .recipient = DELIVERY_ALL_RECIPIENTS, .outcome = (uint8_t)outcome);
 }
 
 void deliver_peer_gone(struct store *s, const struct store_peer *peer)

@@ -114,7 +114,6 @@ static void add_record(const struct search_for *f, struct span partition, struct
 {
 	static const char *kinds[] = {"smtp", "lmtp", "submission", "append"};
 	char text[ID128_TEXT_BYTES + 1];
-	BUF_AUTO name = {0};
 	id128_text(id, text);
 	add_time(f->out, t->time_ms);
 	buf_printf(f->out, " %s %s from <", text, t->kind < 4 ? kinds[t->kind] : "?");

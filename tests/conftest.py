@@ -1,4 +1,5 @@
 """A carteiro instance for tests: made, configured, started, killed, looked at, and gone without a trace at the end."""
+import contextlib
 import os
 import pathlib
 import re
@@ -7,6 +8,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 
 import pytest
@@ -41,6 +43,27 @@ def free_ports(count):
     for s in sockets:
         s.close()
     return ports
+
+
+@contextlib.contextmanager
+def failing_dns():
+    """A name server that answers every question with SERVFAIL; gives its port."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.bind(('127.0.0.1', 0))
+
+        def serve():
+            while True:
+                question, client = s.recvfrom(4096)
+                if question == b'end':
+                    return
+                s.sendto(question[:2] + b'\x81\x82' + question[4:6] + bytes(6) + question[12:question.index(b'\0', 12) + 5], client)
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield s.getsockname()[1]
+        finally:
+            s.sendto(b'end', s.getsockname())
+            thread.join()
 
 
 class Server:
@@ -230,7 +253,8 @@ def make_server(folder, request):
     made = []
 
     def make(name=None, start=True, **options):
-        server = Server(folder / ('%s-%s' % (request.module.__name__, name or len(made))), **options)
+        # short: a socket's path has 107 bytes at most
+        server = Server(folder / ('%s-%s' % (request.module.__name__[5:], name or len(made))), **options)
         made.append(server)
         return server.start() if start else server
     yield make

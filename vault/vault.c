@@ -136,7 +136,7 @@ static void end_login(struct login *l, enum login_outcome outcome, struct span u
 	v->login_count += outcome == LOGIN_OK;
 	v->refused_count += outcome == LOGIN_REFUSED;
 	if (l->edge->channel && l->edge->incarnation == l->incarnation)
-		channel_send(l->edge->channel, login_answer, .id = l->id, .outcome = outcome, .user = user);
+		channel_send(l->edge->channel, login_answer, .id = l->id, .outcome = (uint8_t)outcome, .user = user);
 	map_take(&v->logins, l->number);
 	OPENSSL_cleanse(l->password, sizeof l->password);
 	buf_free(&l->user);

@@ -212,12 +212,11 @@ bool imap_take_mailbox(struct imap_parser *p, struct span *out)
 	return true;
 }
 
-static bool take_set_number(struct imap_parser *p, uint32_t *out, bool *has_star)
+static bool take_set_number(struct imap_parser *p, uint32_t *out)
 {
 	if (!imap_next_is(p, '*'))
 		return imap_take_number(p, 1, out);
 	p->rest = span_skip(p->rest, 1);
-	*has_star = true;
 	*out = IMAP_STAR;
 	return true;
 }
@@ -232,16 +231,17 @@ bool imap_take_sequence_set(struct imap_parser *p, struct imap_sequence_set *out
 	*out = (struct imap_sequence_set){.ranges = arena_alloc_array(p->arena, room, sizeof *out->ranges)};
 	for (;;) {
 		struct imap_range r;
-		if (!take_set_number(p, &r.first, &out->has_star))
+		if (!take_set_number(p, &r.first))
 			return false;
 		r.last = r.first;
 		if (imap_next_is(p, ':')) {
 			p->rest = span_skip(p->rest, 1);
-			if (!take_set_number(p, &r.last, &out->has_star))
+			if (!take_set_number(p, &r.last))
 				return false;
 		}
 		/* RFC 3501 §9: 2:4 and 4:2 are the same */
-		out->ranges[out->count++] = r.first <= r.last ? r : (struct imap_range){r.last, r.first};
+		bool is_turned = r.last != IMAP_STAR && (r.first == IMAP_STAR || r.first > r.last);
+		out->ranges[out->count++] = is_turned ? (struct imap_range){r.last, r.first} : r;
 		if (!imap_next_is(p, ','))
 			return true;
 		p->rest = span_skip(p->rest, 1);

@@ -80,7 +80,7 @@ bool imap_take_number(struct imap_parser *p, uint32_t least, uint32_t *out);
 /* mailbox, decoded to UTF-8: a name without NUL of at most IMAP_MAILBOX_NAME_MAX bytes, "INBOX" in capitals. */
 bool imap_take_mailbox(struct imap_parser *p, struct span *out);
 
-/* sequence-set. "*" is UINT32_MAX in a range's `last`, or in both; first <= last otherwise as written. */
+/* sequence-set. "*" is IMAP_STAR in a range's `last`, or in both; between numbers first <= last. */
 struct imap_range {
 	uint32_t first, last;
 };
@@ -88,10 +88,9 @@ struct imap_range {
 struct imap_sequence_set {
 	struct imap_range *ranges;
 	size_t count;
-	bool has_star;
 };
 
-#define IMAP_STAR UINT32_MAX /* no UID and no count reaches it: the store ends UIDs before */
+#define IMAP_STAR 0 /* no number of a message */
 
 bool imap_take_sequence_set(struct imap_parser *p, struct imap_sequence_set *out);
 

@@ -254,7 +254,7 @@ void index_flush(struct index *x, struct batch *b, struct span partition, uint32
 
 void index_remove(struct index *x, struct span ranges, struct batch *b, struct span partition, uint32_t mailbox)
 {
-	BUF_AUTO key = {0}, segments = {0};
+	BUF_AUTO key = {0};
 	size_t kept = 0;
 	for (size_t at = 0; at < x->count; at++) {
 		struct row *r = &x->rows[at];

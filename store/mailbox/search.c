@@ -47,7 +47,7 @@ struct check {
 
 static void check_needle(struct check *c, enum search_node node)
 {
-	pack_u8(&c->search->needles, node);
+	pack_u8(&c->search->needles, (uint8_t)node);
 	if (node == SEARCH_SENT_BEFORE || node == SEARCH_SENT_ON || node == SEARCH_SENT_SINCE) {
 		pack_u64(&c->search->needles, unpack_u64(&c->u));
 	} else {

@@ -125,7 +125,7 @@ void view_say(struct view *v, struct buf *out)
 
 void request_done(struct request *r, uint32_t request, enum request_outcome outcome, const char *text)
 {
-	request_say(r, request_done, .session = r->view->session, .request = request, .outcome = outcome, .text = span_cstr(text));
+	request_say(r, request_done, .session = r->view->session, .request = request, .outcome = (uint8_t)outcome, .text = span_cstr(text));
 }
 
 struct mailbox *request_mailbox(struct request *r, uint32_t request)
