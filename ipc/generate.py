@@ -43,7 +43,9 @@ def header(directions, messages):
     out = ['/* Made by ipc/generate.py from ipc/messages.def. */', '#ifndef IPC_MESSAGES_GEN_H', '#define IPC_MESSAGES_GEN_H', '',
            '#include "base/buf.h"', '#include "base/ids.h"', '', 'enum msg_type {']
     out += ['\tMSG_%s = %d,' % (m.name.upper(), m.number) for m in messages.values()]
-    out += ['};', '', '/* The name of a type, for logs; "?" if there is none. */', 'const char *msg_name(uint16_t type);', '']
+    out += ['};', '', '/* The name of a type, for logs; "?" if there is none. */', 'const char *msg_name(uint16_t type);',
+            '/* 0 if the payload is a message of that type within its bounds, whatever the channel; -1 if not. */',
+            'int msg_check(uint16_t type, struct span payload);', '']
     for m in messages.values():
         out.append('struct msg_%s {' % m.name)
         for kind, most, name in m.fields:
@@ -108,6 +110,11 @@ def code(directions, messages, include):
                 if most:
                     out.append('\tif (m->%s > %s)\n\t\treturn -1;' % (name, most))
         out += ['\treturn unpack_done(&u) ? 0 : -1;', '}', '']
+    out += ['int msg_check(uint16_t type, struct span payload)', '{', '\tswitch ((enum msg_type)type) {']
+    for m in messages.values():
+        out += ['\tcase MSG_%s: {' % m.name.upper(), '\t\tstruct msg_%s m;' % m.name,
+                '\t\treturn msg_%s_unpack(payload, &m);' % m.name, '\t}']
+    out += ['\t}', '\treturn -1;', '}', '']
     for (sender, receiver), list_of in directions.items():
         name = '%s_to_%s' % (sender, receiver)
         out += ['int %s_dispatch(const void *handlers, void *context, uint16_t type, struct span payload)' % name, '{']

@@ -458,7 +458,7 @@ static void stop(void *context)
 {
 	struct store *s = context;
 	for (unsigned i = 0; i < s->worker_count; i++)
-		worker_free(s->workers[i]);
+		worker_stop(s->workers[i]);
 	if (s->committer)
 		committer_free(s->committer);
 	if (s->engine)

@@ -66,7 +66,7 @@ struct worker *worker_new(struct store *s, unsigned index)
 	return w;
 }
 
-void worker_free(struct worker *w)
+void worker_stop(struct worker *w)
 {
 	struct worker_thread *t = w->thread;
 	pthread_mutex_lock(&t->lock);
@@ -74,8 +74,6 @@ void worker_free(struct worker *w)
 	pthread_cond_signal(&t->wake);
 	pthread_mutex_unlock(&t->lock);
 	pthread_join(t->thread, NULL);
-	free(t);
-	free(w);
 }
 
 void worker_post(struct worker *w, struct job *j)

@@ -48,8 +48,8 @@ struct worker {
 };
 
 struct worker *worker_new(struct store *s, unsigned index);
-/* Finishes what is queued, then ends the thread. */
-void worker_free(struct worker *w);
+/* Finishes what is queued, then ends the thread. `w` stays: the committer still posts to it what it has written. */
+void worker_stop(struct worker *w);
 /* From any thread. */
 void worker_post(struct worker *w, struct job *j);
 

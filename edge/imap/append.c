@@ -22,9 +22,11 @@ static void on_writable(struct connection *c)
 static void on_delivered(struct connection *c, const struct msg_delivery_result *r)
 {
 	struct imap_session *s = c->state;
-	if (!s || c->is_closing)
+	if (!s)
 		return;
 	s->delivery = NULL;
+	if (c->is_closing)
+		return;
 	switch ((enum delivery_outcome)r->outcome) {
 	case DELIVERED: case QUEUED:
 		if (r->uid)
