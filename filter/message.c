@@ -17,6 +17,7 @@
 enum {
 	HEADER_BYTES_MOST = 1024 * 1024,
 	CUTS_MOST = 128,
+	PREFIX_BYTES_MOST = 32768,
 	HOPS_MOST = 50,     /* attacks B33 */
 	AUTHORS_MOST = 100,
 };
@@ -317,12 +318,12 @@ static void say(struct verdict *v, const struct mime_tree *tree)
 		refuse(v, "550 5.7.1 Too many authors");
 		buf_clear(&authors);
 	}
-	if (v->prefix.len > 65536 || tree->parts[0].header_len > UINT32_MAX)
+	if (v->prefix.len > PREFIX_BYTES_MOST || tree->parts[0].header_len > UINT32_MAX)
 		refuse(v, "552 5.3.4 The header is too large");
 	m->filter->judged_count++;
 	m->filter->refused_count += v->outcome == VERDICT_REFUSE;
 	channel_send(m->filter->store, verdict, .delivery = m->id, .outcome = (uint8_t)v->outcome, .text = span_cstr(v->text ? v->text : ""),
-	             .prefix = span_slice(buf_span(&v->prefix), 0, 65536), .cuts = span_slice(buf_span(&v->cuts), 0, 4096),
+	             .prefix = span_slice(buf_span(&v->prefix), 0, PREFIX_BYTES_MOST), .cuts = span_slice(buf_span(&v->cuts), 0, 4096),
 	             .sha256 = span_of(digest, sizeof digest), .size = m->size, .has_8bit = tree->has_8bit,
 	             .header_bytes = (uint32_t)tree->parts[0].header_len, .authors = buf_span(&authors),
 	             .message_id = span_slice(span_trim(message_id), 0, 1000), .cache = buf_span(&cache));

@@ -58,6 +58,19 @@ void blob_compose(const struct blob_head *head, struct span received, struct buf
 	buf_add(out, span_skip(received, at));
 }
 
+void blob_put_message(struct batch *b, struct id128 blob, struct span message, struct blob_head *head)
+{
+	uint32_t piece = 0;
+	*head = (struct blob_head){0};
+	if (message.len <= BLOB_INLINE_MOST) {
+		head->whole = message;
+		return;
+	}
+	head->received = message.len;
+	for (; message.len; message = span_skip(message, BLOB_PIECE_BYTES))
+		batch_blob_put(b, blob, ++piece, span_slice(message, 0, BLOB_PIECE_BYTES));
+}
+
 void blob_head_put(struct batch *b, struct id128 blob, const struct blob_head *head)
 {
 	BUF_AUTO value = {0}, cuts = {0};

@@ -9,7 +9,10 @@
 
 #include "store/batch.h"
 
-enum { BLOB_CUTS_MOST = 128, BLOB_INLINE_MOST = 64 * 1024 };
+enum {
+	BLOB_CUTS_MOST = 128,
+	BLOB_INLINE_MOST = 30 * 1024, /* with a prefix (ipc/messages.def) it fits into one piece */
+};
 
 struct blob_cut {
 	uint64_t offset, length; /* in the bytes received */
@@ -29,6 +32,8 @@ uint64_t blob_size(const struct blob_head *head);
 /* Appends the message to `out`, made of `received` bytes in memory. */
 void blob_compose(const struct blob_head *head, struct span received, struct buf *out);
 
+/* Puts a message that is in memory, whatever its size, but for its head: that is *head, which points into the message. */
+void blob_put_message(struct batch *b, struct id128 blob, struct span message, struct blob_head *head);
 void blob_head_put(struct batch *b, struct id128 blob, const struct blob_head *head);
 void blob_delete(struct batch *b, struct id128 blob, uint64_t received);
 

@@ -243,7 +243,7 @@ int deliver_end(struct store_peer *edge, const struct msg_delivery_end *m)
 		return 0;
 	if (d->has_end || m->size != d->received)
 		return -1;
-	if (d->blocks_staged && d->block.len)
+	if (d->block.len && (d->blocks_staged || d->block.len > BLOB_INLINE_MOST))
 		stage_block(d);
 	EVP_DigestFinal_ex(d->sha256, d->digest, NULL);
 	d->has_end = true;

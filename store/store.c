@@ -26,7 +26,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { SWEEP_FIRST_MS = 60 * 1000, SWEEP_MS = 3600 * 1000 };
+enum { SWEEP_FIRST_MS = 60 * 1000, SWEEP_MS = 600 * 1000 };
 
 /* ---- peers ---- */
 
@@ -411,6 +411,7 @@ static void on_sweep(void *context)
 	struct store *s = context;
 	trace_sweep(s);
 	sweep_shared(s);
+	sweep_compact(s);
 	timer_set(s->sweep, SWEEP_MS);
 }
 
@@ -461,8 +462,8 @@ static void stop(void *context)
 		worker_stop(s->workers[i]);
 	if (s->committer)
 		committer_free(s->committer);
-	if (s->engine)
-		engine_close(s->engine);
+	if (s->engine && !atomic_load(&s->is_compacting))
+		engine_close(s->engine); /* else the thread still uses it; the log on the disk has everything */
 	_exit(0);
 }
 

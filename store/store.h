@@ -36,6 +36,7 @@ struct store {
 	struct outbox *outbox;
 	struct waker *outbox_waker;
 	struct timer *sweep;
+	_Atomic bool is_compacting;
 	uint64_t accepted_count, refused_count;
 	uint64_t orphan_verdicts; /* that came before their delivery */
 	bool is_memory;          /* for tests: no disk */

@@ -7,6 +7,9 @@
 #include "store/blob.h"
 #include "store/queue/message.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
+
 enum { YOUNG_MS = 3600 * 1000 };
 
 struct sweep {
@@ -77,4 +80,26 @@ void sweep_shared(struct store *s)
 	batch_free(&b);
 	buf_free(&w.ids);
 	map_free(&w.shared);
+}
+
+static void *compact(void *context)
+{
+	struct store *s = context;
+	struct error why = {0};
+	if (engine_compact(s->engine, &why))
+		log_event(LOG_LEVEL_WARNING, "compaction-failed", log_c("why", why.text));
+	atomic_store(&s->is_compacting, false);
+	return NULL;
+}
+
+void sweep_compact(struct store *s)
+{
+	pthread_t thread;
+	if (atomic_exchange(&s->is_compacting, true))
+		return;
+	if (pthread_create(&thread, NULL, compact, s)) {
+		atomic_store(&s->is_compacting, false);
+		return;
+	}
+	pthread_detach(thread);
 }

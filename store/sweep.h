@@ -8,4 +8,7 @@
  * the accounts' counts (not their rows), and leaves alone what is younger than an hour, since a delivery may be under way. */
 void sweep_shared(struct store *s);
 
+/* Lets the engine give the space of what was deleted back to the disk, in a thread of its own; one at a time. */
+void sweep_compact(struct store *s);
+
 #endif

@@ -13,6 +13,7 @@ import time
 
 import pytest
 
+import network
 import talk
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
@@ -195,13 +196,16 @@ class Server:
     # ---- talking to it ----
 
     def smtp(self, protocol='smtp', hello=True):
-        return talk.Smtp(self.ports[protocol], hello=hello, is_lmtp=protocol == 'lmtp', tls=protocol == 'submissions')
+        with network.inside(self.netns):
+            return talk.Smtp(self.ports[protocol], hello=hello, is_lmtp=protocol == 'lmtp', tls=protocol == 'submissions')
 
     def pop3(self, user=None, password=PASSWORD, protocol='pop3'):
-        return talk.Pop3(self.ports[protocol], user, password, tls=protocol == 'pop3s')
+        with network.inside(self.netns):
+            return talk.Pop3(self.ports[protocol], user, password, tls=protocol == 'pop3s')
 
     def imap(self, user=None, password=PASSWORD, protocol='imap'):
-        return talk.Imap(self.ports[protocol], user, password, tls=protocol == 'imaps')
+        with network.inside(self.netns):
+            return talk.Imap(self.ports[protocol], user, password, tls=protocol == 'imaps')
 
     def send(self, recipient, message, sender='sender@remote.example', options=''):
         """One message by SMTP from outside; the final reply."""

@@ -2,8 +2,7 @@
  *
  * A row's key is its partition's name, with every 0x00 as 0x00 0xff, then 0x00 0x01, then the caller's key. So no name is
  * the beginning of another one, all rows of a partition stand together, and partitions are ordered as their names are.
- * A blob piece's key is the id and the piece's number, big-endian. Beside it stands an empty row, 0x00 0x00 and the same
- * key, so that the blobs can be listed without reading them; no partition's name begins so. */
+ * A blob piece's key is the id and the piece's number, big-endian. */
 #include "store/engine/engine.h"
 
 #include "base/die.h"
@@ -18,8 +17,7 @@ enum {
 	NAME_ZERO = 0xff,     /* after 0x00: a 0x00 of the name */
 };
 
-static const struct span blob_list = {"\0\0", 2};
-static const struct span blob_list_end = {"\0\1", 2}; /* the first possible row of a partition as well */
+static const struct span first_row = {"\0\1", 2}; /* the first possible row of a partition */
 
 static void key_add_name(struct buf *key, struct span name)
 {
@@ -142,7 +140,7 @@ int engine_partitions(struct engine *e, struct span prefix, int (*each)(void *co
 	BUF_AUTO end = {0};
 	key_add_name(&end, prefix);
 	BUF_AUTO at = {0};
-	buf_add(&at, prefix.len ? buf_span(&end) : blob_list_end);
+	buf_add(&at, prefix.len ? buf_span(&end) : first_row);
 	key_make_beyond(&end);
 
 	BUF_AUTO name = {0};
@@ -158,32 +156,6 @@ int engine_partitions(struct engine *e, struct span prefix, int (*each)(void *co
 		if (result != 0)
 			break;
 		key_make_end(&at, buf_span(&name), SPAN(""));
-		e->calls->scan_seek(s, buf_span(&at));
-	}
-	engine_scan_close(s);
-	return result;
-}
-
-int engine_blobs(struct engine *e, int (*each)(void *context, struct blob_id id), void *context, struct error *why)
-{
-	struct engine_scan *s = e->calls->scan_open(e, blob_list, blob_list_end);
-	struct span key, value;
-	BUF_AUTO at = {0};
-	int result;
-	while ((result = e->calls->scan_next(s, &key, &value, why)) == 1) {
-		if (key.len != blob_list.len + BLOB_KEY_BYTES) {
-			result = error_set(why, EBADMSG, "an entry of %zu bytes in the list of blobs", key.len);
-			break;
-		}
-		struct blob_id id;
-		memcpy(id.bytes, key.ptr + blob_list.len, sizeof id.bytes);
-		result = each(context, id);
-		if (result != 0)
-			break;
-		buf_clear(&at);
-		buf_add(&at, blob_list);
-		blob_key(&at, id, UINT32_MAX);
-		buf_add_char(&at, 0);
 		e->calls->scan_seek(s, buf_span(&at));
 	}
 	engine_scan_close(s);
@@ -230,30 +202,24 @@ void engine_batch_delete_range(struct engine_batch *b, struct span partition, st
 		b->engine->calls->batch_delete_range(b, buf_span(&b->from), buf_span(&b->to));
 }
 
-/* Makes the piece's entry in the list of blobs; the piece's own key is what follows `blob_list` in it. */
 static struct span batch_blob_key(struct engine_batch *b, struct blob_id id, uint32_t piece)
 {
 	buf_clear(&b->from);
-	buf_add(&b->from, blob_list);
 	blob_key(&b->from, id, piece);
-	return span_skip(buf_span(&b->from), blob_list.len);
+	return buf_span(&b->from);
 }
 
 void engine_batch_blob_put(struct engine_batch *b, struct blob_id id, uint32_t piece, struct span bytes)
 {
 	if (bytes.len > BLOB_PIECE_BYTES)
 		die("engine: a piece of %zu bytes", bytes.len);
-	struct span key = batch_blob_key(b, id, piece);
 	b->has_blobs = true;
-	b->engine->calls->batch_put(b, ENGINE_BLOBS, key, bytes);
-	b->engine->calls->batch_put(b, ENGINE_ROWS, buf_span(&b->from), SPAN(""));
+	b->engine->calls->batch_put(b, ENGINE_BLOBS, batch_blob_key(b, id, piece), bytes);
 }
 
 void engine_batch_blob_delete(struct engine_batch *b, struct blob_id id, uint32_t piece)
 {
-	struct span key = batch_blob_key(b, id, piece);
-	b->engine->calls->batch_delete(b, ENGINE_BLOBS, key);
-	b->engine->calls->batch_delete(b, ENGINE_ROWS, buf_span(&b->from));
+	b->engine->calls->batch_delete(b, ENGINE_BLOBS, batch_blob_key(b, id, piece));
 }
 
 int engine_commit(struct engine *e, struct engine_batch *b, bool is_durable, struct error *why)

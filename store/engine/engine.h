@@ -67,9 +67,6 @@ int engine_commit(struct engine *e, struct engine_batch *b, bool is_durable, str
 /* Appends the piece to *bytes. 1, 0 if there is no such piece, -1 with *why (damaged: why->code EBADMSG). */
 int engine_blob_get(struct engine *e, struct blob_id id, uint32_t piece, struct buf *bytes, struct error *why);
 
-/* The ids of all blobs, each once, in order; as engine_partitions. */
-int engine_blobs(struct engine *e, int (*each)(void *context, struct blob_id id), void *context, struct error *why);
-
 /* Gives the space of deleted keys and blobs back to the disk; may take long, never blocks the other calls. */
 int engine_compact(struct engine *e, struct error *why);
 

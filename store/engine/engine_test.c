@@ -335,27 +335,13 @@ static struct blob_id id_of(unsigned char first, unsigned char last)
 	return id;
 }
 
-static int list_blob(void *context, struct blob_id id)
-{
-	buf_printf(context, "%02x-%02x ", id.bytes[0], id.bytes[15]);
-	return 0;
-}
-
-static void assert_blobs(struct engine *e, const char *expected)
-{
-	BUF_AUTO found = {0};
-	assert_int_equal(engine_blobs(e, list_blob, &found, NULL), 0);
-	assert_string_equal(buf_cstr(&found), expected);
-}
-
-static void blobs_are_kept_by_piece_and_listed_once(void **state)
+static void blobs_are_kept_by_piece(void **state)
 {
 	struct engine *e = ((struct fixture *)*state)->engine;
 	static char piece[BLOB_PIECE_BYTES];
 	memset(piece, 'x', sizeof piece);
 	struct blob_id low = id_of(0, 0), middle = id_of(0x7f, 0xff), high = {{0}};
 	memset(high.bytes, 0xff, sizeof high.bytes);
-	assert_blobs(e, "");
 
 	struct engine_batch *b = engine_batch_new(e);
 	engine_batch_blob_put(b, high, 0, SPAN("high"));
@@ -364,7 +350,6 @@ static void blobs_are_kept_by_piece_and_listed_once(void **state)
 	engine_batch_blob_put(b, low, UINT32_MAX, SPAN("last"));
 	engine_batch_blob_put(b, middle, 256, SPAN(""));
 	commit(e, b);
-	assert_blobs(e, "00-00 7f-ff ff-ff ");
 
 	BUF_AUTO found = {0};
 	assert_int_equal(engine_blob_get(e, low, 0, &found, NULL), 1);
@@ -380,7 +365,6 @@ static void blobs_are_kept_by_piece_and_listed_once(void **state)
 	engine_batch_blob_delete(b, low, 1);
 	engine_batch_blob_delete(b, middle, 256);
 	commit(e, b);
-	assert_blobs(e, "00-00 ff-ff ");
 	assert_int_equal(engine_blob_get(e, low, 0, &found, NULL), 0);
 }
 
@@ -438,7 +422,9 @@ static void what_was_committed_is_there_after_a_reopening(void **state)
 	commit(f->engine, b);
 	fixture_reopen(f);
 	assert_value(f->engine, SPAN("p"), SPAN("k"), SPAN("v"));
-	assert_blobs(f->engine, "01-02 ");
+	BUF_AUTO blob = {0};
+	assert_int_equal(engine_blob_get(f->engine, id_of(1, 2), 0, &blob, NULL), 1);
+	assert_string_equal(buf_cstr(&blob), "blob");
 }
 
 static void a_folder_is_opened_only_once(void **state)
@@ -552,7 +538,7 @@ int main(void)
 		BOTH(partitions_do_not_bleed_into_one_another),
 		BOTH(partitions_are_listed_once_and_in_order),
 		BOTH(the_longest_names_and_keys_and_large_values_are_kept),
-		BOTH(blobs_are_kept_by_piece_and_listed_once),
+		BOTH(blobs_are_kept_by_piece),
 		BOTH(compaction_keeps_what_is_there_and_gives_back_the_rest),
 		ROCKSDB(what_was_committed_is_there_after_a_reopening),
 		ROCKSDB(a_folder_is_opened_only_once),

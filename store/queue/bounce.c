@@ -52,6 +52,7 @@ static void build(struct store *s, const struct queued *m, struct id128 id, stru
 		.envelope_id = id128_text(m->id, envelope), .now = clock_wall_s(), .arrival = m->created_ms / 1000,
 		.original_header = buf_span(&header)};
 	copy_failed(m, &a, &dsn);
+	buf_add_cstr(out, "Return-Path: <>\r\n"); /* RFC 5321 §4.4; relay leaves it out again */
 	dsn_build(&dsn, out);
 }
 
@@ -74,7 +75,7 @@ struct queued *bounce_make(struct store *s, const struct queued *m, struct batch
 	struct accepted *message = accepted_new(id);
 	build(s, m, id, &message->head_memory);
 	message->blob = id;
-	message->head = (struct blob_head){.whole = buf_span(&message->head_memory)};
+	blob_put_message(b, id, buf_span(&message->head_memory), &message->head);
 	message->size = (uint32_t)message->head_memory.len;
 	struct trace_record t = {.time_ms = clock_wall_ms(), .kind = DELIVERY_SMTP, .size = message->size,
 	                         .client = SPAN("bounce"), .recipients = span_cstr(m->reverse_path)};
