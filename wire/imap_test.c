@@ -187,7 +187,10 @@ static void tags_are_checked(void **state)
 	static const struct {
 		const char *in;
 		bool is_tag;
-	} cases[] = {{"a1 NOOP", true}, {"A.]x NOOP", true}, {"a+ NOOP", false}, {"* NOOP", false}, {"NOOP", false}, {" NOOP", false}, {"a\"b NOOP", false}};
+	} cases[] = {
+	    {"a1 NOOP", true}, {"A.]x NOOP", true}, {"a+ NOOP", false},  {"* NOOP", false},
+	    {"NOOP", false},   {" NOOP", false},    {"a\"b NOOP", false},
+	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

@@ -186,7 +186,8 @@ static void set_range(struct section *out, uint64_t offset, uint64_t length)
 }
 
 /* Sections of the message itself. */
-static enum imap_step find_in_message(struct imap_session *s, struct imap_fetching *f, const struct imap_fetch_item *item, struct section *out)
+static enum imap_step find_in_message(struct imap_session *s, struct imap_fetching *f, const struct imap_fetch_item *item,
+                                      struct section *out)
 {
 	switch (item->section) {
 	case IMAP_SECTION_ALL: set_range(out, 0, f->size_bytes); break;
@@ -208,7 +209,8 @@ static enum imap_step find_in_message(struct imap_session *s, struct imap_fetchi
 }
 
 /* Sections with part numbers: RFC 3501 §6.4.5. */
-static enum imap_step find_in_part(struct imap_session *s, struct imap_fetching *f, const struct imap_fetch_item *item, struct section *out)
+static enum imap_step find_in_part(struct imap_session *s, struct imap_fetching *f, const struct imap_fetch_item *item,
+                                   struct section *out)
 {
 	struct span header;
 	if (imap_fetch_tree(s, f) == STEP_WAIT)
