@@ -19,6 +19,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+enum { STOP_MOST_MS = 3000 };
+
 /* ---- from store ---- */
 
 static void on_session_opened(void *context, const struct msg_session_opened *m)
@@ -225,6 +227,7 @@ static void enclose(void *context)
 	sandbox_enclose(SANDBOX_SERVE);
 }
 
+/* No new connection; the process ends with its last one (edge/connection.c). */
 static void drain(void *context)
 {
 	struct edge_process *e = context;
@@ -236,14 +239,23 @@ static void drain(void *context)
 		child_stopped(e->self);
 }
 
+static void on_stop_deadline(void *context)
+{
+	struct edge_process *e = context;
+	child_stopped(e->self);
+}
+
+/* Each client is told; who waits for a message's outcome still hears it; nobody is waited for longer than STOP_MOST_MS. */
 static void stop(void *context)
 {
 	struct edge_process *e = context;
 	size_t at = 0;
 	struct connection *c;
+	timer_set(timer_new(e->loop, on_stop_deadline, e), STOP_MOST_MS);
 	while ((c = map_next(&e->connections, &at)))
 		if (c->state && !c->is_closing)
 			c->protocol->shutdown(c, "the server stops");
+	drain(e);
 }
 
 static void status(void *context, struct buf *text)
@@ -257,7 +269,7 @@ static int edge_main(enum role role, unsigned index, int control)
 {
 	static struct edge_process e;
 	static const struct child_use use = {.configure = configure, .enclose = enclose, .attach = attach, .listen = on_listener, .drain = drain,
-	                                     .stop = stop, .status = status};
+	                                     .stop = stop, .stop_is_slow = true, .status = status};
 	e.role = role;
 	return child_run(role, index, control, &use, &e, &e.self);
 }

@@ -175,7 +175,7 @@ void master_stop(struct master *m)
 	for (size_t i = 0; i < m->listener_count; i++)
 		close(m->listeners[i].fd);
 	m->listener_count = 0;
-	process_stop_all(m);
+	process_stop_next(m);
 	m->stop_deadline = timer_new(m->loop, on_stop_deadline, m);
 	timer_set(m->stop_deadline, STOP_MOST_MS);
 	end_if_alone(m);
@@ -188,8 +188,11 @@ static void on_stop_signal(void *context)
 
 static void on_child_signal(void *context)
 {
-	process_reap(context);
-	end_if_alone(context);
+	struct master *m = context;
+	process_reap(m);
+	if (m->is_stopping)
+		process_stop_next(m);
+	end_if_alone(m);
 }
 
 static void on_hangup(void *context)

@@ -169,7 +169,7 @@ void process_start(struct process *p)
 	int pair[2];
 	make_pair(pair);
 	p->started_ms = clock_monotonic_ms();
-	p->is_ready = false;
+	p->is_ready = p->is_told_to_stop = false;
 	p->pid = fork();
 	if (p->pid < 0)
 		die("master: cannot fork: %s", strerror(errno));
@@ -254,14 +254,38 @@ bool process_any(const struct master *m)
 	return false;
 }
 
-void process_stop_all(struct master *m)
+static bool stop_those(struct master *m, bool (*is_one)(const struct process *p))
 {
-	for (size_t i = 0; i < PROCESSES_MOST; i++) {
-		if (m->processes[i].channel)
-			channel_send(m->processes[i].channel, stop);
-		if (m->draining[i].channel)
-			channel_send(m->draining[i].channel, stop);
-	}
+	bool has_any = false;
+	struct process *lists[] = {m->processes, m->draining};
+	for (size_t list = 0; list < 2; list++)
+		for (size_t i = 0; i < PROCESSES_MOST; i++) {
+			struct process *p = &lists[list][i];
+			if (!p->pid || !is_one(p))
+				continue;
+			has_any = true;
+			if (p->channel && !p->is_told_to_stop)
+				channel_send(p->channel, stop);
+			p->is_told_to_stop = true;
+		}
+	return has_any;
+}
+
+static bool is_relay(const struct process *p)
+{
+	return p->role == ROLE_RELAY;
+}
+
+static bool is_any(const struct process *p)
+{
+	(void)p;
+	return true;
+}
+
+void process_stop_next(struct master *m)
+{
+	if (!stop_those(m, is_edge) && !stop_those(m, is_relay))
+		stop_those(m, is_any);
 }
 
 void process_replace_edges(struct master *m)

@@ -21,6 +21,7 @@ struct process {
 	pid_t pid;               /* 0: not running */
 	struct channel *channel; /* NULL: gone */
 	bool is_ready, is_draining;
+	bool is_told_to_stop;
 	int64_t started_ms;
 	int64_t pause_ms;        /* before the next start; grows while it dies young */
 	struct timer *restart;
@@ -54,7 +55,9 @@ void process_start_all(struct master *m);
 void process_start(struct process *p);
 /* Reaps what died; starts it again. */
 void process_reap(struct master *m);
-void process_stop_all(struct master *m);
+/* Tells those to stop whose turn it is: edges first, so that what they hand over is still taken; then relay, whose last
+ * results store writes; then the rest. To be called again when one has ended. */
+void process_stop_next(struct master *m);
 /* Puts new edges beside the old ones, which take no new connection and end when their last one has gone. */
 void process_replace_edges(struct master *m);
 bool process_any(const struct master *m);

@@ -165,6 +165,7 @@ void lookup_start(struct lookup *q, struct dns *d, const char *name, unsigned ty
 	/* the answer may come before this returns, and `q` may be gone then */
 	bool is_answered = false;
 	int id = 0;
+	/* cppcheck-suppress autoVariables ; taken back below, before this returns */
 	q->is_answered = &is_answered;
 	int error = ub_resolve_event(d->unbound, name, (int)type, CLASS_IN, q, on_answer, &id);
 	if (is_answered)

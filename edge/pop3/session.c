@@ -11,12 +11,11 @@
 static void say(struct pop3_session *s, const char *format, va_list args)
 {
 	char text[512];
-	int n = vsnprintf(text, sizeof text - 2, format, args);
-	if (n < 0 || (size_t)n > sizeof text - 3)
+	int n = vsnprintf(text, sizeof text, format, args);
+	if (n < 0 || (size_t)n >= sizeof text)
 		die("pop3: a reply that is too long");
-	text[n++] = '\r';
-	text[n++] = '\n';
 	connection_write(s->connection, span_of(text, (size_t)n));
+	connection_write(s->connection, SPAN("\r\n"));
 }
 
 void pop3_reply(struct pop3_session *s, const char *format, ...)
