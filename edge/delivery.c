@@ -161,13 +161,23 @@ static void report(struct delivery *d, enum delivery_outcome outcome)
 		events.done(c, &result);
 }
 
+/* Tells whoever still has something of it. */
+static void give_up(struct delivery *d)
+{
+	if (d->has_begun && d->edge->store)
+		channel_send(d->edge->store, delivery_cancel, .delivery = d->id);
+	if (d->has_begun && d->edge->filters[d->filter])
+		channel_send(d->edge->filters[d->filter], judge_cancel, .delivery = d->id);
+}
+
 void delivery_end(struct delivery *d)
 {
-	d->is_whole = true;
 	if (!is_reachable(d)) {
+		give_up(d);
 		report(d, DELIVERY_LATER);
 		return;
 	}
+	d->is_whole = true;
 	d->store_window++; /* the last piece is never held back */
 	d->filter_window++;
 	send_piece(d);
@@ -180,10 +190,7 @@ void delivery_cancel(struct delivery *d)
 	d->token = 0;
 	if (d->is_whole)
 		return; /* store's answer ends it */
-	if (d->has_begun && d->edge->store)
-		channel_send(d->edge->store, delivery_cancel, .delivery = d->id);
-	if (d->has_begun && d->edge->filters[d->filter])
-		channel_send(d->edge->filters[d->filter], judge_cancel, .delivery = d->id);
+	give_up(d);
 	free_delivery(d);
 }
 
@@ -246,10 +253,14 @@ void delivery_filter_gone(struct edge_process *e, unsigned filter)
 {
 	size_t at = 0;
 	struct delivery *d;
-	/* for those that are whole store answers, which waits for the same filter */
 	while ((d = map_next(&e->deliveries, &at))) {
-		if (d->filter != filter || d->is_whole)
+		if (d->filter != filter)
 			continue;
+		if (d->is_whole) {
+			if (e->store)
+				channel_send(e->store, delivery_filter_lost, .delivery = d->id);
+			continue;
+		}
 		d->is_lost = true;
 		unblock(d);
 	}

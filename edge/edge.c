@@ -152,28 +152,35 @@ static void on_judge_credit(void *context, const struct msg_judge_credit *m)
 
 static const struct filter_to_edge filter_handlers = {.judge_credit = on_judge_credit};
 
+static void filter_ended(struct edge_process *e, unsigned index)
+{
+	channel_free(e->filters[index]);
+	e->filters[index] = NULL;
+	free(e->filter_peers[index]);
+	e->filter_peers[index] = NULL;
+	delivery_filter_gone(e, index);
+}
+
 static void on_filter_closed(void *context, bool is_violation)
 {
 	struct filter_peer *f = context;
-	struct edge_process *e = f->edge;
-	unsigned index = f->index;
 	if (is_violation)
-		child_report_violation(e->self, ROLE_FILTER, index);
-	channel_free(e->filters[index]);
-	e->filters[index] = NULL;
-	free(f);
-	delivery_filter_gone(e, index);
+		child_report_violation(f->edge->self, ROLE_FILTER, f->index);
+	filter_ended(f->edge, f->index);
 }
 
 /* ---- the process ---- */
 
+/* A new channel may be here before the end of the old one is: then this is that end, and what waited for it is told. */
 static void attach_filter(struct edge_process *e, unsigned index, int fd)
 {
+	if (e->filters[index])
+		filter_ended(e, index);
 	struct filter_peer *f = xcalloc(1, sizeof *f);
 	*f = (struct filter_peer){e, index};
 	struct channel_use use = {filter_to_edge_dispatch, &filter_handlers, f, on_filter_closed, "filter"};
-	channel_free(e->filters[index]);
 	e->filters[index] = channel_new(e->loop, fd, &use);
+	e->filter_peers[index] = f;
 }
 
 static void attach(void *context, enum role role, unsigned index, int fd)
@@ -182,11 +189,13 @@ static void attach(void *context, enum role role, unsigned index, int fd)
 	struct channel_use store = {store_to_edge_dispatch, &store_handlers, e, on_store_closed, "store"};
 	struct channel_use vault = {vault_to_edge_dispatch, &vault_handlers, e, on_vault_closed, "vault"};
 	if (role == ROLE_STORE) {
-		channel_free(e->store);
+		if (e->store)
+			on_store_closed(e, false);
 		e->store = channel_new(e->loop, fd, &store);
 		delivery_store_attached(e);
 	} else if (role == ROLE_VAULT) {
-		channel_free(e->vault);
+		if (e->vault)
+			on_vault_closed(e, false);
 		e->vault = channel_new(e->loop, fd, &vault);
 		channel_send(e->vault, certificate_ask, .id = 0);
 	} else if (role == ROLE_FILTER && index < EDGE_FILTERS_MOST) {

@@ -19,6 +19,7 @@ struct edge_process {
 	enum role role;
 	struct channel *store, *vault;
 	struct channel *filters[EDGE_FILTERS_MOST];
+	struct filter_peer *filter_peers[EDGE_FILTERS_MOST];
 	unsigned filter_turn;
 	struct ssl_ctx_st *tls;     /* NULL: no certificate, so no TLS is offered */
 	struct edge_listener *listeners[EDGE_LISTENERS_MOST];

@@ -94,7 +94,8 @@ static void attach(void *context, enum role role, unsigned index, int fd)
 	struct filter_process *f = context;
 	if (role == ROLE_STORE) {
 		struct channel_use use = {store_to_filter_dispatch, &store_handlers, f, on_store_closed, "store"};
-		channel_free(f->store);
+		if (f->store)
+			on_store_closed(f, false); /* its end is not heard of yet */
 		f->store = channel_new(f->loop, fd, &use);
 		return;
 	}

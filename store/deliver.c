@@ -483,6 +483,14 @@ static void try_to_finish(struct delivery *d)
 
 /* ---- faults ---- */
 
+/* A verdict that is still on its way will find no delivery: nothing is stored, and the answer is true. */
+void deliver_filter_lost(struct store_peer *edge, const struct msg_delivery_filter_lost *m)
+{
+	struct delivery *d = find_of(edge, m->delivery);
+	if (d && !d->has_verdict)
+		answer(d, DELIVERY_LATER, SPAN(""));
+}
+
 void deliver_query(struct store_peer *edge, const struct msg_delivery_query *m)
 {
 	struct store *s = edge->store;

@@ -11,6 +11,8 @@ int deliver_rcpt(struct store_peer *edge, const struct msg_delivery_rcpt *m);
 int deliver_piece(struct store_peer *edge, const struct msg_delivery_piece *m);
 int deliver_end(struct store_peer *edge, const struct msg_delivery_end *m);
 int deliver_cancel(struct store_peer *edge, const struct msg_delivery_cancel *m);
+/* An edge has lost the filter of a delivery. Whether its verdict came first is known only here. */
+void deliver_filter_lost(struct store_peer *edge, const struct msg_delivery_filter_lost *m);
 /* An edge whose store died asks what became of a delivery that it had handed over whole. */
 void deliver_query(struct store_peer *edge, const struct msg_delivery_query *m);
 /* From a filter. */

@@ -201,6 +201,11 @@ static void on_delivery_cancel(void *context, const struct msg_delivery_cancel *
 		violation(context, "delivery_cancel");
 }
 
+static void on_delivery_filter_lost(void *context, const struct msg_delivery_filter_lost *m)
+{
+	deliver_filter_lost(context, m);
+}
+
 static void on_delivery_query(void *context, const struct msg_delivery_query *m)
 {
 	deliver_query(context, m);
@@ -209,7 +214,7 @@ static void on_delivery_query(void *context, const struct msg_delivery_query *m)
 static const struct edge_to_store edge_handlers = {
 	.session_open = on_session_open, .session_close = on_session_close, .sender_ask = on_sender_ask, .rcpt_ask = on_rcpt_ask,
 	.delivery_begin = on_delivery_begin, .delivery_rcpt = on_delivery_rcpt, .delivery_piece = on_delivery_piece,
-	.delivery_end = on_delivery_end, .delivery_cancel = on_delivery_cancel, .delivery_query = on_delivery_query,
+	.delivery_end = on_delivery_end, .delivery_cancel = on_delivery_cancel, .delivery_filter_lost = on_delivery_filter_lost, .delivery_query = on_delivery_query,
 };
 
 static bool is_for_account(uint16_t type)

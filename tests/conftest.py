@@ -19,7 +19,8 @@ import talk
 TOP = pathlib.Path(__file__).resolve().parent.parent
 CARTEIRO = os.path.abspath(os.environ.get('CARTEIRO', TOP / 'build/test/cli/carteiro'))
 PASSWORD = 'correct horse'
-SANITIZERS = {'ASAN_OPTIONS': 'detect_leaks=0:abort_on_error=1', 'UBSAN_OPTIONS': 'print_stacktrace=1:halt_on_error=1'}
+# the quarantine is small enough that a process's memory still tells something
+SANITIZERS = {'ASAN_OPTIONS': 'detect_leaks=0:abort_on_error=1:quarantine_size_mb=8', 'UBSAN_OPTIONS': 'print_stacktrace=1:halt_on_error=1'}
 FAULTS = re.compile(r'ERROR: AddressSanitizer|runtime error:|broken invariant')
 PROTOCOLS = ('smtp', 'lmtp', 'submission', 'submissions', 'imap', 'imaps', 'pop3', 'pop3s')
 STANDARD_PORTS = {'smtp': 25, 'lmtp': 24, 'submission': 587, 'submissions': 465, 'imap': 143, 'imaps': 993, 'pop3': 110, 'pop3s': 995}

@@ -294,7 +294,7 @@ def test_envelope_and_structure(i):
             b'(("=?utf-8?q?Jos=C3=A9?=" NIL "j" "x.example")) NIL "<r@x>" "<m@remote.example>")') in response
     (response,) = i.ok('FETCH 1 BODYSTRUCTURE')
     upper = response.upper()
-    for part in (b'"TEXT" "PLAIN" ("CHARSET" "UTF-8") NIL NIL "QUOTED-PRINTABLE" 15 1', b'"MESSAGE" "RFC822"', b'"TEXT" "HTML"',
+    for part in (b'"TEXT" "PLAIN" ("CHARSET" "UTF-8") NIL NIL "QUOTED-PRINTABLE" 15', b'"MESSAGE" "RFC822"', b'"TEXT" "HTML"',
                  b'"APPLICATION" "OCTET-STREAM" ("NAME" "F.BIN") NIL NIL "BASE64" 8', b'("ATTACHMENT" ("FILENAME" "F.BIN"))', b'"MIXED" ("BOUNDARY" "B")'):
         assert part in upper, part
     for macro in ('ALL', 'FAST', 'FULL', 'BODY', '(UID BODY)'):
@@ -314,7 +314,8 @@ def test_flags_are_set_added_and_taken(i):
     for _ in range(3):
         i.append('INBOX', SMALL)
     i.ok('SELECT INBOX')
-    assert len(i.ok('STORE 1:3 FLAGS (\\Seen $Forwarded)')) == 3
+    assert [r[:9] for r in i.ok('STORE 1:3 FLAGS (\\Seen $Forwarded)') if b' FETCH ' in r] == [b'* 1 FETCH', b'* 2 FETCH', b'* 3 FETCH']
+    assert b'$Forwarded' in i.untagged[0]  # the keyword is new, so FLAGS says it first
     (response,) = i.ok('STORE 2 +FLAGS \\Flagged')
     assert {b'\\Seen', b'\\Flagged', b'$Forwarded'} <= flags(response)
     (response,) = i.ok('UID STORE 2 -FLAGS (\\Seen)')
@@ -511,12 +512,13 @@ def test_a_tag_without_an_end_costs_little(server):
     before = memory_of(server, 'edge-user')
     with server.imap() as i:
         try:
-            for _ in range(200):
+            for _ in range(600):
                 i.send(b'x' * 100000)
-        except OSError:
-            pass
-        assert re.search(rb'BAD|BYE', i.rest())
-    assert memory_of(server, 'edge-user') - before < 16 << 20
+            i.send(b'\r\n')
+            assert re.match(rb'\* (BAD|BYE)', i.response())
+        except (ConnectionError, EOFError):
+            pass  # cutting it off is right too
+    assert memory_of(server, 'edge-user') - before < 24 << 20
 
 
 @pytest.mark.parametrize('line', [b'NOOP ' + b'(' * 60000, b'NOOP ' + b'()' * 4000, b'ID ' + b'(' * 4000, b'SEARCH ' + b'NOT ' * 2000 + b'ALL', b'SEARCH ' + b'(' * 3000 + b'ALL' + b')' * 3000,

@@ -240,7 +240,8 @@ static void attach(void *context, enum role role, unsigned index, int fd)
 	struct vault_process *v = context;
 	if (role == ROLE_STORE) {
 		struct channel_use use = {store_to_vault_dispatch, &store_handlers, v, on_store_closed, "store"};
-		channel_free(v->store);
+		if (v->store)
+			on_store_closed(v, false); /* its end is not heard of yet */
 		v->store = channel_new(v->loop, fd, &use);
 		return;
 	}
