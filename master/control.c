@@ -22,6 +22,7 @@ struct client {
 	struct channel *channel; /* NULL: a free place */
 	uint64_t command;        /* that store works on for it; 0: none */
 	unsigned answers_wanted; /* of a `status` */
+	bool awaits[PROCESSES_MOST];
 	struct buf text;
 };
 
@@ -65,6 +66,7 @@ static void begin_status(struct client *c)
 		struct process *p = &m->processes[i];
 		if (p->channel && p->is_ready) {
 			c->answers_wanted++;
+			c->awaits[i] = true;
 			channel_send(p->channel, status_ask);
 		} else {
 			status_line(&c->text, p, SPAN(""));
@@ -76,10 +78,13 @@ static void begin_status(struct client *c)
 
 void control_status_answer(struct master *m, const struct process *p, struct span text)
 {
+	if (p < m->processes || p >= m->processes + m->process_count)
+		return; /* one that drains: its place has been answered for */
 	for (size_t i = 0; i < CLIENTS_MOST; i++) {
 		struct client *c = &m->control->clients[i];
-		if (!c->channel || !c->answers_wanted)
+		if (!c->channel || !c->awaits[p - m->processes])
 			continue;
+		c->awaits[p - m->processes] = false;
 		status_line(&c->text, p, text);
 		if (--c->answers_wanted == 0)
 			finish_status(c);
@@ -123,6 +128,7 @@ static void on_client_gone(void *context, bool is_violation)
 	c->channel = NULL;
 	c->command = 0;
 	c->answers_wanted = 0;
+	memset(c->awaits, 0, sizeof c->awaits);
 	buf_free(&c->text);
 	if (!c->master->is_offline)
 		return;

@@ -10,6 +10,7 @@ int control_open(struct master *m, struct error *why);
 void control_close(struct master *m);
 void control_store_attached(struct master *m, int fd);
 void control_process_ready(struct master *m);
+/* What a process says of itself; with no text when it ends or drains before it has answered. */
 void control_status_answer(struct master *m, const struct process *p, struct span text);
 
 #endif

@@ -116,6 +116,7 @@ static void on_channel_closed(void *context, bool is_violation)
 	channel_free(p->channel);
 	p->channel = NULL;
 	p->is_ready = false;
+	control_status_answer(p->master, p, SPAN("")); /* it will not answer any more */
 	if (p->pid)
 		kill(p->pid, p->master->is_stopping || p->is_draining ? SIGTERM : SIGKILL);
 }
@@ -227,6 +228,7 @@ static void process_ended(struct process *p, int status)
 		          log_n("exit", WIFEXITED(status) ? WEXITSTATUS(status) : 0));
 	p->pid = 0;
 	p->is_ready = false;
+	control_status_answer(m, p, SPAN(""));
 	channel_free(p->channel);
 	p->channel = NULL;
 	if (!m->is_stopping && !p->is_draining)
@@ -302,6 +304,7 @@ void process_replace_edges(struct master *m)
 			*old = *p;
 			old->restart = restart;
 			old->is_draining = true;
+			control_status_answer(m, p, SPAN(""));
 			/* the channel's events go to the process's new place */
 			channel_set_context(old->channel, old);
 			channel_send(old->channel, drain);
