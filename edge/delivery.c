@@ -28,6 +28,7 @@ struct delivery {
 	uint64_t size;
 	unsigned store_window, filter_window;
 	unsigned answers_left;
+	bool *is_answered;       /* of LMTP: which recipients */
 	bool has_begun, is_whole, is_blocked;
 	bool is_lost; /* a process lost it before it was whole: nothing is stored, the rest is swallowed, the answer is "later" */
 };
@@ -72,6 +73,7 @@ struct delivery *delivery_new(struct connection *c, const struct delivery_facts 
 	d->recipients = arena_alloc_array(&d->memory, facts->recipient_count, sizeof *d->recipients);
 	for (; d->recipient_count < facts->recipient_count; d->recipient_count++)
 		d->recipients[d->recipient_count] = arena_dup(&d->memory, facts->recipients[d->recipient_count]);
+	d->is_answered = arena_alloc_array(&d->memory, facts->recipient_count, sizeof *d->is_answered);
 	d->answers_left = d->kind == DELIVERY_LMTP && d->recipient_count > 1 ? (unsigned)d->recipient_count : 1;
 	map_put(&e->deliveries, id128_hash(d->id), d);
 	return d;
@@ -243,6 +245,11 @@ void delivery_result(struct edge_process *e, const struct msg_delivery_result *m
 		unblock(d);
 		return;
 	}
+	if (m->recipient < d->recipient_count) {
+		if (d->is_answered[m->recipient])
+			return;
+		d->is_answered[m->recipient] = true;
+	}
 	if (--d->answers_left == 0)
 		free_delivery(d);
 	if (c)
@@ -286,8 +293,11 @@ void delivery_store_attached(struct edge_process *e)
 		struct connection *c = connection_of_token(e, d->token);
 		if (!d->is_whole)
 			continue;
-		d->answers_left = 1;
-		channel_send(e->store, delivery_query, .delivery = d->id, .token = d->token, .session = c ? c->session : 0,
-		             .address = d->recipient_count ? d->recipients[0] : SPAN(""));
+		bool is_each = d->kind == DELIVERY_LMTP && d->recipient_count > 1;
+		for (size_t i = 0; i < (is_each ? d->recipient_count : 1); i++)
+			if (!is_each || !d->is_answered[i])
+				channel_send(e->store, delivery_query, .delivery = d->id, .token = d->token, .session = c ? c->session : 0,
+				             .recipient = is_each ? (uint32_t)i : DELIVERY_ALL_RECIPIENTS,
+				             .address = d->recipient_count ? d->recipients[i] : SPAN(""));
 	}
 }

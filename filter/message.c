@@ -194,7 +194,7 @@ static void read_header(struct verdict *v)
 	while (header_next(&r, &field)) {
 		if (span_equal_nocase(field.name, SPAN("Return-Path")))
 			cut(v, &field); /* only the last server writes it, which is us (RFC 5321 §4.4) */
-		else if (span_equal_nocase(field.name, SPAN("Bcc")) && is_submission)
+		else if (is_submission && (span_equal_nocase(field.name, SPAN("Bcc")) || span_equal_nocase(field.name, SPAN("Resent-Bcc"))))
 			cut(v, &field);
 		else if (span_equal_nocase(field.name, SPAN("Authentication-Results")) && is_forged_result(v, field.value))
 			cut(v, &field);

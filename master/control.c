@@ -107,6 +107,8 @@ static void on_request(void *context, const struct msg_request *msg)
 	} else if (span_equal(words[0], SPAN("reload"))) {
 		struct error why = {0};
 		bool is_bad = master_reload(m, &why);
+		if (is_bad)
+			snprintf(why.text + strnlen(why.text, sizeof why.text - 2), 2, "\n");
 		finish(c, is_bad ? span_cstr(why.text) : SPAN("reloaded\n"), is_bad ? 78 : 0);
 	} else if (span_equal(words[0], SPAN("stop"))) {
 		finish(c, SPAN(""), 0);

@@ -43,7 +43,7 @@ static int read_file(const char *path, struct buf *out, struct error *why)
 	return 0;
 }
 
-int master_read_config(struct master *m, struct error *why)
+static int read_config(const struct master *m, struct buf *settings_out, struct config *config_out, struct error *why)
 {
 	struct buf settings = {0};
 	struct config config = {0};
@@ -61,13 +61,19 @@ int master_read_config(struct master *m, struct error *why)
 		buf_free(&settings);
 		return -1;
 	}
+	*settings_out = settings;
+	*config_out = config;
+	return 0;
+}
+
+static void take_config(struct master *m, struct buf *settings, struct config *config)
+{
 	buf_free(&m->settings);
 	config_free(&m->config);
-	m->settings = settings;
-	m->config = config;
+	m->settings = *settings;
+	m->config = *config;
 	m->epoch++;
-	snprintf(m->hostname, sizeof m->hostname, "%s", config.hostname);
-	return 0;
+	snprintf(m->hostname, sizeof m->hostname, "%s", config->hostname);
 }
 
 static int bind_one(const struct config_listener *at, struct error *why)
@@ -104,28 +110,37 @@ static bool may_be_left_out(const struct config_listener *at, const struct error
 	return strcmp(at->address, "::") == 0 && (why->code == EAFNOSUPPORT || why->code == EADDRNOTAVAIL);
 }
 
-int master_bind(struct master *m, struct error *why)
+/* Binds what the configuration names and is not bound yet, closes what it no longer names. -1 with *why, and all as it was. */
+static int bind_all(struct master *m, const struct config *config, struct error *why)
 {
 	struct listener bound[LISTENERS_MOST];
+	bool is_kept[LISTENERS_MOST] = {false}, is_new[LISTENERS_MOST] = {false};
 	size_t count = 0;
-	for (size_t i = 0; i < m->config.listeners_count && count < LISTENERS_MOST; i++) {
-		const struct config_listener *at = &m->config.listeners[i];
+	for (size_t i = 0; i < config->listeners_count && count < LISTENERS_MOST; i++) {
+		const struct config_listener *at = &config->listeners[i];
 		int fd = -1;
 		for (size_t k = 0; k < m->listener_count; k++)
-			if (m->listeners[k].fd >= 0 && is_same(&m->listeners[k].at, at)) {
+			if (!is_kept[k] && is_same(&m->listeners[k].at, at)) {
 				fd = m->listeners[k].fd;
-				m->listeners[k].fd = -1;
+				is_kept[k] = true;
+				break;
 			}
+		is_new[count] = fd < 0;
 		if (fd < 0)
 			fd = bind_one(at, why);
 		if (fd < 0 && may_be_left_out(at, why))
 			continue;
-		if (fd < 0)
+		if (fd < 0) {
+			/* all stays as it was */
+			while (count--)
+				if (is_new[count])
+					close(bound[count].fd);
 			return -1;
+		}
 		bound[count++] = (struct listener){fd, *at};
 	}
 	for (size_t k = 0; k < m->listener_count; k++)
-		if (m->listeners[k].fd >= 0)
+		if (!is_kept[k])
 			close(m->listeners[k].fd);
 	memcpy(m->listeners, bound, count * sizeof bound[0]);
 	m->listener_count = count;
@@ -134,10 +149,19 @@ int master_bind(struct master *m, struct error *why)
 
 int master_reload(struct master *m, struct error *why)
 {
-	if (master_read_config(m, why) || master_bind(m, why)) {
+	struct buf settings;
+	struct config config;
+	int bad = read_config(m, &settings, &config, why);
+	if (!bad && bind_all(m, &config, why)) {
+		buf_free(&settings);
+		config_free(&config);
+		bad = -1;
+	}
+	if (bad) {
 		log_event(LOG_LEVEL_ERROR, "reload-refused", log_c("why", why->text));
 		return -1;
 	}
+	take_config(m, &settings, &config);
 	for (size_t i = 0; i < m->process_count; i++) {
 		struct process *p = &m->processes[i];
 		if (p->channel && p->role != ROLE_EDGE_MX && p->role != ROLE_EDGE_USER)
@@ -244,7 +268,14 @@ int master_run(const struct master_options *options)
 	m->config_file = options->config_file;
 	m->is_offline = options->is_offline;
 	log_open("master", LOG_LEVEL_INFO);
-	if (master_read_config(m, &why) || find_user(m, &why)) {
+	struct buf settings;
+	struct config config;
+	int bad = read_config(m, &settings, &config, &why);
+	if (!bad) {
+		take_config(m, &settings, &config);
+		bad = find_user(m, &why);
+	}
+	if (bad) {
 		fprintf(stderr, "carteiro: %s\n", why.text);
 		return 78;
 	}
@@ -256,7 +287,7 @@ int master_run(const struct master_options *options)
 	loop_on_signal(m->loop, SIGTERM, on_stop_signal, m);
 	loop_on_signal(m->loop, SIGINT, on_stop_signal, m);
 	loop_on_signal(m->loop, SIGHUP, on_hangup, m);
-	if (prepare_folders(m, &why) || control_open(m, &why) || (!m->is_offline && master_bind(m, &why))) {
+	if (prepare_folders(m, &why) || control_open(m, &why) || (!m->is_offline && bind_all(m, &m->config, &why))) {
 		fprintf(stderr, "carteiro: %s\n", why.text);
 		return 71;
 	}

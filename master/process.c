@@ -121,7 +121,7 @@ static void on_channel_closed(void *context, bool is_violation)
 		kill(p->pid, p->master->is_stopping || p->is_draining ? SIGTERM : SIGKILL);
 }
 
-static void become_child(struct process *p, int control)
+static void become_child(struct process *p, int control, pid_t master_pid)
 {
 	struct master *m = p->master;
 	char index[8];
@@ -133,12 +133,14 @@ static void become_child(struct process *p, int control)
 	for (int fd = CONTROL_FD + 1; fd < 256; fd++)
 		fcntl(fd, F_SETFD, FD_CLOEXEC);
 	fcntl(CONTROL_FD, F_SETFD, 0);
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (m->uid && (setgroups(0, NULL) || setgid(m->gid) || setuid(m->uid))) {
 		fprintf(stderr, "carteiro: cannot become user %u: %s\n", (unsigned)m->uid, strerror(errno));
 		_exit(71);
 	}
-	/* what the death signal was for may have happened before it was asked for */
+	/* a process does not outlive master, however that ended; changing the user takes the wish back, so it comes after */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != master_pid)
+		_exit(71);
 	snprintf(index, sizeof index, "%u", p->index);
 	execl("/proc/self/exe", "carteiro", "--process", role_name(p->role), index, (char *)NULL);
 	fprintf(stderr, "carteiro: cannot start itself: %s\n", strerror(errno));
@@ -171,11 +173,12 @@ void process_start(struct process *p)
 	make_pair(pair);
 	p->started_ms = clock_monotonic_ms();
 	p->is_ready = p->is_told_to_stop = false;
+	pid_t master_pid = getpid();
 	p->pid = fork();
 	if (p->pid < 0)
 		die("master: cannot fork: %s", strerror(errno));
 	if (p->pid == 0)
-		become_child(p, pair[1]);
+		become_child(p, pair[1], master_pid);
 	close(pair[1]);
 	if (!p->restart)
 		p->restart = timer_new(m->loop, on_restart, p);
@@ -189,6 +192,9 @@ void process_start(struct process *p)
 		if (other != p && other->channel && role_talks_to(p->role, other->role))
 			join(p, other);
 	}
+	for (size_t i = 0; i < PROCESSES_MOST; i++)
+		if (m->draining[i].channel && !is_edge(p) && role_talks_to(p->role, m->draining[i].role))
+			join(p, &m->draining[i]);
 	if (p->role == ROLE_STORE)
 		join_master_and_store(p);
 	for (size_t i = 0; is_edge(p) && i < m->listener_count; i++)

@@ -20,6 +20,8 @@ enum { CODE_OK = 0, CODE_REFUSED = 1, CODE_USAGE = 64, CODE_NO_USER = 67, CODE_B
 enum { OUTPUT_BYTES = 60000 };
 
 struct command_run {
+	struct command_run *next;
+	uint64_t erase;   /* an account whose data go once it is out of the directory */
 	struct store *store;
 	peer_id master;
 	uint64_t id;
@@ -31,18 +33,46 @@ struct command_run {
 	uint8_t code;
 };
 
+static void start_next(struct store *s);
+
+struct erase_job {
+	struct job job;
+	uint64_t account;
+};
+
+static void erase(struct worker *w, struct job *j)
+{
+	struct erase_job *e = (struct erase_job *)j;
+	struct account *a = account_get(w, e->account, NULL);
+	if (a)
+		account_erase(a);
+	free(e);
+}
+
+static void post_erase(struct store *s, uint64_t account)
+{
+	struct erase_job *e = xcalloc(1, sizeof *e);
+	*e = (struct erase_job){.job.run = erase, .account = account};
+	worker_post(store_worker_of(s, account), &e->job);
+}
+
 static void finish(void *context)
 {
 	struct command_run *c = context;
+	struct store *s = c->store;
 	struct store_peer *master = store_peer(c->store, c->master);
 	for (struct span rest = buf_span(&c->text); master && rest.len; rest = span_skip(rest, OUTPUT_BYTES))
 		channel_send(master->channel, command_output, .id = c->id, .text = span_slice(rest, 0, OUTPUT_BYTES));
 	if (master)
 		channel_send(master->channel, command_done, .id = c->id, .code = c->code);
+	if (c->erase)
+		post_erase(s, c->erase);
 	arena_free(&c->arena);
 	buf_free(&c->text);
 	batch_free(&c->batch);
 	free(c);
+	s->command = NULL;
+	start_next(s);
 }
 
 static void fail(struct command_run *c, uint8_t code, const char *format, ...) __attribute__((format(printf, 3, 4)));
@@ -178,20 +208,6 @@ static void user_passwd(struct command_run *c)
 	session_end_account(c->store, entry.account, "the password has changed");
 }
 
-struct erase_job {
-	struct job job;
-	uint64_t account;
-};
-
-static void erase(struct worker *w, struct job *j)
-{
-	struct erase_job *e = (struct erase_job *)j;
-	struct account *a = account_get(w, e->account, NULL);
-	if (a)
-		account_erase(a);
-	free(e);
-}
-
 static void user_remove(struct command_run *c)
 {
 	struct directory_entry entry;
@@ -200,9 +216,7 @@ static void user_remove(struct command_run *c)
 		return;
 	directory_delete_account(&c->batch, name, entry.account);
 	session_end_account(c->store, entry.account, "the account has been removed");
-	struct erase_job *e = xcalloc(1, sizeof *e);
-	*e = (struct erase_job){.job.run = erase, .account = entry.account};
-	worker_post(store_worker_of(c->store, entry.account), &e->job);
+	c->erase = entry.account;
 }
 
 /* ---- aliases ---- */
@@ -329,15 +343,8 @@ static const struct {
 	{"trace", NULL, 2, 2, trace},
 };
 
-void command_run(struct store_peer *master, const struct msg_command *m)
+static void start(struct command_run *c)
 {
-	struct command_run *c = xcalloc(1, sizeof *c);
-	struct span *words;
-	*c = (struct command_run){.store = master->store, .master = master->id, .id = m->id, .batch.is_durable = true};
-	struct span packed = arena_dup(&c->arena, m->words);
-	ssize_t count = words_unpack(packed, &c->arena, &words);
-	c->words = words;
-	c->count = count < 0 ? 0 : (size_t)count;
 	c->code = CODE_USAGE;
 	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
 		if (c->count < commands[i].least || c->count > commands[i].most || !span_equal(c->words[0], span_cstr(commands[i].noun)))
@@ -357,4 +364,30 @@ void command_run(struct store_peer *master, const struct msg_command *m)
 	struct batch b = c->batch;
 	c->batch = (struct batch){0};
 	store_commit(c->store, &b, finish, c);
+}
+
+/* A command looks at what is on the disk and then changes it: the next one begins when that is done. */
+static void start_next(struct store *s)
+{
+	struct command_run *c = s->commands_waiting;
+	if (!c || s->command)
+		return;
+	s->commands_waiting = c->next;
+	s->command = c;
+	start(c);
+}
+
+void command_run(struct store_peer *master, const struct msg_command *m)
+{
+	struct command_run *c = xcalloc(1, sizeof *c), **at = &master->store->commands_waiting;
+	struct span *words;
+	*c = (struct command_run){.store = master->store, .master = master->id, .id = m->id, .batch.is_durable = true};
+	struct span packed = arena_dup(&c->arena, m->words);
+	ssize_t count = words_unpack(packed, &c->arena, &words);
+	c->words = words;
+	c->count = count < 0 ? 0 : (size_t)count;
+	while (*at)
+		at = &(*at)->next;
+	*at = c;
+	start_next(master->store);
 }

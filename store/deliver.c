@@ -24,6 +24,7 @@ enum {
 struct delivery {
 	struct store *store;
 	struct id128 id;
+	struct id128 blob;       /* of our own making: an id that an edge names again overwrites nothing */
 	peer_id edge;
 	uint64_t token, session, account; /* account: of the session */
 	uint8_t kind, facts, filter, flags;
@@ -62,6 +63,16 @@ static struct delivery *find_of(struct store_peer *edge, struct id128 id)
 	return d && d->edge == edge->id ? d : NULL;
 }
 
+/* What was staged for nothing goes at once. */
+static void unstage(struct delivery *d)
+{
+	struct batch b = {0};
+	for (uint32_t piece = 1; piece <= d->blocks_staged; piece++)
+		batch_blob_delete(&b, d->blob, piece);
+	queue_unstage(&b, d->blob);
+	store_commit(d->store, &b, NULL, NULL);
+}
+
 static void free_delivery(struct delivery *d)
 {
 	if (find(d->store, d->id) == d)
@@ -69,6 +80,8 @@ static void free_delivery(struct delivery *d)
 	d->edge = 0;
 	if (d->writing || d->waiting)
 		return; /* the last of them comes back here */
+	if (d->blocks_staged && !d->is_sent_on)
+		unstage(d);
 	EVP_MD_CTX_free(d->sha256);
 	arena_free(&d->recipients_memory);
 	struct buf *bufs[] = {&d->reverse_path, &d->client, &d->mailbox, &d->keywords, &d->block, &d->text, &d->prefix, &d->cuts,
@@ -151,6 +164,7 @@ int deliver_begin(struct store_peer *edge, const struct msg_delivery_begin *m)
 	if (!d)
 		d = new_delivery(s, m->delivery);
 	d->has_begun = true;
+	d->blob = id128_new();
 	d->edge = edge->id;
 	d->token = m->token;
 	d->session = m->session;
@@ -204,8 +218,8 @@ static void stage_block(struct delivery *d)
 {
 	struct batch b = {0};
 	if (d->blocks_staged == 0)
-		queue_stage(&b, d->id); /* so that a start after a crash finds what to sweep */
-	batch_blob_put(&b, d->id, ++d->blocks_staged, buf_span(&d->block));
+		queue_stage(&b, d->blob); /* so that a start after a crash finds what to sweep */
+	batch_blob_put(&b, d->blob, ++d->blocks_staged, buf_span(&d->block));
 	buf_clear(&d->block);
 	d->writing++;
 	store_commit(d->store, &b, on_staged, d);
@@ -319,7 +333,7 @@ static void make_trace(struct delivery *d, struct buf *out)
 static struct accepted *accept_message(struct delivery *d)
 {
 	struct accepted *m = accepted_new(d->id);
-	m->blob = d->id;
+	m->blob = d->blob;
 	if (blob_cuts_unpack(buf_span(&d->cuts), d->received, &m->head)) {
 		accepted_release(m);
 		return NULL;
@@ -397,9 +411,28 @@ static void on_queued(void *context)
 /* Several partitions: the accept record is the durable write behind 250, the rest follows from it. */
 static void accept_for_several(struct delivery *d, struct accepted *m, const struct targets *targets)
 {
+	if (queue_has_delivery(d->store, d->id)) {
+		accepted_release(m); /* an edge that says the same thing twice */
+		d->waiting--;
+		answer(d, QUEUED, SPAN(""));
+		return;
+	}
 	struct queue_message q = {.delivery = d->id, .message = m, .reverse_path = buf_span(&d->reverse_path),
 	                          .facts = (uint8_t)((d->facts & FACT_SMTPUTF8) | (d->has_8bit ? FACT_8BIT : 0))};
 	queue_accept(d->store, &q, targets, on_queued, d);
+}
+
+/* Each of them is one account: then each can be answered for by itself. */
+static bool are_single_accounts(struct delivery *d)
+{
+	for (size_t i = 0; i < d->recipient_count; i++) {
+		ARENA_AUTO a = {0};
+		struct targets targets = {0};
+		directory_resolve(d->store, d->recipients[i], false, &a, &targets);
+		if (targets.count != 1 || !targets.list[0].account)
+			return false;
+	}
+	return true;
 }
 
 /* LMTP answers recipient by recipient (RFC 2033 §4.2), and each commits by itself. */
@@ -450,7 +483,7 @@ static void deliver(struct delivery *d)
 		return;
 	}
 	d->is_sent_on = true;
-	if (d->kind == DELIVERY_LMTP && d->recipient_count > 1) {
+	if (d->kind == DELIVERY_LMTP && d->recipient_count > 1 && are_single_accounts(d)) {
 		queue_share(d->store, m);
 		accept_lmtp(d, m);
 		return;
@@ -508,7 +541,7 @@ void deliver_query(struct store_peer *edge, const struct msg_delivery_query *m)
 		if (targets.list[i].account && queue_account_has(s, targets.list[i].account, m->delivery))
 			outcome = DELIVERED;
 	channel_send(edge->channel, delivery_result, .delivery = m->delivery, .token = m->token,
-	             .recipient = DELIVERY_ALL_RECIPIENTS, .outcome = (uint8_t)outcome);
+	             .recipient = m->recipient, .outcome = (uint8_t)outcome);
 }
 
 void deliver_peer_gone(struct store *s, const struct store_peer *peer)

@@ -35,6 +35,8 @@ struct store {
 	struct queue *queue;     /* store/queue/queue.h */
 	struct outbox *outbox;
 	struct waker *outbox_waker;
+	uint64_t next_account;   /* 0: not read yet */
+	struct command_run *command, *commands_waiting; /* store/command.c: one after the other */
 	struct timer *sweep;
 	_Atomic bool is_compacting;
 	uint64_t accepted_count, refused_count;

@@ -6,6 +6,7 @@
 #include "base/pack.h"
 #include "store/blob.h"
 #include "store/queue/message.h"
+#include "store/queue/schedule.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -14,6 +15,7 @@ enum { YOUNG_MS = 3600 * 1000 };
 
 struct sweep {
 	struct store *store;
+	bool is_failed;    /* something could not be read: then nothing is known to be unused */
 	struct map shared; /* blobs that may be swept, by hash: value is the received size + 1 */
 	struct buf ids;
 };
@@ -34,13 +36,15 @@ static int unmark(void *context, struct span partition)
 		return 0;
 	struct engine_scan *scan = engine_scan_open(w->store->engine, partition, SPAN("b"), SPAN("c"));
 	struct span key, value;
-	while (engine_scan_next(scan, &key, &value, NULL) > 0) {
+	int more;
+	while ((more = engine_scan_next(scan, &key, &value, NULL)) > 0) {
 		struct id128 blob;
 		struct unpacker u = {.rest = span_skip(key, 1)};
 		unpack_id128(&u, &blob);
 		map_take(&w->shared, id128_hash(blob));
 	}
 	engine_scan_close(scan);
+	w->is_failed |= more < 0;
 	return 0;
 }
 
@@ -53,16 +57,23 @@ void sweep_shared(struct store *s)
 		struct id128 blob;
 		struct unpacker u = {.rest = span_skip(key, 1)}, v = {.rest = value};
 		unpack_id128(&u, &blob);
-		if (made_ms(blob) + YOUNG_MS > clock_wall_ms() || queue_find(s->queue, blob))
+		if (made_ms(blob) + YOUNG_MS > clock_wall_ms())
 			continue;
 		map_put(&w.shared, id128_hash(blob), (void *)(uintptr_t)(unpack_u64(&v) + 1));
 		buf_add(&w.ids, id128_span(&blob));
 	}
 	engine_scan_close(scan);
-	engine_partitions(s->engine, SPAN(""), unmark, &w, NULL);
+	if (engine_partitions(s->engine, SPAN(""), unmark, &w, NULL) < 0)
+		w.is_failed = true;
+	size_t at = 0;
+	const struct queued *m;
+	while ((m = map_next(&s->queue->messages, &at)))
+		map_take(&w.shared, id128_hash(m->blob));
+	if (w.is_failed)
+		log_event(LOG_LEVEL_ERROR, "sweep-given-up", log_c("why", "the store could not be read whole"));
 	struct batch b = {0};
 	struct unpacker ids = {.rest = buf_span(&w.ids)};
-	while (ids.rest.len) {
+	while (ids.rest.len && !w.is_failed) {
 		struct id128 blob;
 		BUF_AUTO swept = {0};
 		unpack_id128(&ids, &blob);

@@ -243,6 +243,13 @@ def strip_first_trace(message):
     return message
 
 
+def pytest_configure(config):
+    """SIGTERM ends a run in order too: no process and no namespace stays behind."""
+    def end(number, frame):
+        raise KeyboardInterrupt
+    signal.signal(signal.SIGTERM, end)
+
+
 @pytest.fixture(scope='session')
 def folder():
     path = tempfile.mkdtemp(prefix='carteiro-tests-', dir='/tmp')

@@ -2,6 +2,7 @@
 import os
 import random
 import re
+import signal
 import socket
 import subprocess
 import threading
@@ -358,3 +359,15 @@ def test_a_faulty_configuration_does_not_end_a_running_server(server):
     server.config_file.write_text(good)
     assert 'reload-refused' in server.log() or done.returncode
     assert server.send(USERS[0], b'X-Id: on\r\n\r\nx\r\n').code == 250
+
+
+def test_status_ends_although_a_process_dies_before_it_answers(server):
+    (pid,) = [pid for role, pid in server.pids() if role == 'vault']
+    os.kill(pid, signal.SIGSTOP)
+    asking = subprocess.Popen(server.argv('status'), stdout=subprocess.PIPE, text=True)
+    until(lambda: asking.poll() is not None, 0.5)  # it waits for the one that sleeps
+    server.killed.add(pid)
+    os.kill(pid, signal.SIGKILL)
+    said, _ = asking.communicate(timeout=10)
+    assert asking.returncode == 0 and 'vault' in said
+    server.wait_all_running()

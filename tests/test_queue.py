@@ -1,9 +1,13 @@
 """Mail between servers: carteiro at a.test and b.test, Postfix at p.test, a signed DNS; each a host in its network namespace."""
+import contextlib
 import email
 import email.policy
 import itertools
 import os
 import re
+import socket
+import ssl
+import threading
 
 import pytest
 
@@ -11,7 +15,7 @@ import network
 import talk
 from conftest import PASSWORD, strip_trace, until
 
-DNS, A, B, P, P7 = '10.99.0.2', '10.99.0.10', '10.99.0.20', '10.99.0.30', '10.99.0.31'
+DNS, A, B, P, P7, FAKE = '10.99.0.2', '10.99.0.10', '10.99.0.20', '10.99.0.30', '10.99.0.31', '10.99.0.40'
 ZONE = '''$ORIGIN test.
 $TTL 1
 @ SOA ns hostmaster 1 3600 600 86400 1
@@ -39,6 +43,8 @@ lo.loop AAAA ::ffff:127.0.0.1
 plain A 10.99.0.20
 nothing TXT "neither MX nor address"
 down MX 10 ns
+fake MX 10 mx.fake
+mx.fake A 10.99.0.40
 *.later MX 10 mx.b
 bogus MX 10 mx.b
 chain CNAME chain2
@@ -58,7 +64,7 @@ def spoil(signed):
 def net():
     if os.geteuid():
         pytest.skip('network namespaces need root')
-    n = network.Network({'dns': [DNS], 'a': [A], 'b': [B], 'p': [P, P7]}, DNS)
+    n = network.Network({'dns': [DNS], 'a': [A], 'b': [B], 'p': [P, P7], 'fake': [FAKE]}, DNS)
     try:
         yield n
     finally:
@@ -411,3 +417,136 @@ def test_a_utf8_address_bounces_where_the_server_knows_none(server, postfix):
     assert until(lambda: server.messages('u@a.test'))
     (raw,) = server.messages('u@a.test')
     assert b'5.6.7' in raw
+
+
+# ---- a server that means ill ----
+
+@contextlib.contextmanager
+def fake_server(net, session):
+    """A server whose sessions are a function of a socket; gives what the sessions said or raised."""
+    said, is_over = [], threading.Event()
+    with network.inside(net.name('fake')):
+        listener = socket.create_server((FAKE, 25))
+    listener.settimeout(0.1)
+
+    def serve():
+        while not is_over.is_set():
+            try:
+                client, _ = listener.accept()
+            except TimeoutError:
+                continue
+            with client:
+                client.settimeout(5)
+                try:
+                    said.append(session(client))
+                except (OSError, EOFError) as fault:
+                    said.append(fault)
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield said
+    finally:
+        is_over.set()
+        thread.join()
+        listener.close()
+
+
+def read_line(client):
+    line = b''
+    while not line.endswith(b'\n'):
+        byte = client.recv(1)
+        if not byte:
+            raise EOFError
+        line += byte
+    return line
+
+
+def take_message(client):
+    """The rest of a session, from MAIL on; the message as it came."""
+    while True:
+        line = read_line(client)
+        if line.upper().startswith(b'DATA'):
+            client.sendall(b'354 go\r\n')
+            break
+        client.sendall(b'250 2.0.0 ok\r\n')
+    data = b''
+    while not data.endswith(b'\r\n.\r\n'):
+        data += client.recv(65536)
+    client.sendall(b'250 2.0.0 taken\r\n')
+    return data
+
+
+def test_replies_put_before_tls_are_not_believed(server, net):
+    """Attack 18: what was said in the clear behind the 220 must not become the answer to a command inside TLS."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(server.data / 'keys/tls.crt', server.data / 'keys/tls.key')
+
+    def session(client):
+        client.sendall(b'220 mx.fake.test ESMTP\r\n')
+        read_line(client)
+        client.sendall(b'250-mx.fake.test\r\n250 STARTTLS\r\n')
+        if not read_line(client).startswith(b'STARTTLS'):
+            return 'no STARTTLS'
+        client.sendall(b'220 go\r\n250 injected\r\n')
+        inside = context.wrap_socket(client, server_side=True)
+        hello = read_line(inside)
+        inside.settimeout(0.5)
+        with contextlib.suppress(TimeoutError):
+            return 'believed: %r' % inside.recv(100)  # it goes on before it was answered
+        inside.settimeout(10)
+        inside.sendall(b'250 mx.fake.test\r\n')
+        assert hello.startswith(b'EHLO')
+        return take_message(inside)
+    with fake_server(net, session) as said:
+        name = submit(server, ['x@fake.test'], message())
+        assert until(lambda: said or 'attempts=1' in server.must('queue', 'list'))
+        server.command('queue', 'remove', name)
+        assert not any(isinstance(s, str) and s.startswith('believed') for s in said), said
+
+
+@pytest.mark.parametrize('text', [b'a\r\n.\r\nMAIL FROM:<x@x>\r\n', b'..\r\n.\r\n', b'.', b'.\r\n', b'\r\n.\r\n\r\n', b'x.\r\n.x\r\n'])
+def test_outgoing_text_is_dot_stuffed(server, net, text):
+    """Attack 12."""
+    def session(client):
+        client.sendall(b'220 mx.fake.test ESMTP\r\n')
+        read_line(client)
+        client.sendall(b'250 mx.fake.test\r\n')
+        return take_message(client)
+    what = message(text)
+    with fake_server(net, session) as said:
+        submit(server, ['x@fake.test'], what)
+        assert until(lambda: said)
+        assert until(lambda: queue_is_empty(server))
+    (data,) = said
+    whole = what if what.endswith(b'\r\n') else what + b'\r\n'
+    assert data.endswith(b'\r\n' + re.sub(rb'(?m)^\.', b'..', whole) + b'.\r\n')
+
+
+@pytest.mark.parametrize('replies, outcome', [
+    ([b'421 4.3.2 closing\r\n'], 'waiting'), ([b'554 5.7.1 go away\r\n'], '(waiting|bounce)'), ([b'220 x\r\n', b'250 x\r\n', b'451 4.7.1 greylisted\r\n'], 'waiting'),
+    ([b'220 x\r\n', b'250 x\r\n', b'550 5.7.1 no\r\n'], 'bounce'), ([b'garbage\r\n'], 'waiting'), ([b''], 'waiting'), ([b'220 ' + b'x' * 100000 + b'\r\n'], 'waiting'),
+    ([b'220-x\r\n' * 100000], 'waiting'), ([b'220 x\r\n', b'250 x\r\n', b'250 ok\r\n', b'452 4.2.2 full\r\n'], 'waiting'),
+    ([b'220 x\r\n', b'250 x\r\n', b'250 ok\r\n', b'550 5.1.1 \xff\x1b[2J unknown\r\n'], 'bounce')], ids=range(10))
+def test_every_answer_of_a_server_is_understood(server, net, replies, outcome):
+    def session(client):
+        for n, reply in enumerate(replies):
+            if n:
+                read_line(client)
+            client.sendall(reply)
+        if not reply:
+            return 'closed'
+        with contextlib.suppress(OSError, EOFError):
+            while True:
+                read_line(client)
+                client.sendall(b'503 5.5.1 no more\r\n')
+        return 'end'
+    with fake_server(net, session):
+        name = submit(server, ['x@fake.test'], message())
+
+        def is_decided():
+            return server.messages('u@a.test') or re.search(r'x@fake\.test waiting attempts=[1-9]', server.must('queue', 'list'))
+        assert until(is_decided, 30)
+        found = 'bounce' if server.messages('u@a.test') else 'waiting'
+        server.command('queue', 'remove', name)
+        assert re.fullmatch(outcome, found)
+        assert '\x1b' not in server.log()

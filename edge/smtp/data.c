@@ -58,8 +58,9 @@ static void lmtp_done(struct smtp_session *s, const struct msg_delivery_result *
 	}
 	if (m->recipient < n)
 		s->lmtp_answers.ptr[m->recipient] = (char)m->outcome;
-	else
-		memset(s->lmtp_answers.ptr, m->outcome, n);
+	for (size_t i = 0; m->recipient >= n && i < n; i++)
+		if (s->lmtp_answers.ptr[i] == (char)0xff)
+			s->lmtp_answers.ptr[i] = (char)m->outcome;
 	if (span_chr(buf_span(&s->lmtp_answers), (char)0xff) >= 0)
 		return;
 	for (size_t i = 0; i < n; i++) {

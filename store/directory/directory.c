@@ -321,12 +321,16 @@ void directory_delete_alias(struct batch *b, struct span address)
 uint64_t directory_new_account(struct store *s, struct batch *b)
 {
 	BUF_AUTO value = {0}, next = {0};
-	uint64_t id = 1;
-	if (engine_get(s->engine, DIRECTORY, SPAN("n"), &value, NULL) > 0) {
+	struct error why = {0};
+	if (!s->next_account) {
+		int found = engine_get(s->engine, DIRECTORY, SPAN("n"), &value, &why);
 		struct unpacker u = {.rest = buf_span(&value)};
-		id = unpack_u64(&u);
+		s->next_account = found > 0 ? unpack_u64(&u) : 1;
+		if (found < 0 || u.bad)
+			die("store: the directory cannot be read: %s", why.text); /* an id given twice would open one's mail to another */
 	}
-	pack_u64(&next, id + 1);
+	uint64_t id = s->next_account++;
+	pack_u64(&next, s->next_account);
 	batch_put(b, DIRECTORY, SPAN("n"), buf_span(&next));
 	return id;
 }

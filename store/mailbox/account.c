@@ -310,11 +310,14 @@ static struct blob_use *find_use(struct account *a, struct id128 blob)
 	struct blob_use *use = xcalloc(1, sizeof *use);
 	*use = (struct blob_use){.blob = blob, .count = 1, .next = a->uses};
 	use_key(&key, blob);
-	if (engine_get(a->worker->engine, account_partition(a), buf_span(&key), &value, NULL) > 0) {
-		struct unpacker u = {.rest = buf_span(&value)};
+	int found = engine_get(a->worker->engine, account_partition(a), buf_span(&key), &value, NULL);
+	struct unpacker u = {.rest = buf_span(&value)};
+	if (found > 0) {
 		use->count = unpack_u32(&u);
 		use->is_shared = unpack_u8(&u) != 0;
 	}
+	if (found < 0 || u.bad)
+		use->is_shared = true; /* it cannot be read: better kept for ever than deleted under another's row */
 	a->uses = use;
 	return use;
 }
@@ -354,15 +357,18 @@ void account_blob_dropped(struct account *a, struct id128 blob)
 	if (use->count > 0)
 		use->count--;
 	put_use(a, use);
-	if (use->count > 0 || use->is_shared)
-		return; /* what accounts share is swept when none of them names it */
+	if (use->count > 0)
+		return;
 	BUF_AUTO memory = {0};
 	struct blob_head head = {0};
+	account_cache_key(&memory, blob);
+	batch_delete(&a->batch, account_partition(a), buf_span(&memory));
+	if (use->is_shared)
+		return; /* what accounts share is swept when none of them names it */
+	buf_clear(&memory);
 	if (blob_head_get(a->worker->engine, blob, &memory, &head, NULL) < 0)
 		log_event(LOG_LEVEL_WARNING, "blob-damaged", log_c("account", a->partition));
 	blob_delete(&a->batch, blob, head.received);
-	account_cache_key(&memory, blob);
-	batch_delete(&a->batch, account_partition(a), buf_span(&memory));
 }
 
 void account_cache_key(struct buf *key, struct id128 blob)

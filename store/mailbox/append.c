@@ -50,12 +50,12 @@ static void delivery_key(struct buf *key, struct id128 delivery)
 	buf_add(key, id128_span(&delivery));
 }
 
-/* True if the account has the delivery: a fan-out that is repeated after a crash. */
-static bool is_there(struct account *acc, struct id128 delivery)
+/* 1 if the account has the delivery (a fan-out that is repeated after a crash), 0 if not, -1 if that cannot be read. */
+static int is_there(struct account *acc, struct id128 delivery)
 {
 	BUF_AUTO key = {0}, value = {0};
 	delivery_key(&key, delivery);
-	return engine_get(acc->worker->engine, account_partition(acc), buf_span(&key), &value, NULL) > 0;
+	return engine_get(acc->worker->engine, account_partition(acc), buf_span(&key), &value, NULL);
 }
 
 static void put_message(struct account *acc, struct accepted *m)
@@ -113,7 +113,10 @@ static void run(struct worker *w, struct job *job)
 		worker_say(w, p);
 		return;
 	}
-	if (is_there(acc, j->append->message->delivery))
+	int there = is_there(acc, j->append->message->delivery);
+	if (there < 0)
+		j->result.outcome = DELIVERY_LATER;
+	else if (there > 0)
 		j->result.outcome = DELIVERED;
 	else
 		append(acc, j->append, &j->result);

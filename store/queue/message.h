@@ -26,6 +26,7 @@ struct queued {
 	bool is_shared;          /* accounts may name the blob */
 	bool is_writing;         /* its record; what changes meanwhile is written after that */
 	bool is_changed, is_over;
+	bool is_removed;         /* by command: what is not delivered by now ends without a bounce */
 	char *reverse_path;
 	int64_t created_ms;
 	struct recipient *recipients;

@@ -102,10 +102,8 @@ int queue_remove(struct store *s, struct id128 id)
 	struct queued *m = queue_find(s->queue, id);
 	if (!m)
 		return -1;
-	/* what a relay has in its hands cannot be taken back; everything else ends without a bounce */
-	for (uint32_t i = 0; i < m->recipient_count; i++)
-		if (m->recipients[i].state == RECIPIENT_WAITING)
-			m->recipients[i].state = RECIPIENT_DONE;
+	/* what a relay has in its hands cannot be taken back: that attempt is its last */
+	m->is_removed = true;
 	queue_settle(m);
 	return 0;
 }

@@ -47,6 +47,13 @@ void queue_stage(struct batch *b, struct id128 blob)
 	batch_put(b, QUEUE_PARTITION, buf_span(&key), SPAN(""));
 }
 
+void queue_unstage(struct batch *b, struct id128 blob)
+{
+	BUF_AUTO key = {0};
+	queue_key(&key, 'g', blob);
+	batch_delete(b, QUEUE_PARTITION, buf_span(&key));
+}
+
 void queue_share(struct store *s, struct accepted *m)
 {
 	struct batch b = {0};
@@ -256,6 +263,9 @@ static void settle(struct queued *m)
 		return;
 	}
 	expire(m);
+	for (uint32_t i = 0; m->is_removed && i < m->recipient_count; i++)
+		if (m->recipients[i].state == RECIPIENT_WAITING)
+			m->recipients[i].state = RECIPIENT_DONE;
 	settlement = xcalloc(1, sizeof *settlement);
 	settlement->message = m;
 	if (has_failed(m)) {
@@ -313,7 +323,8 @@ static void read_records(struct queue *q)
 	struct engine_scan *scan = engine_scan_open(q->store->engine, QUEUE_PARTITION, SPAN("r"), SPAN("s"));
 	struct span key, value;
 	struct error why = {0};
-	while (engine_scan_next(scan, &key, &value, &why) > 0) {
+	int more;
+	while ((more = engine_scan_next(scan, &key, &value, &why)) > 0) {
 		struct id128 id;
 		struct unpacker u = {.rest = span_skip(key, 1)};
 		unpack_id128(&u, &id);
@@ -327,6 +338,8 @@ static void read_records(struct queue *q)
 		schedule_add(m);
 	}
 	engine_scan_close(scan);
+	if (more < 0)
+		die("store: the queue cannot be read: %s", why.text); /* a queue that is read in part looks like a whole one */
 }
 
 /* Pieces that were staged for messages that no crash let come to their end. */

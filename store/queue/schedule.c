@@ -325,8 +325,9 @@ static void end_job(struct relay_job *j)
 	for (uint32_t i = 0; i < j->count; i++) {
 		struct recipient *r = &m->recipients[j->recipients[i]];
 		if (r->state == RECIPIENT_TRYING) {
+			/* relay died: that may have been this message's doing, so it counts */
 			r->state = RECIPIENT_WAITING;
-			r->next_ms = clock_wall_ms() + 1000;
+			r->next_ms = schedule_next(q, ++r->attempts);
 		}
 	}
 	m->jobs--;
