@@ -26,9 +26,11 @@ static void try_plain(struct smtp_session *s, struct span encoded)
 static void try_login(struct smtp_session *s, struct span encoded)
 {
 	BUF_AUTO decoded = {0};
-	if (sasl_decode(encoded, &decoded)) {
+	/* a NUL: somebody answers with a PLAIN response, whose password must not pass for a name and be logged */
+	if (sasl_decode(encoded, &decoded) || span_chr(buf_span(&decoded), 0) >= 0) {
 		end_auth(s);
-		smtp_junk(s, "501 5.5.2 That is not base64");
+		smtp_junk(s, "501 5.5.2 That is not the base64 of a name or password");
+		sasl_wipe(&decoded);
 		return;
 	}
 	if (s->auth == SMTP_AUTH_LOGIN_USER) {

@@ -46,6 +46,10 @@ static void end_message(struct smtp_session *s)
 	s->delivery = NULL;
 	smtp_reset(s);
 	connection_continue(s->connection);
+	if (!s->is_last)
+		return;
+	smtp_reply(s, "421 4.3.2 %s closing", child_hostname(s->connection->edge->self));
+	connection_close(s->connection);
 }
 
 /* RFC 2033 §4.2: one reply for each recipient, in their order. */

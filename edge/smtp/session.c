@@ -114,8 +114,10 @@ static void store_gone(struct connection *c)
 static void shutdown_session(struct connection *c, const char *why)
 {
 	struct smtp_session *s = c->state;
-	if (s->delivery && c->is_waiting)
-		return; /* its outcome is asked of the new store, and said (edge/delivery.c) */
+	if (s->delivery && c->is_waiting) {
+		s->is_last = true; /* its outcome is still said (edge/delivery.c) */
+		return;
+	}
 	smtp_reply(s, "421 4.3.2 %s closing: %s", child_hostname(c->edge->self), why);
 	connection_close(c);
 }

@@ -43,7 +43,8 @@ struct smtp_session {
 	uint32_t sequence;
 	struct smtp_data_scanner scanner;
 	struct delivery *delivery;
-	bool is_too_large, is_malformed, is_lost;
+	bool is_too_large, is_malformed;
+	bool is_last;              /* the process stops: after this message's answer the session ends */
 	struct buf lmtp_answers;   /* outcomes so far, a byte each, in the order of the recipients */
 };
 

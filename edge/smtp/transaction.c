@@ -15,7 +15,7 @@ void smtp_reset(struct smtp_session *s)
 	s->reverse_path = s->asked = (struct span){0};
 	s->recipients = NULL;
 	s->recipient_count = s->recipient_room = 0;
-	s->has_utf8 = s->has_8bit = s->is_too_large = s->is_malformed = s->is_lost = false;
+	s->has_utf8 = s->has_8bit = s->is_too_large = s->is_malformed = false;
 	s->announced_size = 0;
 	buf_clear(&s->lmtp_answers);
 	s->sequence++; /* an answer that is still on its way is for nobody */
