@@ -98,12 +98,15 @@ def theirs():
     home = os.environ.setdefault('PEERS_HOME', '/var/tmp/carteiro-peers')
     shutil.rmtree(home, ignore_errors=True)
     peers = [sys.executable, os.path.join(HERE, 'peers.py')]
-    started = subprocess.run(peers + ['start'], capture_output=True, text=True, check=True)
-    postfix, dovecot = (int(n) for n in re.findall(r'\d+', started.stdout)[-2:])
+    # to a file and not a pipe: the daemons keep it open
+    with open('/var/tmp/carteiro-peers.out', 'w+') as out:
+        subprocess.run(peers + ['start'], stdout=out, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, check=True)
+        out.seek(0)
+        postfix, dovecot = (int(n) for n in re.findall(r'\d+', out.read())[-2:])
     try:
         return measure(THEIRS, dict(smtp=postfix, imap=dovecot))
     finally:
-        subprocess.run(peers + ['stop'], capture_output=True)
+        subprocess.run(peers + ['stop'], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def main():
