@@ -209,11 +209,6 @@ void channel_set_epoch(struct channel *c, uint32_t epoch)
 	c->epoch = epoch;
 }
 
-size_t channel_backlog(const struct channel *c)
-{
-	return c->out.len;
-}
-
 void channel_send_fd(struct channel *c, int fd)
 {
 	union {

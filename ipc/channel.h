@@ -38,8 +38,6 @@ void channel_set_context(struct channel *c, void *context);
 struct buf *channel_out(struct channel *c);
 uint32_t channel_epoch(const struct channel *c);
 void channel_set_epoch(struct channel *c, uint32_t epoch);
-/* Bytes that wait to be written. */
-size_t channel_backlog(const struct channel *c);
 
 /* channel_send(c, rcpt_answer, .token = 1, .outcome = 0); */
 #define channel_send(c, name, ...) \

@@ -18,7 +18,6 @@ enum {
 	ORPHAN_MS = 60 * 1000,
 	ORPHANS_LOOKED_AT = 256,  /* so many new ones between two looks */
 	RECIPIENTS_MOST = 100000, /* the configuration's bound is edge's; this one is against a broken edge */
-	WINDOW_PIECES = 4,        /* what edge may send ahead: one credit a piece written */
 };
 
 struct delivery {

@@ -41,7 +41,6 @@ struct store {
 	_Atomic bool is_compacting;
 	uint64_t accepted_count, refused_count;
 	uint64_t orphan_verdicts; /* that came before their delivery */
-	bool is_memory;          /* for tests: no disk */
 };
 
 /* The process; `control` is its channel to master. */
