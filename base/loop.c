@@ -53,9 +53,11 @@ void loop_free(struct loop *l)
 	free(l);
 }
 
+enum { LATERS_MOST = 4096 }; /* in one turn: what asks for more and more must not keep the descriptors waiting */
+
 static void run_laters(struct loop *l)
 {
-	while (l->laters) {
+	for (int n = 0; l->laters && n < LATERS_MOST; n++) {
 		struct later *what = l->laters;
 		l->laters = what->next;
 		what->next = NULL;
@@ -68,7 +70,8 @@ void loop_run(struct loop *l)
 {
 	while (!l->is_stopped) {
 		run_laters(l);
-		if (event_base_loop(l->base, EVLOOP_ONCE | EVLOOP_NO_EXIT_ON_EMPTY) < 0)
+		int flags = l->laters ? EVLOOP_NONBLOCK : EVLOOP_ONCE;
+		if (event_base_loop(l->base, flags | EVLOOP_NO_EXIT_ON_EMPTY) < 0)
 			die("loop: libevent failed");
 	}
 	run_laters(l);

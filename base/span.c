@@ -95,3 +95,11 @@ struct span span_next_word(struct span *rest)
 	*rest = span_skip(*rest, n);
 	return word;
 }
+
+uint64_t span_hash(struct span s)
+{
+	uint64_t hash = 0xcbf29ce484222325u;
+	for (size_t i = 0; i < s.len; i++)
+		hash = (hash ^ (unsigned char)s.ptr[i]) * 0x100000001b3u;
+	return hash ^ hash >> 32;
+}

@@ -1,4 +1,4 @@
-/* Plain and TLS streams on libevent's bufferevent. */
+/* Plain and TLS streams on libevent's bufferevent, which reads, and writes what a socket does not take at once. */
 #include "base/stream.h"
 
 #include "base/die.h"
@@ -29,7 +29,9 @@ struct stream {
 	struct tls_signature signature;
 	enum tls_state tls;
 	struct later announce;       /* calls readable outside of the call that made it so */
+	struct later flush;          /* writes what this turn has to say */
 	bool is_paused, is_closing, is_closed;
+	const char *ended;           /* why the peer's side is over, while the owner has not read all of it */
 	bool is_signing;             /* a signature is waited for: the SSL must not be freed before it is there */
 	bool is_in_use, is_freed;
 };
@@ -37,6 +39,7 @@ struct stream {
 static void destroy(struct stream *s)
 {
 	loop_later_cancel(s->loop, &s->announce);
+	loop_later_cancel(s->loop, &s->flush);
 	if (s->plain)
 		evbuffer_free(s->plain);
 	SSL_free(s->ssl);
@@ -75,6 +78,15 @@ static struct evbuffer *input_of(const struct stream *s)
 	return s->plain ? s->plain : bufferevent_get_input(s->socket);
 }
 
+/* What a turn of the loop writes leaves at its end in one call, and without asking epoll whether it may: that would cost
+ * three more system calls an answer. Only what the socket did not take waits for the bufferevent to write it. */
+static void write_later(struct stream *s, const void *bytes, size_t n)
+{
+	evbuffer_add(bufferevent_get_output(s->socket), bytes, n);
+	if (!(bufferevent_get_enabled(s->socket) & EV_WRITE))
+		loop_later(s->loop, &s->flush);
+}
+
 /* Moves what OpenSSL has to say to the socket. */
 static void tls_push(struct stream *s)
 {
@@ -83,8 +95,19 @@ static void tls_push(struct stream *s)
 	long n = BIO_get_mem_data(out, &data);
 	if (n <= 0)
 		return;
-	bufferevent_write(s->socket, data, (size_t)n);
+	write_later(s, data, (size_t)n);
 	BIO_reset(out);
+}
+
+/* Writes what the socket takes. */
+static void flush(struct stream *s)
+{
+	struct evbuffer *out = bufferevent_get_output(s->socket);
+	if (evbuffer_get_length(out) == 0)
+		return;
+	evbuffer_unfreeze(out, 1); /* a bufferevent keeps its output's front to itself */
+	evbuffer_write(out, bufferevent_getfd(s->socket));
+	evbuffer_freeze(out, 1);
 }
 
 static void tls_fail(struct stream *s)
@@ -92,7 +115,8 @@ static void tls_fail(struct stream *s)
 	char reason[96], text[128];
 	tls_error_text(reason, sizeof reason);
 	snprintf(text, sizeof text, "TLS: %s", reason);
-	tls_push(s); /* the alert */
+	tls_push(s);
+	flush(s); /* the alert */
 	report_closed(s, text);
 }
 
@@ -162,7 +186,8 @@ static void announce(struct stream *s)
 		s->events.readable(s->context);
 }
 
-static void process_input(struct stream *s)
+/* `is_new`: the owner hears of it only if there is more than before. */
+static void process_input(struct stream *s, bool is_new)
 {
 	bool has_more = true;
 	if (s->tls != TLS_NONE)
@@ -173,29 +198,50 @@ static void process_input(struct stream *s)
 		return;
 	if (s->tls == TLS_SECURED)
 		has_more = tls_read(s);
-	if (has_more && evbuffer_get_length(input_of(s)))
+	if ((has_more || !is_new) && evbuffer_get_length(input_of(s)))
 		announce(s);
 }
 
 static void on_read(struct bufferevent *socket, void *context)
 {
-	(void)socket;
 	struct stream *s = context;
+	if (s->is_paused) {
+		bufferevent_disable(socket, EV_READ); /* this much ahead, and no more */
+		return;
+	}
 	bool was_in_use = enter(s);
-	process_input(s);
+	process_input(s, true);
 	leave(s, was_in_use);
 }
 
-static void on_write(struct bufferevent *socket, void *context)
+/* Everything written has left. */
+static void written(struct stream *s)
 {
-	(void)socket;
-	struct stream *s = context;
 	bool was_in_use = enter(s);
 	if (s->is_closing)
 		report_closed(s, "closed");
 	else if (!s->is_closed && !s->is_freed && s->tls != TLS_HANDSHAKE && s->events.drained)
 		s->events.drained(s->context);
 	leave(s, was_in_use);
+}
+
+static void on_write(struct bufferevent *socket, void *context)
+{
+	bufferevent_disable(socket, EV_WRITE); /* until on_flush leaves something again */
+	written(context);
+}
+
+static void on_flush(void *context)
+{
+	struct stream *s = context;
+	struct evbuffer *out = bufferevent_get_output(s->socket);
+	if (s->is_freed || (s->is_closed && !s->is_closing))
+		return;
+	flush(s);
+	if (evbuffer_get_length(out))
+		bufferevent_enable(s->socket, EV_WRITE); /* which also finds out that a peer has gone */
+	else
+		written(s);
 }
 
 static void on_event(struct bufferevent *socket, short what, void *context)
@@ -208,7 +254,10 @@ static void on_event(struct bufferevent *socket, short what, void *context)
 		why = "timeout";
 	else if (what & BEV_EVENT_ERROR)
 		why = evutil_socket_error_to_string(EVUTIL_SOCKET_ERROR());
-	report_closed(s, why);
+	if (!s->is_paused || what & BEV_EVENT_WRITING)
+		report_closed(s, why);
+	else if (!(what & BEV_EVENT_TIMEOUT)) /* it is not the peer who lets us wait */
+		s->ended = why;
 	leave(s, was_in_use);
 }
 
@@ -220,7 +269,7 @@ static void on_signature(void *context)
 	if (s->is_signing)
 		tls_handshake(s); /* also for a client that has gone: the job must end before the SSL may */
 	if (!s->is_closed && !s->is_freed)
-		process_input(s);
+		process_input(s, true);
 	leave(s, was_in_use);
 }
 
@@ -228,10 +277,10 @@ static void on_announce(void *context)
 {
 	struct stream *s = context;
 	bool was_in_use = enter(s);
-	if (s->tls == TLS_SECURED && !s->is_closed)
-		tls_read(s);
-	if (evbuffer_get_length(input_of(s)))
-		announce(s);
+	if (!s->is_paused && !s->is_closed)
+		process_input(s, false);
+	if (!s->is_paused && s->ended)
+		report_closed(s, s->ended);
 	leave(s, was_in_use);
 }
 
@@ -240,6 +289,7 @@ struct stream *stream_new(struct loop *l, int fd, const struct stream_events *ev
 	struct stream *s = xcalloc(1, sizeof *s);
 	*s = (struct stream){.loop = l, .events = *events, .context = context};
 	s->announce = (struct later){.fn = on_announce, .context = s};
+	s->flush = (struct later){.fn = on_flush, .context = s};
 	s->signature = (struct tls_signature){.resume = on_signature, .context = s};
 	s->socket = bufferevent_socket_new(loop_base(l), fd, BEV_OPT_CLOSE_ON_FREE);
 	if (!s->socket)
@@ -247,7 +297,8 @@ struct stream *stream_new(struct loop *l, int fd, const struct stream_events *ev
 	bufferevent_setcb(s->socket, on_read, on_write, on_event, s);
 	bufferevent_setwatermark(s->socket, EV_READ, 0, STREAM_INPUT_MOST);
 	bufferevent_set_max_single_read(s->socket, STREAM_INPUT_MOST);
-	bufferevent_enable(s->socket, EV_READ | EV_WRITE);
+	bufferevent_disable(s->socket, EV_WRITE); /* until on_flush leaves something */
+	bufferevent_enable(s->socket, EV_READ);
 	return s;
 }
 
@@ -288,7 +339,7 @@ void stream_write(struct stream *s, struct span bytes)
 	if (s->is_closed || s->is_freed)
 		return;
 	if (s->tls == TLS_NONE) {
-		bufferevent_write(s->socket, bytes.ptr, bytes.len);
+		write_later(s, bytes.ptr, bytes.len);
 		return;
 	}
 	while (bytes.len) {
@@ -307,12 +358,10 @@ size_t stream_backlog(const struct stream *s)
 	return evbuffer_get_length(bufferevent_get_output(s->socket));
 }
 
+/* The socket is watched on: most pauses end before more has come, and then epoll need not hear of them. */
 void stream_pause(struct stream *s)
 {
-	if (s->is_paused || s->is_closed)
-		return;
 	s->is_paused = true;
-	bufferevent_disable(s->socket, EV_READ);
 }
 
 void stream_resume(struct stream *s)
@@ -320,7 +369,8 @@ void stream_resume(struct stream *s)
 	if (!s->is_paused || s->is_closed)
 		return;
 	s->is_paused = false;
-	bufferevent_enable(s->socket, EV_READ);
+	if (!s->ended)
+		bufferevent_enable(s->socket, EV_READ); /* and its time-out begins anew */
 	loop_later(s->loop, &s->announce);
 }
 
@@ -334,8 +384,7 @@ void stream_close(struct stream *s)
 		SSL_shutdown(s->ssl);
 		tls_push(s);
 	}
-	if (stream_backlog(s) == 0)
-		bufferevent_trigger(s->socket, EV_WRITE, BEV_TRIG_IGNORE_WATERMARKS | BEV_TRIG_DEFER_CALLBACKS);
+	loop_later(s->loop, &s->flush);
 }
 
 void stream_set_timeout(struct stream *s, int64_t ms)

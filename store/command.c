@@ -63,6 +63,7 @@ static void finish(void *context)
 	struct store_peer *master = store_peer(c->store, c->master);
 	for (struct span rest = buf_span(&c->text); master && rest.len; rest = span_skip(rest, OUTPUT_BYTES))
 		channel_send(master->channel, command_output, .id = c->id, .text = span_slice(rest, 0, OUTPUT_BYTES));
+	directory_changed(s);
 	if (master)
 		channel_send(master->channel, command_done, .id = c->id, .code = c->code);
 	if (c->erase)

@@ -2,12 +2,15 @@
 #include "store/commit.h"
 
 #include "base/die.h"
+#include "store/worker.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 
 struct committer {
 	struct engine *engine;
+	void (*say)(void *context, struct parcel_list *said);
+	void *say_context;
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
@@ -35,10 +38,14 @@ static void write_group(struct committer *c, struct engine_batch *to, struct com
 	uint64_t commits = 0;
 	engine_batch_clear(to);
 	for (struct commit *one = group; one; one = one->next) {
+		if (batch_is_empty(&one->batch))
+			continue;
 		batch_apply(&one->batch, to);
 		is_durable |= one->batch.is_durable;
 		commits++;
 	}
+	if (!commits)
+		return;
 	if (engine_commit(c->engine, to, is_durable, &why))
 		die("store: cannot write: %s. Nothing of it was acknowledged; is the disk full or failing?", why.text);
 	pthread_mutex_lock(&c->lock);
@@ -54,7 +61,12 @@ static void *run(void *context)
 	struct engine_batch *to = engine_batch_new(c->engine);
 	struct commit *group;
 	while ((group = take_waiting(c))) {
+		struct parcel_list said = {0};
 		write_group(c, to, group);
+		for (struct commit *one = group; one; one = one->next)
+			parcel_list_move(&said, &one->said);
+		if (said.first)
+			c->say(c->say_context, &said);
 		while (group) {
 			struct commit *one = group;
 			group = one->next; /* done may free it */
@@ -65,10 +77,10 @@ static void *run(void *context)
 	return NULL;
 }
 
-struct committer *committer_new(struct engine *e)
+struct committer *committer_new(struct engine *e, void (*say)(void *context, struct parcel_list *said), void *context)
 {
 	struct committer *c = xcalloc(1, sizeof *c);
-	*c = (struct committer){.engine = e, .lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER};
+	*c = (struct committer){.engine = e, .say = say, .say_context = context, .lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER};
 	c->last = &c->first;
 	if (pthread_create(&c->thread, NULL, run, c))
 		die("store: cannot start the committer's thread");

@@ -10,17 +10,25 @@
 
 struct committer;
 
-/* One submitted batch. Allocated by the submitter with xmalloc'ed memory around it if it likes; `done` is called in the
- * committer's thread and passes it on to the submitter's own thread. */
+struct parcel;
+
+/* A list of what is said to other processes (store/worker.h). */
+struct parcel_list {
+	struct parcel *first, *last;
+};
+
+/* One submitted batch. Allocated by the submitter with xmalloc'ed memory around it if it likes. An empty one writes nothing
+ * and has its turn after those before it: for what must be said only then. */
 struct commit {
 	struct batch batch;
-	void (*done)(struct commit *c);
+	struct parcel_list said;        /* leaves with what the whole group says, before `done` */
+	void (*done)(struct commit *c); /* in the committer's thread; owns the commit */
 	void *context;
-	uint64_t number;
 	struct commit *next;
 };
 
-struct committer *committer_new(struct engine *e);
+/* `say(context, list)` is called in the committer's thread, once a group. */
+struct committer *committer_new(struct engine *e, void (*say)(void *context, struct parcel_list *said), void *context);
 /* Writes what was submitted, then ends the thread. */
 void committer_free(struct committer *c);
 /* From any thread. Batches are applied in the order of submission. */

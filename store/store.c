@@ -66,27 +66,30 @@ struct worker *store_worker_of(struct store *s, uint64_t account)
 
 struct outbox {
 	pthread_mutex_t lock;
-	struct parcel *first, **last;
+	struct parcel_list said;
 };
 
-void store_outbox_add(struct store *s, struct parcel *first, struct parcel **last)
+void store_outbox_add(struct store *s, struct parcel_list *said)
 {
 	pthread_mutex_lock(&s->outbox->lock);
-	bool was_empty = !s->outbox->first;
-	*s->outbox->last = first;
-	s->outbox->last = last;
+	bool was_empty = !s->outbox->said.first;
+	parcel_list_move(&s->outbox->said, said);
 	pthread_mutex_unlock(&s->outbox->lock);
 	if (was_empty)
 		waker_wake(s->outbox_waker);
+}
+
+static void say_committed(void *context, struct parcel_list *said)
+{
+	store_outbox_add(context, said);
 }
 
 static void on_outbox(void *context)
 {
 	struct store *s = context;
 	pthread_mutex_lock(&s->outbox->lock);
-	struct parcel *p = s->outbox->first;
-	s->outbox->first = NULL;
-	s->outbox->last = &s->outbox->first;
+	struct parcel *p = s->outbox->said.first;
+	s->outbox->said = (struct parcel_list){0};
 	pthread_mutex_unlock(&s->outbox->lock);
 	while (p) {
 		struct parcel *next = p->next;
@@ -102,36 +105,20 @@ static void on_outbox(void *context)
 	}
 }
 
-/* A commit of the loop's own, and its way back through the outbox. */
-struct loop_commit {
-	struct commit commit;
-	struct store *store;
-	struct parcel *parcel;
-};
-
-static void on_committed(struct commit *commit)
+static void free_commit(struct commit *c)
 {
-	struct loop_commit *c = commit->context;
-	struct parcel *p = c->parcel;
-	struct store *s = c->store;
-	batch_free(&c->commit.batch);
+	batch_free(&c->batch);
 	free(c);
-	if (p)
-		store_outbox_add(s, p, &p->next);
 }
 
 void store_commit(struct store *s, struct batch *b, loop_fn *done, void *context)
 {
-	struct loop_commit *c = xcalloc(1, sizeof *c);
-	c->store = s;
-	if (done) {
-		c->parcel = parcel_new(0);
-		c->parcel->call = done;
-		c->parcel->context = context;
-	}
-	c->commit = (struct commit){.batch = *b, .done = on_committed, .context = c};
+	struct commit *c = xcalloc(1, sizeof *c);
+	*c = (struct commit){.batch = *b, .done = free_commit};
+	if (done)
+		parcel_list_add(&c->said, parcel_to_call(done, context));
 	*b = (struct batch){0};
-	committer_submit(s->committer, &c->commit);
+	committer_submit(s->committer, c);
 }
 
 /* ---- from edges ---- */
@@ -430,10 +417,9 @@ static void configure(void *context, const struct config *config)
 	s->engine = engine_open_rocksdb(buf_cstr(&path), &why);
 	if (!s->engine)
 		die("store: %s", why.text);
-	s->committer = committer_new(s->engine);
+	s->committer = committer_new(s->engine, say_committed, s);
 	s->outbox = xcalloc(1, sizeof *s->outbox);
 	*s->outbox = (struct outbox){.lock = PTHREAD_MUTEX_INITIALIZER};
-	s->outbox->last = &s->outbox->first;
 	s->outbox_waker = waker_new(s->loop, on_outbox, s);
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 	unsigned workers = config->store_workers ? config->store_workers : (unsigned)(cores < 1 ? 1 : cores);

@@ -35,6 +35,7 @@ struct store {
 	struct queue *queue;     /* store/queue/queue.h */
 	struct outbox *outbox;
 	struct waker *outbox_waker;
+	struct directory_cache *directory_cache; /* store/directory/directory.c */
 	uint64_t next_account;   /* 0: not read yet */
 	struct command_run *command, *commands_waiting; /* store/command.c: one after the other */
 	struct timer *sweep;
@@ -48,7 +49,8 @@ int store_main(unsigned index, int control);
 
 /* From any thread. */
 peer_id store_pick_filter(struct store *s);
-void store_outbox_add(struct store *s, struct parcel *first, struct parcel **last);
+/* Takes the list over. */
+void store_outbox_add(struct store *s, struct parcel_list *said);
 
 /* In the loop's thread. NULL if that incarnation has gone. */
 struct store_peer *store_peer(struct store *s, peer_id id);

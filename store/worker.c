@@ -12,7 +12,7 @@ struct worker_thread {
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
 	struct job *first, **last;
-	struct parcel *said, **said_last; /* in this turn */
+	struct parcel_list said; /* in this turn */
 	bool is_ending;
 };
 
@@ -28,14 +28,10 @@ static struct job *take_jobs(struct worker_thread *t)
 	return jobs;
 }
 
-static void hand_over(struct worker *w)
+void worker_hand_over(struct worker *w)
 {
-	struct worker_thread *t = w->thread;
-	if (!t->said)
-		return;
-	store_outbox_add(w->store, t->said, t->said_last);
-	t->said = NULL;
-	t->said_last = &t->said;
+	if (w->thread->said.first)
+		store_outbox_add(w->store, &w->thread->said);
 }
 
 static void *run(void *context)
@@ -48,7 +44,7 @@ static void *run(void *context)
 			jobs = j->next;
 			j->run(w, j);
 		}
-		hand_over(w);
+		worker_hand_over(w);
 	}
 	return NULL;
 }
@@ -59,7 +55,6 @@ struct worker *worker_new(struct store *s, unsigned index)
 	struct worker_thread *t = xcalloc(1, sizeof *t);
 	*t = (struct worker_thread){.lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER};
 	t->last = &t->first;
-	t->said_last = &t->said;
 	*w = (struct worker){.store = s, .engine = s->engine, .committer = s->committer, .index = index, .thread = t};
 	if (pthread_create(&t->thread, NULL, run, w))
 		die("store: cannot start a worker's thread");
@@ -91,9 +86,7 @@ void worker_post(struct worker *w, struct job *j)
 
 void worker_say(struct worker *w, struct parcel *p)
 {
-	p->next = NULL;
-	*w->thread->said_last = p;
-	w->thread->said_last = &p->next;
+	parcel_list_add(&w->thread->said, p);
 }
 
 struct parcel *parcel_new(peer_id peer)
@@ -103,10 +96,40 @@ struct parcel *parcel_new(peer_id peer)
 	return p;
 }
 
+struct parcel *parcel_to_call(loop_fn *fn, void *context)
+{
+	struct parcel *p = parcel_new(0);
+	p->call = fn;
+	p->context = context;
+	return p;
+}
+
 void parcel_free(struct parcel *p)
 {
 	if (!p)
 		return;
 	buf_free(&p->frames);
 	free(p);
+}
+
+void parcel_list_add(struct parcel_list *list, struct parcel *p)
+{
+	p->next = NULL;
+	if (list->last)
+		list->last->next = p;
+	else
+		list->first = p;
+	list->last = p;
+}
+
+void parcel_list_move(struct parcel_list *to, struct parcel_list *from)
+{
+	if (!from->first)
+		return;
+	if (to->last)
+		to->last->next = from->first;
+	else
+		to->first = from->first;
+	to->last = from->last;
+	*from = (struct parcel_list){0};
 }

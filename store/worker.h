@@ -28,7 +28,6 @@ struct parcel {
 	struct parcel *next;
 	peer_id peer;
 	struct buf frames;
-	uint64_t after; /* the account's commit that they wait for */
 	loop_fn *call;  /* instead of frames: called in the loop's thread */
 	void *context;
 	bool is_violation; /* cut the peer off instead */
@@ -53,11 +52,18 @@ void worker_stop(struct worker *w);
 /* From any thread. */
 void worker_post(struct worker *w, struct job *j);
 
-/* To be called in the worker's thread: hands frames to the loop now (`after` of the account is respected by
- * account_say in store/mailbox/account.h, which is what everything that concerns an account uses). */
+/* To be called in the worker's thread: hands frames to the loop, at the end of this turn at the latest. What concerns an
+ * account goes by account_say (store/mailbox/account.h), which keeps it back until it is true on the disk. */
 void worker_say(struct worker *w, struct parcel *p);
-struct parcel *parcel_new(peer_id peer);
-void parcel_free(struct parcel *p);
+/* What was said in this turn leaves now: before anything that another thread may say of the same account. */
+void worker_hand_over(struct worker *w);
 
+struct parcel *parcel_new(peer_id peer);
+/* fn(context), to be called in the loop's thread. */
+struct parcel *parcel_to_call(loop_fn *fn, void *context);
+void parcel_free(struct parcel *p);
+void parcel_list_add(struct parcel_list *list, struct parcel *p);
+/* Appends all of `from`, which is empty then. */
+void parcel_list_move(struct parcel_list *to, struct parcel_list *from);
 
 #endif

@@ -116,16 +116,6 @@ static struct mime_part *innermost(struct mime_parser *p)
 	return &p->tree.parts[p->open[p->open_count - 1].index];
 }
 
-/* FNV-1a: it only has to spread; equal hashes are compared byte by byte. */
-static uint64_t hash_bytes(struct span bytes)
-{
-	uint64_t hash = 0xcbf29ce484222325u;
-
-	for (size_t i = 0; i < bytes.len; i++)
-		hash = (hash ^ (unsigned char)bytes.ptr[i]) * 0x100000001b3u;
-	return hash ^ hash >> 32;
-}
-
 static void add_boundary(struct mime_parser *p, struct span boundary)
 {
 	struct open_part *o = &p->open[p->open_count - 1];
@@ -133,7 +123,7 @@ static void add_boundary(struct mime_parser *p, struct span boundary)
 
 	memcpy(o->boundary, boundary.ptr, boundary.len);
 	o->boundary_len = (uint8_t)boundary.len;
-	o->hash = hash_bytes(boundary);
+	o->hash = span_hash(boundary);
 	o->has_boundary = true;
 	bucket = &p->buckets[o->hash % BUCKETS];
 	o->next_in_bucket = *bucket;
@@ -158,7 +148,7 @@ static int find_boundary(const struct mime_parser *p, struct span text)
 
 	if (text.len == 0 || text.len > MIME_BOUNDARY_MAX)
 		return -1;
-	hash = hash_bytes(text);
+	hash = span_hash(text);
 	for (int i = p->buckets[hash % BUCKETS]; i >= 0; i = p->open[i].next_in_bucket)
 		if (p->open[i].hash == hash && span_equal(span_of(p->open[i].boundary, p->open[i].boundary_len), text))
 			return i;

@@ -6,9 +6,25 @@
 
 #include <errno.h>
 
-enum { DIRECTORY_VERSION = 1, KIND_ACCOUNT = 1, KIND_ALIAS = 2 };
+enum {
+	DIRECTORY_VERSION = 1,
+	KIND_ACCOUNT = 1,
+	KIND_ALIAS = 2,
+	CACHE_BYTES_MOST = 32 * 1024 * 1024, /* of remembered rows; then it begins anew */
+};
 
 #define DIRECTORY SPAN("dir")
+
+struct cached_row {
+	struct span key, value;
+};
+
+/* Rows that were there. What is not there is not remembered: strangers ask for any name. */
+struct directory_cache {
+	struct map rows; /* by hash of the key */
+	struct arena memory;
+	size_t bytes;
+};
 
 static void make_key(struct buf *key, char letter, struct span name)
 {
@@ -23,11 +39,44 @@ static struct span id_span(uint64_t id, char bytes[8])
 	return span_of(bytes, 8);
 }
 
+void directory_changed(struct store *s)
+{
+	struct directory_cache *c = s->directory_cache;
+	if (!c)
+		return;
+	map_free(&c->rows);
+	arena_free(&c->memory);
+	*c = (struct directory_cache){0};
+}
+
+static void remember(struct store *s, struct span key, struct span value)
+{
+	if (!s->directory_cache)
+		s->directory_cache = xcalloc(1, sizeof *s->directory_cache);
+	if (s->directory_cache->bytes > CACHE_BYTES_MOST)
+		directory_changed(s);
+	struct directory_cache *c = s->directory_cache;
+	struct cached_row *row = arena_alloc(&c->memory, sizeof *row);
+	*row = (struct cached_row){arena_dup(&c->memory, key), arena_dup(&c->memory, value)};
+	map_put(&c->rows, span_hash(key), row);
+	c->bytes += sizeof *row + key.len + value.len;
+}
+
 static int get(struct store *s, char letter, struct span name, struct buf *value, struct error *why)
 {
 	BUF_AUTO key = {0};
 	make_key(&key, letter, name);
-	return engine_get(s->engine, DIRECTORY, buf_span(&key), value, why);
+	struct cached_row *row = s->directory_cache ? map_get(&s->directory_cache->rows, span_hash(buf_span(&key))) : NULL;
+	if (row && span_equal(row->key, buf_span(&key))) {
+		buf_add(value, row->value);
+		return 1;
+	}
+	BUF_AUTO read = {0};
+	int found = engine_get(s->engine, DIRECTORY, buf_span(&key), &read, why);
+	if (found > 0)
+		remember(s, buf_span(&key), buf_span(&read));
+	buf_add(value, buf_span(&read));
+	return found;
 }
 
 int directory_domain(struct store *s, struct span domain, struct error *why)

@@ -3,8 +3,8 @@
  *   "a" canonical address     -> an account's record or an alias's targets
  *   "u" account id            -> its canonical address
  *   "n"                       -> the next account id
- * Names are canonical (wire/address.h) on the way in. Reads are of what is on the disk, from any thread; changes are made
- * in the loop's thread (store_commit). */
+ * Names are canonical (wire/address.h) on the way in. All of it is for the loop's thread. Reads are of what is on the disk;
+ * what was read is remembered until a change, so that a recipient that gets mail often costs no look-up. */
 #ifndef STORE_DIRECTORY_DIRECTORY_H
 #define STORE_DIRECTORY_DIRECTORY_H
 
@@ -54,7 +54,9 @@ void directory_add_target(struct arena *a, struct targets *targets, uint64_t acc
  * address is nobody's. */
 bool directory_owns(struct store *s, uint64_t account, struct span address);
 
-/* Changes: collected in the batch; the caller has checked that they make sense. */
+/* Changes: collected in the batch; the caller has checked that they make sense, commits the batch, and then calls
+ * directory_changed. */
+void directory_changed(struct store *s);
 void directory_put_domain(struct batch *b, struct span domain);
 void directory_delete_domain(struct batch *b, struct span domain);
 void directory_put_account(struct batch *b, struct span address, uint64_t account, struct span hash);

@@ -8,31 +8,29 @@
 #include "store/store.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { ACCOUNT_VERSION = 1 };
-
-struct waiting_job {
-	struct waiting_job *next;
-	struct job *job;
-	uint64_t after;
+enum {
+	ACCOUNT_VERSION = 1,
+	USES_LEAST = 256, /* reference counts kept in memory before it is looked which of them are on the disk */
 };
 
-/* The reference count of a blob as an operation left it whose commit is under way. */
+/* The reference count of a blob as an operation left it whose commit may be under way. */
 struct blob_use {
-	struct blob_use *next;
+	struct blob_use *next; /* of the same hash */
 	struct id128 blob;
 	uint32_t count;
 	bool is_shared;
 	uint64_t commit;
 };
 
-/* A commit's way back to the worker. */
 struct account_commit {
 	struct commit commit;
-	struct job done;
 	struct account *account;
+	struct job *job; /* to be run by the worker when it is on the disk; may be NULL */
+	uint64_t number;
 };
 
 struct span account_partition(const struct account *a)
@@ -62,6 +60,18 @@ static void unlink_account(struct account *a)
 		a->older->newer = a->newer;
 }
 
+static void free_uses(struct account *a)
+{
+	size_t at = 0;
+	for (struct blob_use *use; (use = map_next(&a->uses, &at));)
+		while (use) {
+			struct blob_use *next = use->next;
+			free(use);
+			use = next;
+		}
+	map_free(&a->uses);
+}
+
 static void free_account(struct account *a)
 {
 	map_take(&a->worker->loaded, a->id);
@@ -70,6 +80,7 @@ static void free_account(struct account *a)
 		mailbox_free(a->mailboxes[i]);
 	for (size_t i = 0; i < a->subscribed_only_count; i++)
 		free(a->subscribed_only[i]);
+	free_uses(a);
 	free(a->subscribed_only);
 	free(a->mailboxes);
 	batch_free(&a->batch);
@@ -120,6 +131,27 @@ static int read_mailboxes(struct account *a, struct error *why)
 	return bad || more < 0 ? -1 : 0;
 }
 
+/* What was appended since the mailboxes' records were written. */
+static int read_tails(struct account *a, struct error *why)
+{
+	struct engine_scan *scan = engine_scan_open(a->worker->engine, account_partition(a), SPAN("t"), SPAN("u"));
+	struct span key, value;
+	size_t at = 0; /* both stand in the order of mailboxes' ids */
+	int more;
+	while ((more = engine_scan_next(scan, &key, &value, why)) > 0) {
+		uint32_t mailbox;
+		struct row row;
+		if (index_read_tail(key, value, &mailbox, &row))
+			continue; /* mailbox_load will say so */
+		while (at < a->mailbox_count && a->mailboxes[at]->id < mailbox)
+			at++;
+		if (at < a->mailbox_count && a->mailboxes[at]->id == mailbox)
+			mailbox_count_tail(a->mailboxes[at], &row);
+	}
+	engine_scan_close(scan);
+	return more < 0 ? -1 : 0;
+}
+
 /* The mailboxes that an account starts with. */
 static void make_first_mailboxes(struct account *a)
 {
@@ -143,19 +175,24 @@ struct account *account_get(struct worker *w, uint64_t id, struct error *why)
 	account_evict(w);
 	a = xcalloc(1, sizeof *a);
 	*a = (struct account){.worker = w, .id = id, .next_mailbox = 1};
-	a->held_last = &a->held;
 	a->batch.is_durable = true;
 	snprintf(a->partition, sizeof a->partition, "a%016llx", (unsigned long long)id);
 	map_put(&w->loaded, id, a);
 	link_newest(a);
 	int found = read_account_record(a, why);
-	if (found < 0 || read_mailboxes(a, why)) {
+	if (found < 0 || read_mailboxes(a, why) || read_tails(a, why)) {
 		free_account(a);
 		return NULL;
 	}
 	if (found == 0 && a->mailbox_count == 0)
 		make_first_mailboxes(a);
 	return a;
+}
+
+/* Nothing of the account is only in memory. */
+static bool is_on_disk(const struct account *a)
+{
+	return batch_is_empty(&a->batch) && a->submitted == atomic_load(&a->durable);
 }
 
 void account_evict(struct worker *w)
@@ -169,25 +206,67 @@ void account_evict(struct worker *w)
 	for (size_t n = ACCOUNTS_LOADED_MOST / 16; n && oldest; n--) {
 		struct account *a = oldest;
 		oldest = a->newer;
-		if (a->view_count == 0 && a->submitted == a->durable && !a->waiting && batch_is_empty(&a->batch))
+		if (a->view_count == 0 && is_on_disk(a))
 			free_account(a);
 	}
 }
 
 /* ---- saying and settling ---- */
 
+/* Takes what is on the disk out of the table, each time that it has doubled. */
+static void forget_uses(struct account *a)
+{
+	uint64_t durable = atomic_load(&a->durable);
+	size_t at = 0;
+	struct blob_use *use;
+	if (a->uses.count < USES_LEAST || a->uses.count < a->uses_bound)
+		return;
+	while ((use = map_next(&a->uses, &at)))
+		if (!use->next && use->commit <= durable)
+			free(map_take(&a->uses, id128_hash(use->blob)));
+	a->uses_bound = a->uses.count * 2;
+}
+
+/* In the committer's thread, after what the commit says has left. The account may go with the last line. */
+static void on_committed(struct commit *commit)
+{
+	struct account_commit *c = commit->context;
+	struct account *a = c->account;
+	uint64_t number = c->number;
+	if (c->job)
+		worker_post(a->worker, c->job);
+	batch_free(&c->commit.batch);
+	free(c);
+	atomic_store(&a->durable, number);
+}
+
+static void submit(struct account *a, struct job *job)
+{
+	struct account_commit *c = xcalloc(1, sizeof *c);
+	*c = (struct account_commit){.account = a, .job = job, .number = ++a->submitted};
+	c->commit = (struct commit){.batch = a->batch, .said = a->said, .done = on_committed, .context = c};
+	a->batch = (struct batch){.is_durable = true};
+	a->said = (struct parcel_list){0};
+	forget_uses(a);
+	worker_hand_over(a->worker);
+	committer_submit(a->worker->committer, &c->commit);
+}
+
+void account_settle(struct account *a)
+{
+	if (!batch_is_empty(&a->batch))
+		submit(a, NULL);
+}
+
 static void say(struct account *a, struct parcel *p)
 {
-	/* what the operation in hand changed will be the next commit */
-	uint64_t after = a->submitted + !batch_is_empty(&a->batch);
-	if (after == a->durable) {
+	if (is_on_disk(a)) {
 		worker_say(a->worker, p);
 		return;
 	}
-	p->after = after;
-	p->next = NULL;
-	*a->held_last = p;
-	a->held_last = &p->next;
+	parcel_list_add(&a->said, p);
+	if (batch_is_empty(&a->batch))
+		submit(a, NULL); /* behind the commits that are under way */
 }
 
 void account_say(struct account *a, peer_id peer, struct buf *frames)
@@ -202,93 +281,16 @@ void account_say(struct account *a, peer_id peer, struct buf *frames)
 
 void account_call_loop(struct account *a, loop_fn *fn, void *context)
 {
-	struct parcel *p = parcel_new(0);
-	p->call = fn;
-	p->context = context;
-	say(a, p);
-}
-
-static void release_held(struct account *a)
-{
-	while (a->held && a->held->after <= a->durable) {
-		struct parcel *p = a->held;
-		a->held = p->next;
-		worker_say(a->worker, p);
-	}
-	if (!a->held)
-		a->held_last = &a->held;
-}
-
-static void release_uses(struct account *a)
-{
-	for (struct blob_use **at = &a->uses; *at;) {
-		struct blob_use *use = *at;
-		if (use->commit > a->durable) {
-			at = &use->next;
-			continue;
-		}
-		*at = use->next;
-		free(use);
-	}
-}
-
-static void run_waiting(struct account *a)
-{
-	struct worker *w = a->worker;
-	while (a->waiting && a->waiting->after <= a->durable) {
-		struct waiting_job *first = a->waiting;
-		struct job *j = first->job;
-		a->waiting = first->next;
-		free(first);
-		j->run(w, j);
-	}
-}
-
-/* Back in the worker's thread: a commit of this account is on the disk. */
-static void on_durable(struct worker *w, struct job *j)
-{
-	(void)w;
-	struct account_commit *c = (struct account_commit *)((char *)j - offsetof(struct account_commit, done));
-	struct account *a = c->account;
-	a->durable = c->commit.number;
-	batch_free(&c->commit.batch);
-	free(c);
-	release_held(a);
-	release_uses(a);
-	run_waiting(a);
-}
-
-/* In the committer's thread. */
-static void on_committed(struct commit *commit)
-{
-	struct account_commit *c = commit->context;
-	worker_post(c->account->worker, &c->done);
-}
-
-void account_settle(struct account *a)
-{
-	if (batch_is_empty(&a->batch))
-		return;
-	struct account_commit *c = xcalloc(1, sizeof *c);
-	c->account = a;
-	c->done.run = on_durable;
-	c->commit = (struct commit){.batch = a->batch, .done = on_committed, .context = c, .number = ++a->submitted};
-	a->batch = (struct batch){.is_durable = true};
-	committer_submit(a->worker->committer, &c->commit);
+	say(a, parcel_to_call(fn, context));
 }
 
 void account_when_durable(struct account *a, struct job *j)
 {
-	uint64_t after = a->submitted + !batch_is_empty(&a->batch);
-	if (after == a->durable) {
+	account_settle(a);
+	if (is_on_disk(a))
 		j->run(a->worker, j);
-		return;
-	}
-	struct waiting_job *waiting = xcalloc(1, sizeof *waiting), **at = &a->waiting;
-	*waiting = (struct waiting_job){.job = j, .after = after};
-	while (*at)
-		at = &(*at)->next;
-	*at = waiting;
+	else
+		submit(a, j);
 }
 
 /* ---- blobs ---- */
@@ -303,12 +305,13 @@ static void use_key(struct buf *key, struct id128 blob)
 /* The count as it is with everything submitted: 1 and not shared where nothing is written about it. */
 static struct blob_use *find_use(struct account *a, struct id128 blob)
 {
-	for (struct blob_use *use = a->uses; use; use = use->next)
+	struct blob_use *same_hash = map_get(&a->uses, id128_hash(blob));
+	for (struct blob_use *use = same_hash; use; use = use->next)
 		if (id128_equal(use->blob, blob))
 			return use;
 	BUF_AUTO key = {0}, value = {0};
 	struct blob_use *use = xcalloc(1, sizeof *use);
-	*use = (struct blob_use){.blob = blob, .count = 1, .next = a->uses};
+	*use = (struct blob_use){.blob = blob, .count = 1, .next = same_hash};
 	use_key(&key, blob);
 	int found = engine_get(a->worker->engine, account_partition(a), buf_span(&key), &value, NULL);
 	struct unpacker u = {.rest = buf_span(&value)};
@@ -318,7 +321,7 @@ static struct blob_use *find_use(struct account *a, struct id128 blob)
 	}
 	if (found < 0 || u.bad)
 		use->is_shared = true; /* it cannot be read: better kept for ever than deleted under another's row */
-	a->uses = use;
+	map_put(&a->uses, id128_hash(blob), use);
 	return use;
 }
 
@@ -340,9 +343,9 @@ void account_blob_added(struct account *a, struct id128 blob, bool is_shared)
 {
 	if (is_shared) {
 		/* a delivery to several accounts: this account's first row of it */
-		struct blob_use *use = xcalloc(1, sizeof *use);
-		*use = (struct blob_use){.blob = blob, .count = 1, .is_shared = true, .next = a->uses};
-		a->uses = use;
+		struct blob_use *use = find_use(a, blob);
+		use->count = 1;
+		use->is_shared = true;
 		put_use(a, use);
 		return;
 	}

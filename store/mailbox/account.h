@@ -38,6 +38,7 @@ struct mailbox {
 	uint64_t size;            /* of all messages */
 	uint8_t special_use;
 	bool is_subscribed, is_loaded, is_gone;
+	bool is_renewed;          /* the record on the disk lacks something that tail rows do not tell */
 	char *keywords[KEYWORDS_MOST];
 	unsigned keyword_count;
 	struct index index;
@@ -57,10 +58,11 @@ struct account {
 	char **subscribed_only;   /* names that are subscribed but do not exist (RFC 3501 §6.3.6) */
 	size_t subscribed_only_count;
 	struct batch batch;
-	uint64_t submitted, durable; /* numbers of commits */
-	struct parcel *held, **held_last; /* said after commits that are not on the disk yet */
-	struct waiting_job *waiting;
-	struct blob_use *uses;    /* reference counts that are not on the disk yet */
+	uint64_t submitted;       /* number of the last commit */
+	_Atomic uint64_t durable; /* of the last one that is on the disk; set by the committer */
+	struct parcel_list said;  /* of the operation in hand: leaves when its commit is on the disk */
+	struct map uses;          /* by blob: reference counts that may not be on the disk yet */
+	size_t uses_bound;
 	unsigned view_count;
 };
 
@@ -76,7 +78,8 @@ void account_say(struct account *a, peer_id peer, struct buf *frames);
 void account_call_loop(struct account *a, loop_fn *fn, void *context);
 /* Ends an operation: submits account->batch if there is anything in it. */
 void account_settle(struct account *a);
-/* Runs the job when everything submitted so far is on the disk (now, if it is): for what reads the engine. */
+/* Ends the operation, and runs the job when everything submitted so far is on the disk (now, if it is): for what reads the
+ * engine. */
 void account_when_durable(struct account *a, struct job *j);
 /* Takes the account's state from memory and its data from the engine. */
 void account_erase(struct account *a);
@@ -96,7 +99,10 @@ struct mailbox *mailbox_find(struct account *a, struct span name);
 struct mailbox *mailbox_load(struct mailbox *m, struct error *why);
 /* A new mailbox; its name has been checked. */
 struct mailbox *mailbox_add(struct account *a, struct span name, uint8_t special_use);
-void mailbox_put(struct mailbox *m); /* its record, into account->batch */
+/* Its record, into account->batch. A message that is only appended needs none: what it changes in the record (UIDNEXT,
+ * HIGHESTMODSEQ, counters) follows from its row in the tail, and mailbox_count_tail makes it up when the account is read. */
+void mailbox_put(struct mailbox *m);
+void mailbox_count_tail(struct mailbox *m, const struct row *row);
 /* A record as it was scanned from the engine. -1 with *why if it is damaged. */
 int mailbox_read_record(struct account *a, struct span key, struct span value, struct error *why);
 void mailbox_free(struct mailbox *m);

@@ -107,13 +107,10 @@ static void run(struct worker *w, struct job *job)
 	if (!acc) {
 		log_event(LOG_LEVEL_ERROR, "account-damaged", log_n("account", (int64_t)j->append->account), log_c("why", why.text));
 		j->result.outcome = DELIVERY_LATER;
-		struct parcel *p = parcel_new(0);
-		p->call = finish;
-		p->context = j;
-		worker_say(w, p);
+		worker_say(w, parcel_to_call(finish, j));
 		return;
 	}
-	int there = is_there(acc, j->append->message->delivery);
+	int there = j->append->is_repeated ? is_there(acc, j->append->message->delivery) : 0;
 	if (there < 0)
 		j->result.outcome = DELIVERY_LATER;
 	else if (there > 0)

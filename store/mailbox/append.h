@@ -30,6 +30,7 @@ struct append {
 	uint64_t account;
 	struct buf mailbox;     /* its name; INBOX where empty or gone, but for APPEND */
 	bool is_append;         /* a missing mailbox is a fault */
+	bool is_repeated;       /* the account may have it: a fan-out that a crash broke off */
 	uint8_t flags;
 	struct buf keywords;    /* a list of words */
 	uint64_t internaldate_ms;
@@ -37,8 +38,8 @@ struct append {
 	void *context;
 };
 
-/* Posts it to the account's worker; takes *a (xmalloc'ed) over. A delivery that the account has already is not made
- * twice: it is answered as if it had been. */
+/* Posts it to the account's worker; takes *a (xmalloc'ed) over. A repeated
+ * delivery that the account has already is not made twice: it is answered as if it had been. */
 void append_post(struct worker *w, struct append *a);
 
 #endif

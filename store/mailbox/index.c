@@ -118,15 +118,29 @@ static int read_hot(struct index *x, uint32_t segment, struct span value)
 	return unpack_done(&u) ? 0 : -1;
 }
 
-static int read_tail(struct index *x, struct span value)
+static int unpack_tail(struct span value, struct row *r)
 {
 	struct unpacker u = {.rest = value};
 	if (unpack_u8(&u) != ROW_VERSION)
 		return -1;
-	struct row *r = add_row(x);
 	unpack_cold(&u, r);
 	unpack_hot(&u, r);
-	return unpack_done(&u) && (x->count == 1 || r->uid > r[-1].uid) ? 0 : -1;
+	return unpack_done(&u) ? 0 : -1;
+}
+
+static int read_tail(struct index *x, struct span value)
+{
+	struct row *r = add_row(x);
+	return unpack_tail(value, r) || (x->count > 1 && r->uid <= r[-1].uid) ? -1 : 0;
+}
+
+int index_read_tail(struct span key, struct span value, uint32_t *mailbox, struct row *row)
+{
+	*row = (struct row){0};
+	*mailbox = 0;
+	for (size_t i = 1; i < key.len && i < 5; i++)
+		*mailbox = *mailbox << 8 | (unsigned char)key.ptr[i];
+	return unpack_tail(value, row);
 }
 
 /* Reads all keys of one letter. */

@@ -32,6 +32,8 @@ struct index {
 	struct buf dirty;      /* segments to be written, u32 each */
 };
 
+/* A row of the tail as it was scanned from the engine: its mailbox and the row. -1 if it is damaged. */
+int index_read_tail(struct span key, struct span value, uint32_t *mailbox, struct row *row);
 /* Reads the index of a mailbox. -1 with *why. */
 int index_load(struct index *x, struct engine *e, struct span partition, uint32_t mailbox, uint32_t tail_first, struct error *why);
 void index_free(struct index *x);

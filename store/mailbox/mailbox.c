@@ -73,6 +73,7 @@ void mailbox_put(struct mailbox *m)
 	pack_u32(&value, m->keyword_count);
 	for (unsigned i = 0; i < m->keyword_count; i++)
 		pack_bytes(&value, span_cstr(m->keywords[i]));
+	m->is_renewed = false;
 	batch_put(&m->account->batch, account_partition(m->account), buf_span(&key), buf_span(&value));
 }
 
@@ -179,6 +180,7 @@ int mailbox_keywords(struct mailbox *m, struct span packed, bool may_add, uint64
 			m->keywords[k] = xcalloc(1, words[i].len + 1);
 			memcpy(m->keywords[k], words[i].ptr, words[i].len);
 			m->keyword_count++;
+			m->is_renewed = true;
 		}
 		*bits |= (uint64_t)1 << k;
 	}
@@ -206,10 +208,23 @@ struct row *mailbox_append(struct mailbox *m, struct row *row)
 	row->saved_ms = (uint64_t)clock_wall_ms();
 	m->size += row->size;
 	m->unseen += !(row->flags & FLAG_SEEN);
+	uint32_t tail_first = m->index.tail_first;
 	index_append(&m->index, row, &a->batch, account_partition(a), m->id);
-	mailbox_put(m);
+	if (m->index.tail_first != tail_first || m->is_renewed)
+		mailbox_put(m);
 	mailbox_notify(m);
 	return &m->index.rows[m->index.count - 1];
+}
+
+void mailbox_count_tail(struct mailbox *m, const struct row *row)
+{
+	if (row->uid < m->uidnext)
+		return;
+	m->uidnext = row->uid + 1;
+	if (row->modseq > m->highestmodseq)
+		m->highestmodseq = row->modseq;
+	m->size += row->size;
+	m->unseen += !(row->flags & FLAG_SEEN);
 }
 
 static void remember_expunged(struct mailbox *m, uint32_t uid, uint64_t modseq)

@@ -182,7 +182,7 @@ static void append_to(struct queued *m, uint32_t i)
 	*f = (struct fan_out){m, i};
 	struct append *a = xcalloc(1, sizeof *a);
 	*a = (struct append){.message = message_of(m), .account = r->account, .internaldate_ms = (uint64_t)m->created_ms,
-	                     .done = on_appended, .context = f};
+	                     .is_repeated = !m->message, .done = on_appended, .context = f};
 	r->state = RECIPIENT_TRYING;
 	m->jobs++;
 	append_post(store_worker_of(s, r->account), a);
