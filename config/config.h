@@ -14,7 +14,7 @@ enum {
 	CONFIG_FILE_BYTES_MOST = 64 * 1024,
 	CONFIG_LINE_BYTES_MOST = 4096,
 	CONFIG_ERRORS_MOST = 50,      /* a person reads them */
-	CONFIG_LISTENERS_MOST = 128,  /* over all protocols */
+	CONFIG_LISTENERS_MOST = 64,   /* over all protocols that run */
 };
 
 /* In the order of the words in `protocols`. */
@@ -67,7 +67,7 @@ struct config {
 #undef GROUP
 #undef SETTING
 	/* Of the protocols that are offered only. */
-	struct config_listener listeners[CONFIG_LISTENERS_MOST];
+	struct config_listener listeners[2 * CONFIG_LISTENERS_MOST]; /* those of protocols that do not run are read too */
 	size_t listeners_count;
 };
 

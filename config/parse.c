@@ -123,10 +123,11 @@ static void read_text(struct parser *p, struct span text)
 
 static void read_defaults(struct parser *p)
 {
+	p->line = p->offset = 0;
 	for (size_t i = 0; i < settings_count; i++) {
 		struct error why;
 		if (p->lines[i] == 0 && setting_read(&settings[i], span_cstr(settings[i].standard), p->config, &why) != 0)
-			die("config: the default of %s: %s", settings[i].name, why.text);
+			fault(p, "%s", why.text); /* no room beside what is set: the defaults themselves are right (config_defaults) */
 	}
 }
 
@@ -169,6 +170,11 @@ static void check_listener(struct parser *p, const struct config_listener *l, co
 static void check_listeners(struct parser *p)
 {
 	const struct config *c = p->config;
+	if (c->listeners_count > CONFIG_LISTENERS_MOST) {
+		p->line = 0;
+		fault(p, "there are %zu addresses to listen on: at most %d are allowed", c->listeners_count, CONFIG_LISTENERS_MOST);
+		return;
+	}
 	for (size_t i = 0; i < c->listeners_count; i++) {
 		for (size_t k = 0; k < i; k++)
 			check_listener(p, &c->listeners[i], &c->listeners[k]);

@@ -216,7 +216,7 @@ static int port_read(const struct setting *s, struct span value, uint16_t *port,
 
 static int listener_add(const struct setting *s, const char *address, uint16_t port, struct config *c, struct error *why)
 {
-	if (c->listeners_count == CONFIG_LISTENERS_MOST)
+	if (c->listeners_count == sizeof c->listeners / sizeof c->listeners[0])
 		return error_set(why, 0, "%s: there are more than %d addresses to listen on", s->name, CONFIG_LISTENERS_MOST);
 	enum config_protocol protocol = (enum config_protocol)s->least;
 	struct config_listener *l = &c->listeners[c->listeners_count++];

@@ -5,10 +5,11 @@
 
 #include "base/map.h"
 #include "base/stream.h"
+#include "config/config.h"
 #include "ipc/child.h"
 #include "ipc/terms.h"
 
-enum { EDGE_FILTERS_MOST = 256, EDGE_LISTENERS_MOST = 64 };
+enum { EDGE_FILTERS_MOST = 256, EDGE_LISTENERS_MOST = CONFIG_LISTENERS_MOST };
 
 struct edge_listener;
 struct protocol;

@@ -20,6 +20,7 @@ enum rcpt_outcome {
 	RCPT_BAD,        /* not an address that can be looked up: 553 5.1.3 */
 	RCPT_LATER,      /* cannot be told now: 451 4.3.0 */
 	RCPT_FULL,       /* its mailbox is over quota: 452 4.2.2 */
+	RCPT_NO_SPACE,   /* the disk is full: 452 4.3.1 */
 };
 
 /* delivery_result.outcome. Only the first two mean that the message is ours now. */

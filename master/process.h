@@ -7,7 +7,7 @@
 #include "ipc/channel.h"
 #include "ipc/roles.h"
 
-enum { PROCESSES_MOST = 64, LISTENERS_MOST = 64 };
+enum { PROCESSES_MOST = 64, LISTENERS_MOST = CONFIG_LISTENERS_MOST };
 
 struct listener {
 	int fd;

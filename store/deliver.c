@@ -180,13 +180,17 @@ int deliver_begin(struct store_peer *edge, const struct msg_delivery_begin *m)
 	d->sha256 = EVP_MD_CTX_new();
 	if (!d->sha256 || EVP_DigestInit_ex(d->sha256, EVP_sha256(), NULL) != 1)
 		die("store: no SHA-256");
+	if (!engine_has_room(s->engine))
+		answer(d, DELIVERY_NO_SPACE, SPAN(""));
 	return 0;
 }
 
 int deliver_rcpt(struct store_peer *edge, const struct msg_delivery_rcpt *m)
 {
 	struct delivery *d = find_of(edge, m->delivery);
-	if (!d || d->received || d->has_end || d->recipient_count == RECIPIENTS_MOST)
+	if (!d)
+		return 0; /* answered already (there is no room): edge will see that */
+	if (d->received || d->has_end || d->recipient_count == RECIPIENTS_MOST)
 		return -1;
 	if (d->recipient_count == d->recipient_room) {
 		d->recipient_room = d->recipient_room ? d->recipient_room * 2 : 4;

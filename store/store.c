@@ -155,6 +155,8 @@ static void on_rcpt_ask(void *context, const struct msg_rcpt_ask *m)
 	struct session *s = session_find(p, m->session);
 	bool may_relay = p->role == ROLE_EDGE_USER && s && s->account;
 	enum rcpt_outcome outcome = directory_resolve(p->store, m->address, may_relay, &a, &targets);
+	if ((outcome == RCPT_LOCAL || outcome == RCPT_REMOTE) && !engine_has_room(p->store->engine))
+		outcome = RCPT_NO_SPACE;
 	channel_send(p->channel, rcpt_answer, .token = m->token, .sequence = m->sequence, .outcome = (uint8_t)outcome);
 }
 

@@ -35,7 +35,7 @@ static void reply_for(struct smtp_session *s, const struct msg_delivery_result *
 		smtp_reply(s, "451 4.3.0 Cannot be stored now, try again later");
 		break;
 	case DELIVERY_NOT_YOURS: smtp_reply(s, "550 5.7.1 The address in the From field is not yours"); break;
-	case DELIVERY_NO_SPACE: smtp_reply(s, "452 4.3.1 No space, try again later"); break;
+	case DELIVERY_NO_SPACE: smtp_reply(s, "452 4.3.1 No room on the disk, try again later"); break;
 	case DELIVERY_NO_RECIPIENT: smtp_reply(s, "550 5.1.1 No such user here"); break;
 	case DELIVERY_TOO_LARGE: smtp_reply(s, "552 5.3.4 Too large"); break;
 	}

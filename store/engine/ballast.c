@@ -5,7 +5,6 @@
 
 #include <fcntl.h>
 #include <limits.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -17,13 +16,13 @@ static int ballast_path(const char *folder, char *path, size_t room)
 	return len < 0 || (size_t)len >= room ? -1 : 0;
 }
 
-static bool has_room(const char *folder)
+bool disk_has(const char *folder, uint64_t bytes)
 {
 	struct statvfs fs;
 	uint64_t free_bytes;
 	if (statvfs(folder, &fs) != 0)
 		return false;
-	return checked_mul((uint64_t)fs.f_bavail, (uint64_t)fs.f_frsize, &free_bytes) || free_bytes >= 2 * (uint64_t)BALLAST_BYTES;
+	return checked_mul((uint64_t)fs.f_bavail, (uint64_t)fs.f_frsize, &free_bytes) || free_bytes >= bytes;
 }
 
 bool ballast_make(const char *folder)
@@ -34,7 +33,7 @@ bool ballast_make(const char *folder)
 		return false;
 	if (stat(path, &st) == 0 && st.st_size >= BALLAST_BYTES)
 		return true;
-	if (!has_room(folder))
+	if (!disk_has(folder, 2 * (uint64_t)BALLAST_BYTES))
 		return false;
 	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)

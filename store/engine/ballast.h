@@ -8,9 +8,12 @@
 #define STORE_ENGINE_BALLAST_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 enum { BALLAST_BYTES = 64 * 1024 * 1024 }; /* RocksDB writes one full write buffer at least before it frees anything */
 
+/* True if the folder's disk has this many free bytes. */
+bool disk_has(const char *folder, uint64_t bytes);
 /* True if the ballast is in the folder or could be made. */
 bool ballast_make(const char *folder);
 void ballast_drop(const char *folder);

@@ -238,3 +238,8 @@ int engine_compact(struct engine *e, struct error *why)
 {
 	return e->calls->compact(e, why);
 }
+
+bool engine_has_room(struct engine *e)
+{
+	return e->calls->has_room(e);
+}

@@ -67,6 +67,9 @@ int engine_commit(struct engine *e, struct engine_batch *b, bool is_durable, str
 /* Appends the piece to *bytes. 1, 0 if there is no such piece, -1 with *why (damaged: why->code EBADMSG). */
 int engine_blob_get(struct engine *e, struct blob_id id, uint32_t piece, struct buf *bytes, struct error *why);
 
+/* True if the disk has room for messages. Asked before one is taken: a commit that finds the disk full is a failed one. */
+bool engine_has_room(struct engine *e);
+
 /* Gives the space of deleted keys and blobs back to the disk; may take long, never blocks the other calls. */
 int engine_compact(struct engine *e, struct error *why);
 

@@ -32,6 +32,7 @@ struct engine_calls {
 
 	int (*commit)(struct engine *e, struct engine_batch *b, bool is_durable, struct error *why);
 	int (*compact)(struct engine *e, struct error *why);
+	bool (*has_room)(struct engine *e);
 };
 
 /* The first member of an engine's own structures. */

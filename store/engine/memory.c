@@ -289,6 +289,12 @@ static int memory_compact(struct engine *e, struct error *why)
 	return 0;
 }
 
+static bool memory_has_room(struct engine *e)
+{
+	(void)e;
+	return true;
+}
+
 static const struct engine_calls memory_calls = {
 	.close = memory_close,
 	.get = memory_get,
@@ -304,6 +310,7 @@ static const struct engine_calls memory_calls = {
 	.batch_delete_range = memory_batch_delete_range,
 	.commit = memory_commit,
 	.compact = memory_compact,
+	.has_room = memory_has_room,
 };
 
 struct engine *engine_open_memory(void)

@@ -239,6 +239,18 @@ static bool has_failed(const struct queued *m)
 	return false;
 }
 
+/* A bounce is a message, and the disk has no room for one: what failed is tried again, and fails again later. */
+static void put_off_bounce(struct queued *m)
+{
+	for (uint32_t i = 0; i < m->recipient_count; i++) {
+		struct recipient *r = &m->recipients[i];
+		if (r->state != RECIPIENT_FAILED)
+			continue;
+		r->state = RECIPIENT_WAITING;
+		r->next_ms = schedule_next(m->queue, r->attempts);
+	}
+}
+
 static void delete_message(const struct queued *m, struct batch *b)
 {
 	BUF_AUTO key = {0};
@@ -268,6 +280,8 @@ static void settle(struct queued *m)
 			m->recipients[i].state = RECIPIENT_DONE;
 	settlement = xcalloc(1, sizeof *settlement);
 	settlement->message = m;
+	if (has_failed(m) && !engine_has_room(s->engine))
+		put_off_bounce(m);
 	if (has_failed(m)) {
 		settlement->bounce = bounce_make(s, m, &b);
 		for (uint32_t i = 0; i < m->recipient_count; i++)
