@@ -70,6 +70,8 @@ void loop_run(struct loop *l)
 {
 	while (!l->is_stopped) {
 		run_laters(l);
+		if (l->is_stopped)
+			break;
 		int flags = l->laters ? EVLOOP_NONBLOCK : EVLOOP_ONCE;
 		if (event_base_loop(l->base, flags | EVLOOP_NO_EXIT_ON_EMPTY) < 0)
 			die("loop: libevent failed");

@@ -7,10 +7,7 @@
 
 #include <stdlib.h>
 
-enum {
-	PIECE_BYTES = 65536,
-	WINDOW_PIECES = 4, /* store's and filter's own windows are the same */
-};
+enum { PIECE_BYTES = 65536 };
 
 struct delivery {
 	struct edge_process *edge;
@@ -64,7 +61,7 @@ struct delivery *delivery_new(struct connection *c, const struct delivery_facts 
 	struct delivery *d = xcalloc(1, sizeof *d);
 	*d = (struct delivery){.edge = e, .token = c->token, .id = id128_new(), .events = *events, .filter = filter,
 	                       .kind = (uint8_t)facts->kind, .facts = facts->facts, .flags = facts->flags,
-	                       .internaldate_ms = facts->internaldate_ms, .store_window = WINDOW_PIECES, .filter_window = WINDOW_PIECES};
+	                       .internaldate_ms = facts->internaldate_ms, .store_window = DELIVERY_WINDOW_PIECES, .filter_window = DELIVERY_WINDOW_PIECES};
 	buf_add(&d->reverse_path, facts->reverse_path);
 	buf_add(&d->helo, facts->helo);
 	buf_add(&d->with, facts->with);
@@ -217,7 +214,7 @@ void delivery_store_credit(struct edge_process *e, const struct msg_delivery_cre
 	struct delivery *d = find(e, m->delivery);
 	if (!d)
 		return;
-	d->store_window += m->pieces < WINDOW_PIECES ? m->pieces : WINDOW_PIECES;
+	d->store_window += m->pieces < DELIVERY_WINDOW_PIECES ? m->pieces : DELIVERY_WINDOW_PIECES;
 	unblock(d);
 }
 
@@ -226,7 +223,7 @@ void delivery_filter_credit(struct edge_process *e, const struct msg_judge_credi
 	struct delivery *d = find(e, m->delivery);
 	if (!d)
 		return;
-	d->filter_window += m->pieces < WINDOW_PIECES ? m->pieces : WINDOW_PIECES;
+	d->filter_window += m->pieces < DELIVERY_WINDOW_PIECES ? m->pieces : DELIVERY_WINDOW_PIECES;
 	unblock(d);
 }
 

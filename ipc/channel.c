@@ -13,6 +13,7 @@
 enum {
 	READ_BYTES = 128 * 1024,   /* at most so much a read: fairness between channels */
 	KEEP_BYTES = 256 * 1024,   /* a buffer that grew beyond this for one large message is given back */
+	BACKLOG_MOST = 256 * 1024 * 1024, /* a peer that is so far behind reads no more */
 	FDS_WAITING_MOST = 16,
 };
 
@@ -21,6 +22,7 @@ struct channel {
 	struct watch *readable, *writable;
 	struct channel_use use;
 	struct buf in, out;
+	size_t sent;       /* of `out`, from its front */
 	struct later flush;
 	uint32_t epoch;
 	int fd;
@@ -129,30 +131,48 @@ static void on_readable(void *context)
 		destroy(c);
 }
 
+static void forget_out(struct channel *c)
+{
+	buf_clear(&c->out);
+	c->sent = 0;
+}
+
+/* The socket is full. */
+static void wait_for_peer(struct channel *c)
+{
+	if (c->sent > c->out.len / 2) {
+		buf_drop_front(&c->out, c->sent);
+		c->sent = 0;
+	}
+	if (c->out.len > BACKLOG_MOST) {
+		channel_violation(c, "does not read what it is told");
+		return;
+	}
+	c->is_writing = true;
+	watch_on(c->writable);
+}
+
 static void on_flush(void *context)
 {
 	struct channel *c = context;
-	while (c->out.len && !c->is_closed) {
-		ssize_t n = send(c->fd, c->out.ptr, c->out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	while (c->sent < c->out.len && !c->is_closed) {
+		ssize_t n = send(c->fd, c->out.ptr + c->sent, c->out.len - c->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0) {
-			if (errno != EAGAIN) {
-				/* the reader's side of it reports the end, after what the peer still said */
-				buf_clear(&c->out);
-				break;
-			}
-			c->is_writing = true;
-			watch_on(c->writable);
+		if (n < 0 && errno == EAGAIN) {
+			wait_for_peer(c);
 			return;
 		}
-		buf_drop_front(&c->out, (size_t)n);
+		if (n < 0)
+			break; /* the reader's side of it reports the end, after what the peer still said */
+		c->sent += (size_t)n;
 	}
+	forget_out(c);
 	if (c->is_writing) {
 		c->is_writing = false;
 		watch_off(c->writable);
 	}
-	if (c->out.len == 0 && c->out.cap > KEEP_BYTES)
+	if (c->out.cap > KEEP_BYTES)
 		buf_free(&c->out);
 }
 
@@ -192,10 +212,10 @@ void channel_flush(struct channel *c)
 
 struct buf *channel_out(struct channel *c)
 {
-	if (!c->is_writing && !c->is_closed)
-		loop_later(c->loop, &c->flush);
 	if (c->is_closed)
-		buf_clear(&c->out); /* nobody reads it any more */
+		forget_out(c); /* nobody reads it any more */
+	else if (!c->is_writing || c->out.len > BACKLOG_MOST)
+		loop_later(c->loop, &c->flush);
 	return &c->out;
 }
 

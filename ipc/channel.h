@@ -2,8 +2,8 @@
  * its direction allows. Everything that a turn of the loop says on a channel goes out in one write.
  *
  * A peer that sends what it may not is cut off: `closed` is called with is_violation, and whoever owns the channel tells
- * master, which ends that peer. Bounds on what waits to be written are those of the protocols above (credits, one answer
- * a question). */
+ * master, which ends that peer. What waits to be written is bounded by the protocols above (credits, one answer a question);
+ * a peer that reads nothing for 256 MiB is cut off too. */
 #ifndef IPC_CHANNEL_H
 #define IPC_CHANNEL_H
 

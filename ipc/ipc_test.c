@@ -98,7 +98,7 @@ static void a_field_out_of_bounds_ends_it(void **state)
 	BUF_AUTO frame = {0};
 	int fd = open_pair(&s);
 	msg_rcpt_answer_pack(&frame, 0, &(struct msg_rcpt_answer){.token = 1});
-	frame.ptr[frame.len - 1] = 7; /* outcome <= 6 */
+	frame.ptr[frame.len - 1] = 8; /* outcome <= 7 */
 	feed(&s, fd, buf_span(&frame));
 	assert_true(s.is_closed && s.is_violation && s.messages == 0);
 	close_pair(&s, fd);
@@ -177,6 +177,30 @@ static void a_descriptor_travels_with_its_message(void **state)
 	loop_free(s.loop);
 }
 
+static void stop_loop(void *loop)
+{
+	loop_stop(loop);
+}
+
+static void a_peer_that_reads_nothing_is_cut_off(void **state)
+{
+	(void)state;
+	struct seen s;
+	int fd = open_pair(&s);
+	static char filler[100000];
+	struct later stop = {.fn = stop_loop, .context = s.loop};
+	/* nobody reads from fd; on a socket that is full, bytes wait here, up to a bound */
+	for (int i = 0; i < 4000 && !s.is_closed; i++) {
+		buf_add(channel_out(s.channel), span_of(filler, sizeof filler));
+		loop_rearm(s.loop);
+		loop_later(s.loop, &stop);
+		loop_run(s.loop);
+	}
+	assert_true(s.is_closed && s.is_violation);
+	assert_true(channel_out(s.channel)->len == 0);
+	close_pair(&s, fd);
+}
+
 static void ranges_are_joined_found_and_checked(void **state)
 {
 	(void)state;
@@ -219,6 +243,7 @@ int main(void)
 		cmocka_unit_test(every_cut_of_a_message_is_refused_by_its_unpacker),
 		cmocka_unit_test(text_is_utf8_without_nul),
 		cmocka_unit_test(a_descriptor_travels_with_its_message),
+		cmocka_unit_test(a_peer_that_reads_nothing_is_cut_off),
 		cmocka_unit_test(ranges_are_joined_found_and_checked),
 		cmocka_unit_test(words_go_and_come_back),
 	};

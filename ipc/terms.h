@@ -12,6 +12,8 @@ enum message_facts {
 	FACT_SECURED = 4,  /* it came over TLS */
 };
 
+enum { DELIVERY_WINDOW_PIECES = 4 }; /* of a message's body, that edge may send ahead of store's and filter's credits */
+
 enum rcpt_outcome {
 	RCPT_LOCAL,      /* one of ours */
 	RCPT_REMOTE,     /* elsewhere, and the asker may send there */

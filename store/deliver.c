@@ -233,8 +233,8 @@ int deliver_piece(struct store_peer *edge, const struct msg_delivery_piece *m)
 	struct delivery *d = find_of(edge, m->delivery);
 	if (!d)
 		return 0; /* answered already (its filter has gone): edge will see that */
-	if (d->has_end || m->bytes.len == 0)
-		return -1;
+	if (d->has_end || m->bytes.len == 0 || d->writing >= DELIVERY_WINDOW_PIECES)
+		return -1; /* not behind the end, and not ahead of its credits */
 	EVP_DigestUpdate(d->sha256, m->bytes.ptr, m->bytes.len);
 	d->received += m->bytes.len;
 	struct span rest = m->bytes;

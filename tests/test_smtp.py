@@ -302,6 +302,17 @@ def test_data_that_ends_with_the_connection_is_not_a_message(server, inbox):
     assert [strip_first_trace(m) for m in inbox()] == [MESSAGE]
 
 
+def test_a_client_that_has_said_all_and_closed_its_half_gets_every_answer(server, inbox):
+    """Each answer here is waited for by the session while the rest, and the end, have long come (RFC 2920)."""
+    with server.smtp() as s:
+        s.send(b'MAIL FROM:<a@b.example>\r\nRCPT TO:<u@example.test>\r\nRCPT TO:<nobody@example.test>\r\nDATA\r\n')
+        assert [s.reply().code for _ in range(4)] == [250, 250, 550, 354]
+        s.send(MESSAGE + b'.\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<u@example.test>\r\nRSET\r\nQUIT\r\n')
+        s.socket.shutdown(socket.SHUT_WR)
+        assert [line[:3] for line in s.rest().splitlines()] == [b'250', b'250', b'250', b'250', b'221']
+    assert len(inbox()) == 1
+
+
 @pytest.mark.parametrize('message', corpus.small() + corpus.long_lines(), ids=repr)
 def test_what_is_sent_is_what_is_read(server, inbox, message):
     assert server.send(US, message.bytes, 'ana@remote.example', message.options).code == 250
