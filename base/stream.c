@@ -219,7 +219,7 @@ static void written(struct stream *s)
 {
 	bool was_in_use = enter(s);
 	if (s->is_closing)
-		report_closed(s, "closed");
+		report_closed(s, s->ended ? s->ended : "closed");
 	else if (!s->is_closed && !s->is_freed && s->tls != TLS_HANDSHAKE && s->events.drained)
 		s->events.drained(s->context);
 	leave(s, was_in_use);
@@ -244,6 +244,16 @@ static void on_flush(void *context)
 		written(s);
 }
 
+/* The peer will say no more. It may have closed its half only: it still gets the answers to what it said before. */
+static void peer_ended(struct stream *s, const char *why)
+{
+	s->ended = why;
+	if (s->is_paused || s->announce.is_waiting)
+		return; /* the owner has not had all of it */
+	s->is_closing = true;
+	loop_later(s->loop, &s->flush);
+}
+
 static void on_event(struct bufferevent *socket, short what, void *context)
 {
 	(void)socket;
@@ -254,11 +264,11 @@ static void on_event(struct bufferevent *socket, short what, void *context)
 		why = "timeout";
 	else if (what & BEV_EVENT_ERROR)
 		why = evutil_socket_error_to_string(EVUTIL_SOCKET_ERROR());
-	if (!s->is_paused || what & BEV_EVENT_WRITING)
+	if (what & BEV_EVENT_EOF)
+		peer_ended(s, why);
+	else if (!s->is_paused || !(what & BEV_EVENT_TIMEOUT) || what & BEV_EVENT_WRITING)
 		report_closed(s, why);
-	else if (!(what & BEV_EVENT_TIMEOUT)) /* it is not the peer who lets us wait */
-		s->ended = why;
-	leave(s, was_in_use);
+	leave(s, was_in_use); /* a time-out in a pause: it is not the peer who lets us wait */
 }
 
 /* The answer to tls_ask_signature has come. */
@@ -279,8 +289,8 @@ static void on_announce(void *context)
 	bool was_in_use = enter(s);
 	if (!s->is_paused && !s->is_closed)
 		process_input(s, false);
-	if (!s->is_paused && s->ended)
-		report_closed(s, s->ended);
+	if (s->ended && !s->is_closed)
+		peer_ended(s, s->ended);
 	leave(s, was_in_use);
 }
 
