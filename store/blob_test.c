@@ -10,21 +10,13 @@
 
 #include <cmocka.h>
 
+#include "store/batch_test.h"
+
 static struct blob_id engine_id(struct id128 id)
 {
 	struct blob_id blob;
 	memcpy(blob.bytes, id.bytes, sizeof blob.bytes);
 	return blob;
-}
-
-static void write_batch(struct engine *e, struct batch *b)
-{
-	struct engine_batch *to = engine_batch_new(e);
-	struct error why;
-	batch_apply(b, to);
-	assert_int_equal(engine_commit(e, to, true, &why), 0);
-	engine_batch_free(to);
-	batch_free(b);
 }
 
 static void fill(struct buf *b, size_t n)

@@ -11,6 +11,7 @@
 #include "store/trace.h"
 
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -30,6 +31,8 @@ struct command_run {
 	struct arena arena;
 	struct buf text;  /* said so far */
 	struct batch batch;
+	struct job job;   /* of one that reads the whole store */
+	bool is_elsewhere; /* another thread is at it, and finishes it */
 	uint8_t code;
 };
 
@@ -313,13 +316,24 @@ static void queue_remove_one(struct command_run *c)
 		fail(c, CODE_REFUSED, "there is no such message in the queue");
 }
 
-static void trace(struct command_run *c)
+static void run_trace(struct worker *w, struct job *j)
 {
+	struct command_run *c = (struct command_run *)((char *)j - offsetof(struct command_run, job));
 	struct error why = {0};
 	if (trace_find(c->store, c->words[1], &c->text, &why))
 		fail(c, CODE_BROKEN, "%s", why.text);
 	else if (!c->text.len)
 		fail(c, CODE_REFUSED, "nothing is known of that");
+	atomic_fetch_sub(&c->store->background, 1);
+	worker_say(w, parcel_to_call(finish, c));
+}
+
+static void trace(struct command_run *c)
+{
+	c->is_elsewhere = true;
+	c->job.run = run_trace;
+	atomic_fetch_add(&c->store->background, 1);
+	worker_post(c->store->searcher, &c->job);
 }
 
 static const struct {
@@ -358,6 +372,8 @@ static void start(struct command_run *c)
 	}
 	if (c->code == CODE_USAGE && !c->text.len)
 		buf_add_cstr(&c->text, "there is no such command, or its words are too few or too many: `carteiro help`\n");
+	if (c->is_elsewhere)
+		return;
 	if (c->code != CODE_OK || batch_is_empty(&c->batch)) {
 		finish(c);
 		return;

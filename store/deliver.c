@@ -558,3 +558,11 @@ void deliver_peer_gone(struct store *s, const struct store_peer *peer)
 			free_delivery(d);
 	}
 }
+
+void deliver_walk_blobs(struct store *s, void (*each)(void *context, struct id128 blob), void *context)
+{
+	size_t at = 0;
+	const struct delivery *d;
+	while ((d = map_next(&s->deliveries, &at)))
+		each(context, d->blob);
+}

@@ -20,4 +20,7 @@ int deliver_verdict(struct store_peer *filter, const struct msg_verdict *m);
 /* What the peer had to do with is given up (an edge), or answered with "later" (a filter). */
 void deliver_peer_gone(struct store *s, const struct store_peer *peer);
 
+/* Calls each(context, blob) for the blobs of all deliveries in progress. */
+void deliver_walk_blobs(struct store *s, void (*each)(void *context, struct id128 blob), void *context);
+
 #endif

@@ -18,15 +18,12 @@
 #include "store/queue/queue.h"
 #include "store/session.h"
 #include "store/sweep.h"
-#include "store/trace.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-enum { SWEEP_FIRST_MS = 60 * 1000, SWEEP_MS = 600 * 1000 };
 
 /* ---- peers ---- */
 
@@ -400,15 +397,6 @@ static void attach(void *context, enum role role, unsigned index, int fd)
 
 /* ---- the process ---- */
 
-static void on_sweep(void *context)
-{
-	struct store *s = context;
-	trace_sweep(s);
-	sweep_shared(s);
-	sweep_compact(s);
-	timer_set(s->sweep, SWEEP_MS);
-}
-
 static void configure(void *context, const struct config *config)
 {
 	struct store *s = context;
@@ -428,14 +416,15 @@ static void configure(void *context, const struct config *config)
 	s->worker_count = workers > WORKERS_MOST ? WORKERS_MOST : workers;
 	for (unsigned i = 0; i < s->worker_count; i++)
 		s->workers[i] = worker_new(s, i);
+	s->sweeper = worker_new(s, WORKERS_MOST);
+	s->searcher = worker_new(s, WORKERS_MOST + 1);
 }
 
 static void start(void *context)
 {
 	struct store *s = context;
 	queue_open(s);
-	s->sweep = timer_new(s->loop, on_sweep, s);
-	timer_set(s->sweep, SWEEP_FIRST_MS);
+	sweep_start(s);
 }
 
 static void status(void *context, struct buf *text)
@@ -455,8 +444,8 @@ static void stop(void *context)
 		worker_stop(s->workers[i]);
 	if (s->committer)
 		committer_free(s->committer);
-	if (s->engine && !atomic_load(&s->is_compacting))
-		engine_close(s->engine); /* else the thread still uses it; the log on the disk has everything */
+	if (s->engine && atomic_load(&s->background) == 0)
+		engine_close(s->engine); /* else a thread still uses it; the log on the disk has everything */
 	_exit(0);
 }
 

@@ -38,8 +38,9 @@ struct store {
 	struct directory_cache *directory_cache; /* store/directory/directory.c */
 	uint64_t next_account;   /* 0: not read yet */
 	struct command_run *command, *commands_waiting; /* store/command.c: one after the other */
-	struct timer *sweep;
-	_Atomic bool is_compacting;
+	struct timer *sweep;     /* store/sweep.h */
+	struct worker *sweeper, *searcher; /* threads for what reads the whole store; they own no account */
+	_Atomic unsigned background;       /* jobs that these two have */
 	uint64_t accepted_count, refused_count;
 	uint64_t orphan_verdicts; /* that came before their delivery */
 };

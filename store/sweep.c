@@ -2,19 +2,29 @@
 #include "store/sweep.h"
 
 #include "base/clock.h"
+#include "base/die.h"
 #include "base/log.h"
 #include "base/pack.h"
 #include "store/blob.h"
+#include "store/deliver.h"
 #include "store/queue/message.h"
-#include "store/queue/schedule.h"
+#include "store/trace.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 
-enum { YOUNG_MS = 3600 * 1000 };
+enum { FIRST_MS = 60 * 1000, EVERY_MS = 600 * 1000, YOUNG_MS = 3600 * 1000 };
+
+struct sweep_job {
+	struct job job;
+	struct store *store;
+	uint64_t oldest_trace_ms;
+	struct map in_use; /* blobs that messages on their way named when the sweep began, by hash */
+};
 
 struct sweep {
 	struct store *store;
+	const struct map *in_use;
 	bool is_failed;    /* something could not be read: then nothing is known to be unused */
 	struct map shared; /* blobs that may be swept, by hash: value is the received size + 1 */
 	struct buf ids;
@@ -48,36 +58,35 @@ static int unmark(void *context, struct span partition)
 	return 0;
 }
 
-void sweep_shared(struct store *s)
+/* The blobs that may go, if no account names them: they were shared before the sweep began, and the message that brought
+ * them had reached its last account by then. */
+static void find_candidates(struct sweep *w)
 {
-	struct sweep w = {.store = s};
-	struct engine_scan *scan = engine_scan_open(s->engine, QUEUE_PARTITION, SPAN("s"), SPAN("t"));
+	struct engine_scan *scan = engine_scan_open(w->store->engine, QUEUE_PARTITION, SPAN("s"), SPAN("t"));
 	struct span key, value;
-	while (engine_scan_next(scan, &key, &value, NULL) > 0) {
+	int more;
+	while ((more = engine_scan_next(scan, &key, &value, NULL)) > 0) {
 		struct id128 blob;
 		struct unpacker u = {.rest = span_skip(key, 1)}, v = {.rest = value};
 		unpack_id128(&u, &blob);
-		if (made_ms(blob) + YOUNG_MS > clock_wall_ms())
+		if (made_ms(blob) + YOUNG_MS > clock_wall_ms() || map_get(w->in_use, id128_hash(blob)))
 			continue;
-		map_put(&w.shared, id128_hash(blob), (void *)(uintptr_t)(unpack_u64(&v) + 1));
-		buf_add(&w.ids, id128_span(&blob));
+		map_put(&w->shared, id128_hash(blob), (void *)(uintptr_t)(unpack_u64(&v) + 1));
+		buf_add(&w->ids, id128_span(&blob));
 	}
 	engine_scan_close(scan);
-	if (engine_partitions(s->engine, SPAN(""), unmark, &w, NULL) < 0)
-		w.is_failed = true;
-	size_t at = 0;
-	const struct queued *m;
-	while ((m = map_next(&s->queue->messages, &at)))
-		map_take(&w.shared, id128_hash(m->blob));
-	if (w.is_failed)
-		log_event(LOG_LEVEL_ERROR, "sweep-given-up", log_c("why", "the store could not be read whole"));
+	w->is_failed |= more < 0;
+}
+
+static void delete_unnamed(struct sweep *w)
+{
 	struct batch b = {0};
-	struct unpacker ids = {.rest = buf_span(&w.ids)};
-	while (ids.rest.len && !w.is_failed) {
+	struct unpacker ids = {.rest = buf_span(&w->ids)};
+	while (ids.rest.len) {
 		struct id128 blob;
 		BUF_AUTO swept = {0};
 		unpack_id128(&ids, &blob);
-		uintptr_t received = (uintptr_t)map_get(&w.shared, id128_hash(blob));
+		uintptr_t received = (uintptr_t)map_get(&w->shared, id128_hash(blob));
 		if (!received)
 			continue;
 		blob_delete(&b, blob, received - 1);
@@ -85,32 +94,67 @@ void sweep_shared(struct store *s)
 		batch_delete(&b, QUEUE_PARTITION, buf_span(&swept));
 	}
 	if (!batch_is_empty(&b)) {
-		log_event(LOG_LEVEL_INFO, "swept", log_n("blobs", (int64_t)w.shared.count));
-		store_commit(s, &b, NULL, NULL);
+		log_event(LOG_LEVEL_INFO, "swept", log_n("blobs", (int64_t)w->shared.count));
+		store_commit(w->store, &b, NULL, NULL);
 	}
 	batch_free(&b);
-	buf_free(&w.ids);
-	map_free(&w.shared);
 }
 
-static void *compact(void *context)
+void sweep_blobs(struct store *s, const struct map *in_use)
+{
+	struct sweep w = {.store = s, .in_use = in_use};
+	find_candidates(&w);
+	if (!w.is_failed && w.shared.count && engine_partitions(s->engine, SPAN(""), unmark, &w, NULL) < 0)
+		w.is_failed = true;
+	if (w.is_failed)
+		log_event(LOG_LEVEL_ERROR, "sweep-given-up", log_c("why", "the store could not be read whole"));
+	else
+		delete_unnamed(&w);
+	map_free(&w.shared);
+	buf_free(&w.ids);
+}
+
+static void finished(void *context)
 {
 	struct store *s = context;
-	struct error why = {0};
-	if (engine_compact(s->engine, &why))
-		log_event(LOG_LEVEL_WARNING, "compaction-failed", log_c("why", why.text));
-	atomic_store(&s->is_compacting, false);
-	return NULL;
+	timer_set(s->sweep, EVERY_MS);
 }
 
-void sweep_compact(struct store *s)
+static void run(struct worker *worker, struct job *job)
 {
-	pthread_t thread;
-	if (atomic_exchange(&s->is_compacting, true))
-		return;
-	if (pthread_create(&thread, NULL, compact, s)) {
-		atomic_store(&s->is_compacting, false);
-		return;
-	}
-	pthread_detach(thread);
+	struct sweep_job *j = (struct sweep_job *)job;
+	struct store *s = j->store;
+	struct error why = {0};
+	trace_sweep(s, j->oldest_trace_ms);
+	sweep_blobs(s, &j->in_use);
+	if (engine_compact(s->engine, &why))
+		log_event(LOG_LEVEL_WARNING, "compaction-failed", log_c("why", why.text));
+	map_free(&j->in_use);
+	free(j);
+	atomic_fetch_sub(&s->background, 1);
+	worker_say(worker, parcel_to_call(finished, s));
+}
+
+static void mark_in_use(void *context, struct id128 blob)
+{
+	struct sweep_job *j = context;
+	map_put(&j->in_use, id128_hash(blob), j);
+}
+
+static void begin(void *context)
+{
+	struct store *s = context;
+	struct sweep_job *j = xcalloc(1, sizeof *j);
+	*j = (struct sweep_job){.job.run = run, .store = s};
+	j->oldest_trace_ms = (uint64_t)clock_wall_ms() - child_config(s->self)->trace_lifetime_s * 1000;
+	queue_walk_blobs(s->queue, mark_in_use, j);
+	deliver_walk_blobs(s, mark_in_use, j);
+	atomic_fetch_add(&s->background, 1);
+	worker_post(s->sweeper, &j->job);
+}
+
+void sweep_start(struct store *s)
+{
+	s->sweep = timer_new(s->loop, begin, s);
+	timer_set(s->sweep, FIRST_MS);
 }

@@ -1,14 +1,16 @@
-/* Giving back what nobody names any more. */
+/* Giving back what nobody names any more, every ten minutes, in a thread of its own:
+ *   - trace records that are older than trace_lifetime (store/trace.h)
+ *   - blobs that several accounts shared and that no account and no queued message names any more. Marks by reading the
+ *     accounts' counts (not their rows), and leaves alone what is younger than an hour.
+ *   - the space of what was deleted (engine_compact) */
 #ifndef STORE_SWEEP_H
 #define STORE_SWEEP_H
 
 #include "store/store.h"
 
-/* Deletes blobs that several accounts shared and that no account and no queued message names any more. Marks by reading
- * the accounts' counts (not their rows), and leaves alone what is younger than an hour, since a delivery may be under way. */
-void sweep_shared(struct store *s);
-
-/* Lets the engine give the space of what was deleted back to the disk, in a thread of its own; one at a time. */
-void sweep_compact(struct store *s);
+void sweep_start(struct store *s);
+/* The second of these, now; in_use: blobs, by id128_hash, that messages named which were still on their way when the sweep
+ * began. Reads every account: not in the loop's thread. */
+void sweep_blobs(struct store *s, const struct map *in_use);
 
 #endif

@@ -154,14 +154,20 @@ int trace_find(struct store *s, struct span what, struct buf *out, struct error 
 	return engine_partitions(s->engine, SPAN(""), search_partition, &f, why) < 0 ? -1 : 0;
 }
 
+struct trace_sweep {
+	struct store *store;
+	uint64_t oldest_ms;
+};
+
 /* Ids start with their time, so what is old stands in front. */
 static int sweep_partition(void *context, struct span partition)
 {
-	struct store *s = context;
+	struct trace_sweep *sweep = context;
+	struct store *s = sweep->store;
 	struct batch b = {0};
 	if (partition.len == 0 || (partition.ptr[0] != 'a' && partition.ptr[0] != 'q'))
 		return 0;
-	uint64_t oldest = (uint64_t)clock_wall_ms() - child_config(s->self)->trace_lifetime_s * 1000;
+	uint64_t oldest = sweep->oldest_ms;
 	for (const char *letter = "de"; *letter; letter++) {
 		BUF_AUTO from = {0}, to = {0};
 		struct span key, value;
@@ -180,7 +186,8 @@ static int sweep_partition(void *context, struct span partition)
 	return 0;
 }
 
-void trace_sweep(struct store *s)
+void trace_sweep(struct store *s, uint64_t oldest_ms)
 {
-	engine_partitions(s->engine, SPAN(""), sweep_partition, s, NULL);
+	struct trace_sweep sweep = {s, oldest_ms};
+	engine_partitions(s->engine, SPAN(""), sweep_partition, &sweep, NULL);
 }

@@ -16,9 +16,10 @@ void trace_pack(struct buf *out, const struct trace_record *t);
 int trace_unpack(struct span value, struct trace_record *t);
 void trace_event(struct batch *b, struct span partition, struct id128 delivery, struct span text);
 
-/* Appends as text all that is known about an id, an address or a message-id, oldest first. -1 with *why. */
+/* Appends as text all that is known about an id, an address or a message-id, oldest first. -1 with *why. Reads the trace
+ * records of every account: not in the loop's thread. */
 int trace_find(struct store *s, struct span what, struct buf *out, struct error *why);
-/* Deletes what is older than the configuration keeps; in a batch for each partition. */
-void trace_sweep(struct store *s);
+/* Deletes what is from before `oldest_ms`; in a batch for each partition. Not in the loop's thread. */
+void trace_sweep(struct store *s, uint64_t oldest_ms);
 
 #endif

@@ -10,18 +10,10 @@
 
 #include <cmocka.h>
 
+#include "store/batch_test.h"
+
 enum { MAILBOX = 3 };
 #define PARTITION SPAN("a1")
-
-static void write_batch(struct engine *e, struct batch *b)
-{
-	struct engine_batch *to = engine_batch_new(e);
-	struct error why;
-	batch_apply(b, to);
-	assert_int_equal(engine_commit(e, to, true, &why), 0);
-	engine_batch_free(to);
-	batch_free(b);
-}
 
 static void assert_same_on_disk(struct engine *e, const struct index *x)
 {

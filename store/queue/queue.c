@@ -425,3 +425,11 @@ struct queued *queue_find(struct queue *q, struct id128 id)
 	struct queued *m = map_get(&q->messages, id128_hash(id));
 	return m && id128_equal(m->id, id) ? m : NULL;
 }
+
+void queue_walk_blobs(struct queue *q, void (*each)(void *context, struct id128 blob), void *context)
+{
+	size_t at = 0;
+	const struct queued *m;
+	while ((m = map_next(&q->messages, &at)))
+		each(context, m->blob);
+}

@@ -34,6 +34,9 @@ void queue_unstage(struct batch *b, struct id128 blob);
 bool queue_has_delivery(struct store *s, struct id128 delivery);
 bool queue_account_has(struct store *s, uint64_t account, struct id128 delivery);
 
+/* Calls each(context, blob) for the blobs of all messages in the queue. */
+void queue_walk_blobs(struct queue *q, void (*each)(void *context, struct id128 blob), void *context);
+
 /* ---- towards relay ---- */
 void queue_relay_ready(struct store_peer *relay, uint32_t slots);
 int queue_job_read(struct store_peer *relay, const struct msg_job_read *m);
