@@ -18,7 +18,7 @@ void buf_clear(struct buf *b)
 	b->len = 0;
 }
 
-char *buf_reserve(struct buf *b, size_t more)
+char *buf_grow(struct buf *b, size_t more)
 {
 	size_t need;
 	if (__builtin_add_overflow(b->len, more, &need))
@@ -46,25 +46,31 @@ void buf_add_cstr(struct buf *b, const char *text)
 	buf_add(b, span_cstr(text));
 }
 
-void buf_add_char(struct buf *b, char c)
-{
-	*buf_reserve(b, 1) = c;
-	b->len++;
-}
-
 void buf_printf(struct buf *b, const char *format, ...)
 {
+	enum { ENOUGH_FOR_MOST = 128 };
 	va_list args;
 	va_start(args, format);
 	va_list again;
 	va_copy(again, args);
-	int n = vsnprintf(NULL, 0, format, args);
+	int n = vsnprintf(buf_reserve(b, ENOUGH_FOR_MOST), ENOUGH_FOR_MOST, format, args);
 	va_end(args);
 	if (n < 0)
 		die("buf_printf: a format that cannot be printed");
-	vsnprintf(buf_reserve(b, (size_t)n + 1), (size_t)n + 1, format, again);
+	if (n >= ENOUGH_FOR_MOST)
+		vsnprintf(buf_reserve(b, (size_t)n + 1), (size_t)n + 1, format, again);
 	va_end(again);
 	b->len += (size_t)n;
+}
+
+void buf_add_number(struct buf *b, uint64_t number)
+{
+	char digits[20];
+	size_t at = sizeof digits;
+	do
+		digits[--at] = (char)('0' + number % 10);
+	while (number /= 10);
+	buf_add(b, span_of(digits + at, sizeof digits - at));
 }
 
 void buf_drop_front(struct buf *b, size_t n)

@@ -16,13 +16,24 @@ struct buf {
 void buf_free(struct buf *b);
 void buf_clear(struct buf *b); /* empties it and keeps its memory */
 
+char *buf_grow(struct buf *b, size_t more);
+
 /* Room for at least `more` bytes behind the end; returns where they start. */
-char *buf_reserve(struct buf *b, size_t more);
+static inline char *buf_reserve(struct buf *b, size_t more)
+{
+	return b->ptr && more <= b->cap - b->len ? b->ptr + b->len : buf_grow(b, more);
+}
 
 void buf_add(struct buf *b, struct span bytes);
 void buf_add_cstr(struct buf *b, const char *text);
-void buf_add_char(struct buf *b, char c);
+void buf_add_number(struct buf *b, uint64_t number); /* in decimal digits */
 void buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3), nonnull(2)));
+
+static inline void buf_add_char(struct buf *b, char c)
+{
+	*buf_reserve(b, 1) = c;
+	b->len++;
+}
 
 /* Takes the first n bytes (at most all) away. */
 void buf_drop_front(struct buf *b, size_t n);

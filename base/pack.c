@@ -1,11 +1,12 @@
 /* Numbers and strings as bytes. */
 #include "base/pack.h"
 
-static void pack_number(struct buf *b, uint64_t v, size_t bytes)
+#include <endian.h>
+
+static inline void pack_number(struct buf *b, uint64_t v, size_t bytes)
 {
-	char *at = buf_reserve(b, bytes);
-	for (size_t i = 0; i < bytes; i++)
-		at[i] = (char)(v >> (8 * i));
+	uint64_t little = htole64(v);
+	memcpy(buf_reserve(b, bytes), &little, bytes);
 	b->len += bytes;
 }
 
@@ -35,17 +36,16 @@ void pack_bytes(struct buf *b, struct span bytes)
 	buf_add(b, bytes);
 }
 
-static uint64_t unpack_number(struct unpacker *u, size_t bytes)
+static inline uint64_t unpack_number(struct unpacker *u, size_t bytes)
 {
 	if (u->bad || u->rest.len < bytes) {
 		u->bad = true;
 		return 0;
 	}
-	uint64_t v = 0;
-	for (size_t i = 0; i < bytes; i++)
-		v |= (uint64_t)(unsigned char)u->rest.ptr[i] << (8 * i);
-	u->rest = span_skip(u->rest, bytes);
-	return v;
+	uint64_t little = 0;
+	memcpy(&little, u->rest.ptr, bytes);
+	u->rest = span_of(u->rest.ptr + bytes, u->rest.len - bytes);
+	return le64toh(little);
 }
 
 uint8_t unpack_u8(struct unpacker *u)

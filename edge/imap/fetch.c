@@ -188,7 +188,9 @@ static enum imap_step begin_row(struct imap_session *s, struct imap_fetching *f)
 	f->has_row = true;
 	f->next_item = 0;
 	f->seen++;
-	buf_printf(&s->out, "* %u FETCH (", f->sequence);
+	buf_add(&s->out, SPAN("* "));
+	buf_add_number(&s->out, f->sequence);
+	buf_add(&s->out, SPAN(" FETCH ("));
 	return STEP_ON;
 }
 
@@ -224,13 +226,17 @@ void imap_fetch_go_on(struct imap_session *s)
 {
 	struct connection *c = s->connection;
 	enum imap_step result = STEP_ON;
+	bool has_written = true;
 	while (result == STEP_ON && s->fetching && !c->is_closing) {
 		if (s->fetching->waits_for_rows || s->fetching->is_asked || s->answers != &fetch_answers)
 			break;
-		if (s->out.len >= IMAP_OUT_BYTES)
+		if (s->out.len >= IMAP_OUT_BYTES) {
 			imap_flush(s);
-		if (connection_backlog(c) >= CONNECTION_BACKLOG_MOST)
+			has_written = true;
+		}
+		if (has_written && connection_backlog(c) >= CONNECTION_BACKLOG_MOST)
 			return; /* `drained` goes on */
+		has_written = false;
 		result = step(s, s->fetching);
 	}
 	if (!c->is_closing && s->fetching)

@@ -28,13 +28,13 @@ enum imap_step imap_fetch_simple(struct imap_session *s, struct imap_fetching *f
 	begin_item(s, f, item);
 	switch (item->kind) {
 	case IMAP_FETCH_FLAGS: imap_fetch_flags(s, f); break;
-	case IMAP_FETCH_UID: buf_printf(&s->out, "%u", f->row.uid); break;
+	case IMAP_FETCH_UID: buf_add_number(&s->out, f->row.uid); break;
 	case IMAP_FETCH_INTERNALDATE:
 		buf_add_char(&s->out, '"');
 		date_format_imap((int64_t)(f->internaldate_ms / 1000), 0, &s->out);
 		buf_add_char(&s->out, '"');
 		break;
-	case IMAP_FETCH_SIZE: buf_printf(&s->out, "%u", f->size_bytes); break;
+	case IMAP_FETCH_SIZE: buf_add_number(&s->out, f->size_bytes); break;
 	case IMAP_FETCH_ENVELOPE: imap_render_envelope(f->tree.parts[0].envelope, 0, &s->out); break;
 	case IMAP_FETCH_BODY: imap_render_body(&f->tree, 0, false, 0, &s->out); break;
 	case IMAP_FETCH_BODYSTRUCTURE: imap_render_body(&f->tree, 0, true, 0, &s->out); break;

@@ -100,8 +100,10 @@ static void on_uids(struct imap_session *s, const struct msg_uid_rows *m)
 		ranges_get(m->ranges, i, &first, &last);
 		for (uint64_t uid = first; uid <= last; uid++) {
 			uint32_t number = imap_view_sequence(&s->view, (uint32_t)uid);
-			if (number)
-				buf_printf(&s->out, " %u", s->is_uid ? (uint32_t)uid : number);
+			if (!number)
+				continue;
+			buf_add_char(&s->out, ' ');
+			buf_add_number(&s->out, s->is_uid ? uid : number);
 		}
 		if (s->out.len > IMAP_OUT_BYTES)
 			imap_flush(s);

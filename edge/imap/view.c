@@ -208,7 +208,11 @@ void imap_view_told(struct imap_view *v, const struct imap_row *row)
 
 static void say_fetch(struct imap_session *s, const struct imap_row *row)
 {
-	buf_printf(&s->out, "* %u FETCH (UID %u FLAGS ", imap_view_sequence(&s->view, row->uid), row->uid);
+	buf_add(&s->out, SPAN("* "));
+	buf_add_number(&s->out, imap_view_sequence(&s->view, row->uid));
+	buf_add(&s->out, SPAN(" FETCH (UID "));
+	buf_add_number(&s->out, row->uid);
+	buf_add(&s->out, SPAN(" FLAGS "));
 	imap_view_render_flags(&s->view, row, &s->out);
 	buf_add_cstr(&s->out, ")\r\n");
 }
@@ -232,7 +236,9 @@ static void say_expunged(struct imap_session *s)
 		return;
 	while (!roaring_bitmap_is_empty(v->expunged)) {
 		uint32_t uid = roaring_bitmap_maximum(v->expunged);
-		buf_printf(&s->out, "* %u EXPUNGE\r\n", imap_view_sequence(v, uid));
+		buf_add(&s->out, SPAN("* "));
+		buf_add_number(&s->out, imap_view_sequence(v, uid));
+		buf_add(&s->out, SPAN(" EXPUNGE\r\n"));
 		roaring_bitmap_remove(v->expunged, uid);
 		roaring_bitmap_remove(v->uids, uid);
 		if (s->out.len > IMAP_OUT_BYTES)
