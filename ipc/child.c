@@ -4,6 +4,7 @@
 #include "base/die.h"
 #include "base/log.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -155,6 +156,7 @@ int child_run(enum role role, unsigned index, int control, const struct child_us
 	*self = c;
 	snprintf(c->name, sizeof c->name, "%s", role_name(role));
 	log_open(c->name, LOG_LEVEL_INFO);
+	pthread_setname_np(pthread_self(), "carteiro"); /* it was started as /proc/self/exe, and ps would say "exe" */
 	signal(SIGPIPE, SIG_IGN);
 	/* Ctrl-C reaches the whole process group: only master obeys it, and then stops the others in order */
 	signal(SIGINT, SIG_IGN);

@@ -58,6 +58,7 @@ static void write_group(struct committer *c, struct engine_batch *to, struct com
 static void *run(void *context)
 {
 	struct committer *c = context;
+	pthread_setname_np(pthread_self(), "committer");
 	struct engine_batch *to = engine_batch_new(c->engine);
 	struct commit *group;
 	while ((group = take_waiting(c))) {

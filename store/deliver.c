@@ -366,10 +366,23 @@ struct waiting_answer {
 	uint32_t recipient;
 };
 
+/* The account's batch names the staged pieces, or nobody ever will. */
+static void end_staging(struct delivery *d, enum delivery_outcome outcome)
+{
+	struct batch b = {0};
+	if (outcome != DELIVERED) {
+		d->is_sent_on = false; /* free_delivery deletes them */
+	} else if (d->blocks_staged) {
+		queue_unstage(&b, d->blob); /* unsynced: a start that finds them staged sees that they have a head */
+		store_commit(d->store, &b, NULL, NULL);
+	}
+}
+
 static void on_appended(void *context, const struct append_result *result)
 {
 	struct delivery *d = context;
 	d->waiting--;
+	end_staging(d, result->outcome);
 	if (d->kind == DELIVERY_APPEND) {
 		log_outcome(d, result->outcome);
 		say_result(d, DELIVERY_ALL_RECIPIENTS, result->outcome, SPAN(""), result->uidvalidity, result->uid);

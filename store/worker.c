@@ -38,6 +38,7 @@ static void *run(void *context)
 {
 	struct worker *w = context;
 	struct job *jobs;
+	pthread_setname_np(pthread_self(), "worker");
 	while ((jobs = take_jobs(w->thread))) {
 		while (jobs) {
 			struct job *j = jobs;

@@ -15,6 +15,7 @@
 
 enum {
 	WRITE_BUFFER_BYTES = 64 * 1024 * 1024,
+	ROWS_BUFFER_BYTES = 16 * 1024 * 1024, /* rows are small: more of them are a list that falls out of the processor's cache */
 	WRITE_BUFFERS_MOST = 3,
 	BLOCK_CACHE_BYTES = 64 * 1024 * 1024,
 	LOG_BYTES_MOST = 256 * 1024 * 1024, /* of the write-ahead log: bounds the time that opening takes after a crash */
@@ -118,6 +119,7 @@ static void rocks_configure(struct rocks_engine *r)
 	r->cache = rocksdb_cache_create_lru(BLOCK_CACHE_BYTES);
 	r->options[ENGINE_ROWS] = rocks_options(r);
 	rocksdb_options_set_compression(r->options[ENGINE_ROWS], rocksdb_lz4_compression);
+	rocksdb_options_set_write_buffer_size(r->options[ENGINE_ROWS], ROWS_BUFFER_BYTES);
 	rocksdb_options_set_bottommost_compression(r->options[ENGINE_ROWS], rocksdb_zstd_compression);
 
 	rocksdb_options_t *blobs = r->options[ENGINE_BLOBS] = rocks_options(r);

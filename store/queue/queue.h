@@ -29,7 +29,7 @@ void queue_accept(struct store *s, const struct queue_message *q, const struct t
 void queue_share(struct store *s, struct accepted *m);
 /* Notes in the batch that the blob's pieces are being staged. */
 void queue_stage(struct batch *b, struct id128 blob);
-/* They have been deleted. */
+/* They are named by an account now, or have been deleted. */
 void queue_unstage(struct batch *b, struct id128 blob);
 bool queue_has_delivery(struct store *s, struct id128 delivery);
 bool queue_account_has(struct store *s, uint64_t account, struct id128 delivery);
