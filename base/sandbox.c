@@ -5,11 +5,14 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/landlock.h>
+#include <sched.h>
 #include <seccomp.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -38,7 +41,24 @@ struct ruleset {
 	uint64_t handled_files, handled_net, scoped;
 };
 
-static void enclose_files(void)
+enum { READ_RIGHTS = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR };
+
+static void allow_path(int ruleset, const char *path, uint64_t rights)
+{
+	struct stat status;
+	struct landlock_path_beneath_attr rule = {.allowed_access = rights, .parent_fd = open(path, O_PATH | O_CLOEXEC)};
+	if (rule.parent_fd < 0 || fstat(rule.parent_fd, &status)) {
+		close(rule.parent_fd);
+		return;
+	}
+	if (!S_ISDIR(status.st_mode))
+		rule.allowed_access &= LANDLOCK_ACCESS_FS_READ_FILE;
+	if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0))
+		die("sandbox: Landlock does not take a rule for %s: %s", path, strerror(errno));
+	close(rule.parent_fd);
+}
+
+static void enclose_files(enum sandbox_profile profile, const char *const *paths)
 {
 	long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
 	if (version < 1) {
@@ -50,7 +70,7 @@ static void enclose_files(void)
 		rules.handled_files |= FILE_RIGHTS_V2;
 	if (version >= 3)
 		rules.handled_files |= FILE_RIGHTS_V3;
-	if (version >= 4)
+	if (version >= 4 && profile != SANDBOX_CALL)
 		rules.handled_net = NET_RIGHTS_V4;
 	if (version >= 5)
 		rules.handled_files |= FILE_RIGHTS_V5;
@@ -58,6 +78,8 @@ static void enclose_files(void)
 		rules.scoped = SCOPES_V6;
 	size_t size = version >= 6 ? sizeof rules : version >= 4 ? offsetof(struct ruleset, scoped) : offsetof(struct ruleset, handled_net);
 	long fd = syscall(SYS_landlock_create_ruleset, &rules, size, 0);
+	for (; fd >= 0 && paths && *paths; paths++)
+		allow_path((int)fd, *paths, profile == SANDBOX_KEEP ? rules.handled_files & ~(uint64_t)LANDLOCK_ACCESS_FS_EXECUTE : READ_RIGHTS);
 	if (fd < 0 || syscall(SYS_landlock_restrict_self, fd, 0))
 		die("sandbox: Landlock refuses: %s", strerror(errno));
 	close((int)fd);
@@ -77,38 +99,74 @@ static const int serve_calls[] = {
 	SCMP_SYS(accept4), SCMP_SYS(setsockopt), SCMP_SYS(getsockopt), SCMP_SYS(shutdown), SCMP_SYS(ioctl),
 };
 
+/* Out of bounds for everybody: other programs and processes, the kernel's levers, and ways around this list. */
+static const int outside_calls[] = {
+	SCMP_SYS(execve), SCMP_SYS(execveat), SCMP_SYS(fork), SCMP_SYS(vfork), SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev),
+	SCMP_SYS(pidfd_open), SCMP_SYS(pidfd_getfd), SCMP_SYS(pidfd_send_signal), SCMP_SYS(kill), SCMP_SYS(tkill), SCMP_SYS(setns), SCMP_SYS(unshare),
+	SCMP_SYS(chroot), SCMP_SYS(pivot_root), SCMP_SYS(mount), SCMP_SYS(umount2), SCMP_SYS(open_by_handle_at), SCMP_SYS(name_to_handle_at),
+	SCMP_SYS(bpf), SCMP_SYS(perf_event_open), SCMP_SYS(userfaultfd), SCMP_SYS(io_uring_setup), SCMP_SYS(io_uring_enter),
+	SCMP_SYS(keyctl), SCMP_SYS(add_key), SCMP_SYS(request_key), SCMP_SYS(init_module), SCMP_SYS(finit_module), SCMP_SYS(delete_module),
+	SCMP_SYS(kexec_load), SCMP_SYS(reboot), SCMP_SYS(swapon), SCMP_SYS(swapoff), SCMP_SYS(listen), SCMP_SYS(accept), SCMP_SYS(accept4),
+};
+
+static const int network_calls[] = {SCMP_SYS(socket), SCMP_SYS(connect), SCMP_SYS(bind)};
+
 static const int sanitizer_calls[] = {
 	SCMP_SYS(sigaltstack), SCMP_SYS(prctl), SCMP_SYS(sched_getaffinity), SCMP_SYS(uname), SCMP_SYS(getuid), SCMP_SYS(getppid),
 };
 
-static void allow(scmp_filter_ctx filter, const int *calls, size_t count)
+static void add(scmp_filter_ctx filter, uint32_t action, const int *calls, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
-		if (seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i], 0))
+		if (seccomp_rule_add(filter, action, calls[i], 0))
 			die("sandbox: seccomp does not take a rule");
 }
 
-#define ALLOW(filter, calls) allow(filter, calls, sizeof calls / sizeof calls[0])
+#define ADD(filter, action, calls) add(filter, action, calls, sizeof calls / sizeof calls[0])
 
-static void enclose_calls(enum sandbox_profile profile)
+static scmp_filter_ctx listed_calls(enum sandbox_profile profile)
 {
 	scmp_filter_ctx filter = seccomp_init(IS_SANITIZED ? SCMP_ACT_ERRNO(EPERM) : SCMP_ACT_KILL_PROCESS);
 	if (!filter)
 		die("sandbox: no seccomp");
-	ALLOW(filter, compute_calls);
+	ADD(filter, SCMP_ACT_ALLOW, compute_calls);
 	if (profile == SANDBOX_SERVE)
-		ALLOW(filter, serve_calls);
+		ADD(filter, SCMP_ACT_ALLOW, serve_calls);
 	if (IS_SANITIZED)
-		ALLOW(filter, sanitizer_calls);
+		ADD(filter, SCMP_ACT_ALLOW, sanitizer_calls);
+	return filter;
+}
+
+static scmp_filter_ctx all_calls_but(enum sandbox_profile profile)
+{
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+	if (!filter)
+		die("sandbox: no seccomp");
+	ADD(filter, SCMP_ACT_ERRNO(EPERM), outside_calls);
+	if (profile != SANDBOX_CALL)
+		ADD(filter, SCMP_ACT_ERRNO(EPERM), network_calls);
+	if (IS_SANITIZED)
+		return filter; /* which stops its own threads by these to look for leaks */
+	/* clone3 hides its flags from us, and glibc falls back to clone, which may make threads only */
+	if (seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(ptrace), 0) ||
+	    seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0) ||
+	    seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1, SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0)))
+		die("sandbox: seccomp does not take a rule");
+	return filter;
+}
+
+static void enclose_calls(enum sandbox_profile profile)
+{
+	scmp_filter_ctx filter = profile <= SANDBOX_SERVE ? listed_calls(profile) : all_calls_but(profile);
 	if (seccomp_load(filter))
 		die("sandbox: the kernel refuses the filter");
 	seccomp_release(filter);
 }
 
-void sandbox_enclose(enum sandbox_profile profile)
+void sandbox_enclose(enum sandbox_profile profile, const char *const *paths)
 {
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		die("sandbox: no_new_privs is refused: %s", strerror(errno));
-	enclose_files();
+	enclose_files(profile, paths);
 	enclose_calls(profile);
 }

@@ -1,4 +1,4 @@
-/* The sandboxes of edge and filter hold: files, connections and programs are out of reach. */
+/* The sandboxes hold: files, connections and programs are out of reach, but for those of a process's job. */
 #include "base/sandbox.h"
 
 #include <errno.h>
@@ -7,15 +7,25 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
+
+#if defined(__SANITIZE_ADDRESS__)
+enum { IS_SANITIZED = 1 };
+#else
+enum { IS_SANITIZED = 0 };
+#endif
+
+#define KEPT "/tmp/carteiro-sandbox-kept"
 
 enum { REFUSED = 40, LET_THROUGH = 41 };
 
@@ -33,6 +43,31 @@ static int try_stat(void)
 {
 	struct stat status;
 	return stat("/etc/passwd", &status);
+}
+
+static int try_socket(void)
+{
+	return socket(AF_INET, SOCK_STREAM, 0);
+}
+
+static int try_listen(void)
+{
+	return listen(socket(AF_INET, SOCK_STREAM, 0), 1);
+}
+
+static int try_ptrace(void)
+{
+	return (int)ptrace(PTRACE_ATTACH, getppid(), NULL, NULL);
+}
+
+static int try_read_mail(void)
+{
+	return open(KEPT "/mail", O_RDONLY);
+}
+
+static int try_write_mail(void)
+{
+	return open(KEPT "/mail", O_WRONLY | O_CREAT, 0600);
 }
 
 static int try_connect(void)
@@ -55,19 +90,19 @@ static int try_fork(void)
 	return fork();
 }
 
-static int try_ptrace_like(void)
+static int try_kill(void)
 {
 	return kill(getppid(), 0);
 }
 
 /* In a child of its own: how it ends says whether the call got through. */
-static int outcome(enum sandbox_profile profile, int (*attempt)(void))
+static int outcome(enum sandbox_profile profile, const char *const *paths, int (*attempt)(void))
 {
 	int status;
 	pid_t pid = fork();
 	if (pid == 0) {
 		prctl(PR_SET_DUMPABLE, 0);
-		sandbox_enclose(profile);
+		sandbox_enclose(profile, paths);
 		int result = attempt();
 		_exit(result < 0 ? REFUSED : LET_THROUGH);
 	}
@@ -80,10 +115,10 @@ static int outcome(enum sandbox_profile profile, int (*attempt)(void))
 static void nothing_outside_is_within_reach(void **state)
 {
 	(void)state;
-	int (*const attempts[])(void) = {try_open, try_create, try_stat, try_connect, try_exec, try_fork, try_ptrace_like};
+	int (*const attempts[])(void) = {try_open, try_create, try_stat, try_connect, try_exec, try_fork, try_kill};
 	for (enum sandbox_profile profile = SANDBOX_COMPUTE; profile <= SANDBOX_SERVE; profile++)
 		for (size_t i = 0; i < sizeof attempts / sizeof attempts[0]; i++)
-			assert_int_equal(outcome(profile, attempts[i]), REFUSED);
+			assert_int_equal(outcome(profile, NULL, attempts[i]), REFUSED);
 }
 
 static int do_its_work(void)
@@ -95,8 +130,38 @@ static int do_its_work(void)
 static void its_own_work_goes_on(void **state)
 {
 	(void)state;
-	assert_int_equal(outcome(SANDBOX_COMPUTE, do_its_work), LET_THROUGH);
-	assert_int_equal(outcome(SANDBOX_SERVE, do_its_work), LET_THROUGH);
+	assert_int_equal(outcome(SANDBOX_COMPUTE, NULL, do_its_work), LET_THROUGH);
+	assert_int_equal(outcome(SANDBOX_SERVE, NULL, do_its_work), LET_THROUGH);
+}
+
+/* store, vault, relay and resolve: what each may is let through, and what its neighbour may is not. */
+static void each_of_the_others_has_its_own(void **state)
+{
+	(void)state;
+	static const char *const kept[] = {KEPT, "/no/such/folder", NULL};
+	static const struct { int (*attempt)(void); bool keep, guard, call; } cases[] = {
+		{try_read_mail, true, true, false}, {try_write_mail, true, false, false}, {try_open, false, false, false},
+		{try_create, false, false, false}, {try_socket, false, false, true}, {try_listen, false, false, false},
+		{try_exec, false, false, false}, {try_kill, false, false, false}, {do_its_work, true, true, true}};
+	mkdir(KEPT, 0700);
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		assert_int_equal(outcome(SANDBOX_KEEP, kept, try_write_mail), LET_THROUGH); /* so that it is there */
+		assert_int_equal(outcome(SANDBOX_KEEP, kept, cases[i].attempt), cases[i].keep ? LET_THROUGH : REFUSED);
+		assert_int_equal(outcome(SANDBOX_GUARD, kept, cases[i].attempt), cases[i].guard ? LET_THROUGH : REFUSED);
+		assert_int_equal(outcome(SANDBOX_CALL, NULL, cases[i].attempt), cases[i].call ? LET_THROUGH : REFUSED);
+	}
+	unlink(KEPT "/mail");
+	rmdir(KEPT);
+}
+
+/* Sanitizers need both: so these are for the builds that people run. */
+static void nobody_makes_or_reads_processes(void **state)
+{
+	(void)state;
+	for (enum sandbox_profile profile = SANDBOX_KEEP; !IS_SANITIZED && profile <= SANDBOX_CALL; profile++) {
+		assert_int_equal(outcome(profile, NULL, try_fork), REFUSED);
+		assert_int_equal(outcome(profile, NULL, try_ptrace), REFUSED);
+	}
 }
 
 int main(void)
@@ -104,6 +169,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_outside_is_within_reach),
 		cmocka_unit_test(its_own_work_goes_on),
+		cmocka_unit_test(each_of_the_others_has_its_own),
+		cmocka_unit_test(nobody_makes_or_reads_processes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -233,7 +233,7 @@ static void configure(void *context, const struct config *config)
 static void enclose(void *context)
 {
 	(void)context;
-	sandbox_enclose(SANDBOX_SERVE);
+	sandbox_enclose(SANDBOX_SERVE, NULL);
 }
 
 /* No new connection; the process ends with its last one (edge/connection.c). */

@@ -120,7 +120,7 @@ static void configure(void *context, const struct config *config)
 static void enclose(void *context)
 {
 	(void)context;
-	sandbox_enclose(SANDBOX_COMPUTE);
+	sandbox_enclose(SANDBOX_COMPUTE, NULL);
 }
 
 static void status(void *context, struct buf *text)

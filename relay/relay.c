@@ -12,6 +12,7 @@
 
 #include "base/die.h"
 #include "base/log.h"
+#include "base/sandbox.h"
 #include "base/tls.h"
 #include "relay/job.h"
 #include "relay/process.h"
@@ -124,6 +125,7 @@ static void configure(void *context, const struct config *config)
 	if (!p->tls)
 		die("relay: no TLS: %s", why.text);
 	set_bind_address(p, config);
+	sandbox_enclose(SANDBOX_CALL, NULL);
 }
 
 static void attach(void *context, enum role role, unsigned index, int fd)

@@ -8,10 +8,14 @@
 #include "resolve/resolve.h"
 
 #include "base/die.h"
+#include "base/log.h"
+#include "base/sandbox.h"
 #include "resolve/mx.h"
 #include "resolve/process.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 static void on_mx_ask(void *context, const struct msg_mx_ask *m)
 {
@@ -19,6 +23,8 @@ static void on_mx_ask(void *context, const struct msg_mx_ask *m)
 }
 
 static const struct relay_to_resolve relay_handlers = {.mx_ask = on_mx_ask};
+
+#define RESOLV_CONF "/etc/resolv.conf"
 
 static void drop_relay(struct resolve_process *p)
 {
@@ -44,11 +50,27 @@ static void start_dns(struct resolve_process *p, const struct config *config)
 	p->trust_anchor = xstrdup(config->trust_anchor);
 }
 
+/* access() tells whether a file is there and might be read; the sandbox is asked only by opening it. */
+static bool may_open(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0 || access(path, R_OK) != 0;
+}
+
+static bool is_within_reach(const struct config *config)
+{
+	return (!config->dnssec || may_open(config->trust_anchor)) && (config->resolver.address[0] || may_open(RESOLV_CONF));
+}
+
 static void configure(void *context, const struct config *config)
 {
 	struct resolve_process *p = context;
 	p->loop = child_loop(p->self);
 	start_dns(p, config);
+	/* what a change of the settings may read again */
+	sandbox_enclose(SANDBOX_CALL, (const char *const[]){RESOLV_CONF, config->trust_anchor, NULL});
 }
 
 static void attach(void *context, enum role role, unsigned index, int fd)
@@ -73,6 +95,10 @@ static void reload(void *context, const struct config *config)
 	    strcmp(p->trust_anchor, config->trust_anchor) == 0)
 		return;
 	mx_end_all(p, "the resolver is being changed");
+	if (!is_within_reach(config)) {
+		log_event(LOG_LEVEL_INFO, "resolve-begins-anew", log_c("why", "its sandbox does not have the file that it is to read now"));
+		exit(0); /* master starts it again with the new configuration */
+	}
 	dns_free(p->dns);
 	start_dns(p, config);
 }

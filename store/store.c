@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/die.h"
 #include "base/log.h"
+#include "base/sandbox.h"
 #include "store/command.h"
 #include "store/deliver.h"
 #include "store/directory/directory.h"
@@ -403,6 +404,7 @@ static void configure(void *context, const struct config *config)
 	struct error why = {0};
 	BUF_AUTO path = {0};
 	s->loop = child_loop(s->self);
+	sandbox_enclose(SANDBOX_KEEP, (const char *const[]){config->data_dir, NULL});
 	buf_printf(&path, "%s/store", config->data_dir);
 	s->engine = engine_open_rocksdb(buf_cstr(&path), &why);
 	if (!s->engine)

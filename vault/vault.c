@@ -8,6 +8,7 @@
 #include "base/die.h"
 #include "base/log.h"
 #include "base/map.h"
+#include "base/sandbox.h"
 #include "base/tls.h"
 #include "ipc/child.h"
 #include "ipc/terms.h"
@@ -265,6 +266,8 @@ static void configure(void *context, const struct config *config)
 	tls_library_start();
 	if (load_keys(v, config, &why))
 		log_event(LOG_LEVEL_ERROR, "no-tls", log_c("why", why.text), log_c("do", "set tls_certificate and tls_key"));
+	/* certificates are renewed into files that nobody knows the names of yet */
+	sandbox_enclose(SANDBOX_GUARD, (const char *const[]){"/", NULL});
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 	v->passwords = password_pool_new(v->loop, (unsigned)(cores < 1 ? 1 : cores > 8 ? 8 : cores));
 }
