@@ -35,7 +35,7 @@ demo: packages
 	@$(MAKE) --no-print-directory all
 	@exec $(PYTHON) tools/demo.py $(CARTEIRO)
 
-test: packages-test build/test/build.ninja build/fuzz/build.ninja
+test: packages-test all build/test/build.ninja build/fuzz/build.ninja
 	@ninja -C build/test
 	@ninja -C build/fuzz fuzzers
 	@$(PYTHON) tests/run.py

@@ -1,8 +1,9 @@
 #!/usr/bin/python3
-"""Runs every test: the C ones beside the code, each fuzz target for a few seconds, and the whole-system ones here.
-The last line is `N passed, N failed`.
+"""Runs every test: the C ones beside the code, each fuzz target for a few seconds, and the whole-system ones here, against
+the build with sanitizers; and some of these once more against the build that people run, where a sandbox ends the process
+that leaves it. The last line is `N passed, N failed`.
 
-    run.py [c] [fuzz] [system]        all of them, unless some are named"""
+    run.py [c] [fuzz] [system] [release]        all of them, unless some are named"""
 import glob
 import json
 import os
@@ -13,6 +14,7 @@ import xml.etree.ElementTree
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 FUZZ_SECONDS = '3'
+RELEASE_TESTS = ['tests/test_submission.py', 'tests/test_clients.py', 'tests/test_kill.py', 'tests/test_disk.py']
 
 
 def c_tests():
@@ -50,14 +52,14 @@ def fuzz_targets():
     return passed, failed
 
 
-def system_tests():
-    report = os.path.join(TOP, 'build/test/pytest.xml')
+def run_pytest(build, tests):
+    report = os.path.join(TOP, build, 'pytest.xml')
     if os.path.exists(report):
         os.unlink(report)
     if os.path.exists(os.path.join(TOP, 'tests/node/package.json')):
         subprocess.run(['npm', 'ci', '--silent', '--no-audit', '--no-fund'], cwd=os.path.join(TOP, 'tests/node'), check=True)
-    environment = dict(os.environ, CARTEIRO=os.path.join(TOP, 'build/test/cli/carteiro'))
-    done = subprocess.run(['/usr/bin/python3', '-m', 'pytest', '-q', '-p', 'no:cacheprovider', '--junit-xml=' + report, 'tests'],
+    environment = dict(os.environ, CARTEIRO=os.path.join(TOP, build, 'cli/carteiro'))
+    done = subprocess.run(['/usr/bin/python3', '-m', 'pytest', '-q', '-p', 'no:cacheprovider', '--junit-xml=' + report, *tests],
                           cwd=TOP, env=environment)
     if not os.path.exists(report):
         return 0, 1
@@ -70,8 +72,16 @@ def system_tests():
     return total - bad - skipped, bad + skipped
 
 
+def system_tests():
+    return run_pytest('build/test', ['tests'])
+
+
+def release_tests():
+    return run_pytest('build/release', RELEASE_TESTS)
+
+
 def main():
-    parts = dict(c=c_tests, fuzz=fuzz_targets, system=system_tests)
+    parts = dict(c=c_tests, fuzz=fuzz_targets, system=system_tests, release=release_tests)
     passed = failed = 0
     for part in (parts[name] for name in sys.argv[1:] or parts):
         ok, bad = part()
