@@ -11,27 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum {
-	DOMAIN_JOBS_MOST = 20,   /* at once for one domain, so that a dead one does not take all of relay */
-	READY_SCAN_MOST = 1000,  /* jobs looked at for one that may go */
-	JOB_RECIPIENTS_MOST = 100, /* RFC 5321 §4.5.3.1.8: what every server takes */
-};
-
-struct relay_job {
-	struct relay_job *next;
-	uint64_t number;
-	struct queued *message;
-	peer_id relay;
-	char *domain;
-	uint32_t *recipients;    /* indexes */
-	uint32_t count;
-};
-
-/* Jobs at relays for one domain. */
-struct active {
-	uint64_t key;
-	unsigned count;
-};
+enum { JOB_RECIPIENTS_MOST = 100 }; /* RFC 5321 §4.5.3.1.8: what every server takes */
 
 /* ---- the heap ---- */
 
@@ -133,40 +113,8 @@ int64_t schedule_next(struct queue *q, uint32_t attempts)
 
 /* ---- jobs ---- */
 
-static uint64_t domain_key(const char *domain)
-{
-	uint64_t h = 0xcbf29ce484222325u;
-	for (; *domain; domain++)
-		h = (h ^ (unsigned char)ascii_lower(*domain)) * 0x100000001b3u;
-	return h;
-}
-
-static struct active *active_of(struct queue *q, const char *domain)
-{
-	uint64_t key = domain_key(domain);
-	struct active *a = map_get(&q->active, key);
-	if (!a) {
-		a = xcalloc(1, sizeof *a);
-		a->key = key;
-		map_put(&q->active, key, a);
-	}
-	return a;
-}
-
-static void active_ended(struct queue *q, const char *domain)
-{
-	struct active *a = active_of(q, domain);
-	if (a->count)
-		a->count--;
-	if (!a->count) {
-		map_take(&q->active, a->key);
-		free(a);
-	}
-}
-
 static void free_job(struct relay_job *j)
 {
-	free(j->domain);
 	free(j->recipients);
 	free(j);
 }
@@ -179,7 +127,7 @@ static void send_job(struct store_peer *relay, struct relay_job *j)
 	map_put(&q->jobs, j->number, j);
 	relay->slots--;
 	channel_send(relay->channel, job, .job = j->number, .delivery = m->id, .reverse_path = span_cstr(m->reverse_path),
-	             .next_hop = span_slice(span_cstr(j->domain), 0, 255), .size = m->size - m->return_path_bytes,
+	             .next_hop = span_slice(span_cstr(j->domain->name), 0, 255), .size = m->size - m->return_path_bytes,
 	             .facts = m->facts);
 	for (uint32_t i = 0; i < j->count; i++)
 		channel_send(relay->channel, job_rcpt, .job = j->number, .index = j->recipients[i],
@@ -190,22 +138,9 @@ static void send_job(struct store_peer *relay, struct relay_job *j)
 static void hand_out(struct queue *q)
 {
 	struct store_peer *relay = store_peer_by_role(q->store, ROLE_RELAY, 0);
-	int looked = 0;
-	if (!relay)
-		return;
-	for (struct relay_job **at = &q->ready; *at && relay->slots && looked < READY_SCAN_MOST; looked++) {
-		struct relay_job *j = *at;
-		struct active *a = active_of(q, j->domain);
-		if (a->count >= DOMAIN_JOBS_MOST) {
-			at = &j->next;
-			continue;
-		}
-		a->count++;
-		*at = j->next;
-		if (!*at)
-			q->ready_last = at;
+	struct relay_job *j;
+	while (relay && relay->slots && (j = domains_take_job(&q->domains)))
 		send_job(relay, j);
-	}
 }
 
 static struct relay_job *new_job(struct queued *m, struct span domain)
@@ -214,11 +149,8 @@ static struct relay_job *new_job(struct queued *m, struct span domain)
 	struct relay_job *j = xcalloc(1, sizeof *j);
 	j->number = ++q->last_job;
 	j->message = m;
-	j->domain = xcalloc(1, domain.len + 1);
-	memcpy(j->domain, domain.ptr, domain.len);
 	j->recipients = xcalloc(JOB_RECIPIENTS_MOST, sizeof *j->recipients);
-	*q->ready_last = j;
-	q->ready_last = &j->next;
+	domains_add_job(&q->domains, domain, j);
 	m->jobs++;
 	return j;
 }
@@ -233,7 +165,7 @@ void schedule_jobs(struct queued *m, int64_t now_ms)
 		for (uint32_t k = i; k < m->recipient_count && j->count < JOB_RECIPIENTS_MOST; k++) {
 			struct recipient *other = &m->recipients[k];
 			if (other->account || other->state != RECIPIENT_WAITING || other->next_ms > now_ms ||
-			    !span_equal_nocase(recipient_domain(other), span_cstr(j->domain)))
+			    !span_equal_nocase(recipient_domain(other), span_cstr(j->domain->name)))
 				continue;
 			other->state = RECIPIENT_TRYING;
 			j->recipients[j->count++] = k;
@@ -321,7 +253,7 @@ static void end_job(struct relay_job *j)
 	struct queued *m = j->message;
 	struct queue *q = m->queue;
 	map_take(&q->jobs, j->number);
-	active_ended(q, j->domain);
+	domains_end_job(&q->domains, j);
 	for (uint32_t i = 0; i < j->count; i++) {
 		struct recipient *r = &m->recipients[j->recipients[i]];
 		if (r->state == RECIPIENT_TRYING) {
@@ -338,8 +270,10 @@ static void end_job(struct relay_job *j)
 int queue_job_done(struct store_peer *relay, const struct msg_job_done *msg)
 {
 	struct relay_job *j = job_of(relay, msg->job);
-	if (j)
+	if (j) {
 		end_job(j);
+		hand_out(relay->store->queue); /* its domain may have one more now */
+	}
 	return 0;
 }
 
@@ -354,6 +288,6 @@ void queue_relay_gone(struct store *s, peer_id relay)
 
 void schedule_open(struct queue *q)
 {
-	q->ready_last = &q->ready;
+	domains_open(&q->domains);
 	q->timer = timer_new(q->store->loop, on_timer, q);
 }

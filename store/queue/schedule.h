@@ -2,9 +2,7 @@
 #ifndef STORE_QUEUE_SCHEDULE_H
 #define STORE_QUEUE_SCHEDULE_H
 
-#include "store/queue/message.h"
-
-struct relay_job;
+#include "store/queue/domain.h"
 
 struct queue {
 	struct store *store;
@@ -12,9 +10,8 @@ struct queue {
 	struct queued **heap;       /* by due_ms, the earliest first */
 	size_t heap_count, heap_room;
 	struct timer *timer;
-	struct relay_job *ready, **ready_last; /* due, for a relay with room */
+	struct domains domains;     /* jobs that are due, for a relay with room */
 	struct map jobs;            /* at a relay, by number */
-	struct map active;          /* by hash of the domain: jobs at relays */
 	uint64_t last_job;
 };
 

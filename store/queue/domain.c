@@ -1,0 +1,100 @@
+/* Round robin among destinations. */
+#include "store/queue/domain.h"
+
+#include "base/die.h"
+#include "base/random.h"
+
+#include <stdlib.h>
+
+void domains_open(struct domains *d)
+{
+	*d = (struct domains){.secret = random_u64()};
+	d->turn_last = &d->turn;
+}
+
+/* FNV-1a. */
+static uint64_t hash_of(const struct domains *d, struct span name)
+{
+	uint64_t h = d->secret;
+	for (size_t i = 0; i < name.len; i++)
+		h = (h ^ (unsigned char)ascii_lower(name.ptr[i])) * 0x100000001b3u;
+	return h;
+}
+
+static struct domain *domain_of(struct domains *d, struct span name)
+{
+	uint64_t hash = hash_of(d, name);
+	struct domain *first = map_get(&d->by_hash, hash);
+	for (struct domain *one = first; one; one = one->same_hash)
+		if (span_equal_nocase(span_cstr(one->name), name))
+			return one;
+	struct domain *new = xcalloc(1, sizeof *new + name.len + 1);
+	new->hash = hash;
+	new->same_hash = first;
+	new->ready_last = &new->ready;
+	for (size_t i = 0; i < name.len; i++)
+		new->name[i] = ascii_lower(name.ptr[i]);
+	map_put(&d->by_hash, hash, new);
+	return new;
+}
+
+static void forget(struct domains *d, struct domain *old)
+{
+	struct domain *first = map_take(&d->by_hash, old->hash);
+	struct domain **at = &first;
+	while (*at != old)
+		at = &(*at)->same_hash;
+	*at = old->same_hash;
+	if (first)
+		map_put(&d->by_hash, first->hash, first);
+	free(old);
+}
+
+static void give_turn(struct domains *d, struct domain *to)
+{
+	if (to->has_turn || !to->ready || to->active >= DOMAIN_JOBS_MOST)
+		return;
+	to->has_turn = true;
+	to->next_turn = NULL;
+	*d->turn_last = to;
+	d->turn_last = &to->next_turn;
+}
+
+void domains_add_job(struct domains *d, struct span name, struct relay_job *j)
+{
+	struct domain *to = domain_of(d, name);
+	j->domain = to;
+	j->next = NULL;
+	*to->ready_last = j;
+	to->ready_last = &j->next;
+	give_turn(d, to);
+}
+
+struct relay_job *domains_take_job(struct domains *d)
+{
+	struct domain *from = d->turn;
+	if (!from)
+		return NULL;
+	d->turn = from->next_turn;
+	if (!d->turn)
+		d->turn_last = &d->turn;
+	from->has_turn = false;
+	struct relay_job *j = from->ready;
+	from->ready = j->next;
+	if (!from->ready)
+		from->ready_last = &from->ready;
+	from->active++;
+	give_turn(d, from); /* behind all others */
+	return j;
+}
+
+void domains_end_job(struct domains *d, struct relay_job *j)
+{
+	struct domain *of = j->domain;
+	of->active--;
+	j->domain = NULL;
+	if (of->active == 0 && !of->ready)
+		forget(d, of);
+	else
+		give_turn(d, of);
+}

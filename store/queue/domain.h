@@ -1,0 +1,48 @@
+/* Jobs that are ready for a relay, by their destination: an independent list a domain, and a queue of the domains that may
+ * have a job handed out, which take turns. A domain that answers slowly, or never, delays no other, however much mail waits
+ * for it (RFC 5321 §4.5.4.1: "if all of these messages were retried [...] the sending system would be blocked for a long
+ * period"). All calls here cost O(1), whatever waits. */
+#ifndef STORE_QUEUE_DOMAIN_H
+#define STORE_QUEUE_DOMAIN_H
+
+#include "store/queue/message.h"
+
+enum { DOMAIN_JOBS_MOST = 20 }; /* at relays at once for one domain, so that a dead one does not take all of relay */
+
+struct domain;
+
+/* One message for the recipients at one domain. */
+struct relay_job {
+	struct relay_job *next;
+	uint64_t number;
+	struct queued *message;
+	peer_id relay;           /* that has it; 0: it is ready */
+	struct domain *domain;
+	uint32_t *recipients;    /* indexes */
+	uint32_t count;
+};
+
+struct domain {
+	struct domain *same_hash, *next_turn;
+	uint64_t hash;
+	struct relay_job *ready, **ready_last;
+	unsigned active;         /* jobs at relays */
+	bool has_turn;           /* it stands in the queue of turns: a job is ready and active < DOMAIN_JOBS_MOST */
+	char name[];             /* in lower case: RFC 1035 §2.3.3 */
+};
+
+struct domains {
+	struct map by_hash;      /* chains of those that have a job */
+	struct domain *turn, **turn_last;
+	uint64_t secret;         /* so that nobody can choose names that share a chain */
+};
+
+void domains_open(struct domains *d);
+/* The job is ready: puts it behind the others for its domain. */
+void domains_add_job(struct domains *d, struct span name, struct relay_job *j);
+/* The job whose turn it is, which is then at a relay until domains_end_job; NULL if none may be handed out. */
+struct relay_job *domains_take_job(struct domains *d);
+/* The job, which was taken, is off the relay's hands. */
+void domains_end_job(struct domains *d, struct relay_job *j);
+
+#endif

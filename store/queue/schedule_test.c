@@ -1,0 +1,171 @@
+/* Which job a relay is given next, and when. */
+#include "store/queue/schedule.h"
+
+#include "base/die.h"
+#include "store/store.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* A queue whose only relay is a socket: what is said to it stays in the channel's buffer, since the loop does not run. */
+struct scene {
+	struct store store;
+	struct queue queue;
+	struct store_peer *relay;
+	int other_end;
+	struct queued *messages[1200];
+	size_t message_count;
+};
+
+static void nothing(void *context, bool is_violation)
+{
+	(void)context, (void)is_violation;
+}
+
+static int set_scene(void **state)
+{
+	static const struct relay_to_store handlers;
+	struct scene *c = xcalloc(1, sizeof *c);
+	int pair[2];
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	c->other_end = pair[1];
+	c->store.loop = loop_new();
+	c->store.queue = &c->queue;
+	c->queue.store = &c->store;
+	c->relay = &c->store.peers[0];
+	*c->relay = (struct store_peer){.store = &c->store, .role = ROLE_RELAY, .id = 1};
+	struct channel_use use = {relay_to_store_dispatch, &handlers, c->relay, nothing, "relay"};
+	c->relay->channel = channel_new(c->store.loop, pair[0], &use);
+	schedule_open(&c->queue);
+	*state = c;
+	return 0;
+}
+
+static void forget_job(struct relay_job *j)
+{
+	free(j->recipients);
+	free(j);
+}
+
+static int clear_scene(void **state)
+{
+	struct scene *c = *state;
+	struct relay_job *j;
+	for (size_t at = 0; (j = map_next(&c->queue.jobs, &at));) {
+		domains_end_job(&c->queue.domains, j);
+		forget_job(j);
+	}
+	while ((j = domains_take_job(&c->queue.domains))) {
+		domains_end_job(&c->queue.domains, j);
+		forget_job(j);
+	}
+	assert_int_equal(c->queue.domains.by_hash.count, 0); /* nothing is kept of a domain without a job */
+	map_free(&c->queue.domains.by_hash);
+	map_free(&c->queue.jobs);
+	for (size_t i = 0; i < c->message_count; i++)
+		queued_free(c->messages[i]);
+	free(c->queue.heap);
+	timer_free(c->queue.timer);
+	channel_free(c->relay->channel);
+	loop_free(c->store.loop);
+	close(c->other_end);
+	free(c);
+	return 0;
+}
+
+static struct queued *new_message(struct scene *c, const char *recipient)
+{
+	struct queued *m = c->messages[c->message_count++] = queued_new(&c->queue, id128_new());
+	m->reverse_path = xstrdup("u@here.test");
+	m->recipients = xcalloc(1, sizeof *m->recipients);
+	m->recipient_count = 1;
+	m->recipients[0].address = xstrdup(recipient);
+	return m;
+}
+
+static void queue_one(struct scene *c, const char *recipient)
+{
+	schedule_jobs(new_message(c, recipient), 0);
+}
+
+/* The next hops of the jobs that the relay has been given since the last call, in order: "a.test b.test ". */
+static const char *given(struct scene *c, struct buf *out)
+{
+	struct buf *frames = channel_out(c->relay->channel);
+	struct span rest = buf_span(frames);
+	struct frame frame;
+	ssize_t n;
+	buf_clear(out);
+	while ((n = frame_parse(rest, &frame)) > 0) {
+		struct msg_job m;
+		if (frame.type == MSG_JOB) {
+			assert_int_equal(msg_job_unpack(frame.payload, &m), 0);
+			buf_printf(out, "%.*s ", SPAN_ARG(m.next_hop));
+		}
+		rest = span_skip(rest, (size_t)n);
+	}
+	assert_int_equal(n, 0);
+	buf_clear(frames);
+	return buf_cstr(out);
+}
+
+static void a_domain_with_thousands_of_messages_delays_no_other(void **state)
+{
+	struct scene *c = *state;
+	BUF_AUTO text = {0};
+	queue_relay_ready(c->relay, DOMAIN_JOBS_MOST + 10);
+	for (int i = 0; i < 1100; i++)
+		queue_one(c, "x@dead.test");
+	given(c, &text);
+	assert_int_equal(c->queue.jobs.count, DOMAIN_JOBS_MOST);
+	queue_one(c, "x@good.test");
+	assert_string_equal(given(c, &text), "good.test ");
+}
+
+static void domains_take_turns(void **state)
+{
+	struct scene *c = *state;
+	BUF_AUTO text = {0};
+	static const char *const recipients[] = {"1@a.test", "2@a.test", "3@A.TEST", "4@a.test", "1@b.test", "2@b.test", "1@c.test"};
+	for (size_t i = 0; i < sizeof recipients / sizeof recipients[0]; i++)
+		queue_one(c, recipients[i]);
+	assert_string_equal(given(c, &text), "");
+	queue_relay_ready(c->relay, 4);
+	assert_string_equal(given(c, &text), "a.test b.test c.test a.test ");
+	queue_relay_ready(c->relay, 4);
+	assert_string_equal(given(c, &text), "b.test a.test a.test ");
+}
+
+static void a_domain_at_its_limit_goes_on_when_a_job_ends(void **state)
+{
+	struct scene *c = *state;
+	BUF_AUTO text = {0};
+	queue_relay_ready(c->relay, 2 * DOMAIN_JOBS_MOST);
+	for (int i = 0; i < DOMAIN_JOBS_MOST + 1; i++)
+		queue_one(c, "x@slow.test");
+	given(c, &text);
+	/* so that its end writes nothing: there is no engine here */
+	struct relay_job *first = map_get(&c->queue.jobs, 1);
+	first->message->is_writing = true;
+	assert_int_equal(queue_job_done(c->relay, &(struct msg_job_done){.job = 99}), 0);
+	assert_string_equal(given(c, &text), "");
+	first->message->recipients[0].state = RECIPIENT_DONE;
+	assert_int_equal(queue_job_done(c->relay, &(struct msg_job_done){.job = 1}), 0);
+	assert_string_equal(given(c, &text), "slow.test ");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_domain_with_thousands_of_messages_delays_no_other, set_scene, clear_scene),
+		cmocka_unit_test_setup_teardown(domains_take_turns, set_scene, clear_scene),
+		cmocka_unit_test_setup_teardown(a_domain_at_its_limit_goes_on_when_a_job_ends, set_scene, clear_scene),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
