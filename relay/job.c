@@ -271,8 +271,6 @@ bool job_new(struct relay_process *p, const struct msg_job *m)
 	struct job *j = xcalloc(1, sizeof *j);
 	*j = (struct job){.relay = p, .number = m->job, .delivery = m->delivery, .size = m->size, .facts = m->facts};
 	j->reverse_path = arena_dup(&j->arena, m->reverse_path);
-	if (m->facts & FACT_8BIT)
-		j->cache = arena_dup(&j->arena, m->cache);
 	snprintf(j->next_hop, sizeof j->next_hop, "%.*s", SPAN_ARG(m->next_hop));
 	j->deadline = timer_new(p->loop, on_deadline, j);
 	map_put(&p->jobs, j->number, j);

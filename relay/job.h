@@ -30,7 +30,6 @@ struct job {
 	char next_hop[256];
 	uint64_t size;
 	unsigned facts;             /* enum message_facts */
-	struct span cache;
 	struct recipient *recipients;
 	size_t recipient_count, recipient_room, undecided;
 	uint64_t question;          /* that it waits for; 0: none */
@@ -41,7 +40,7 @@ struct job {
 	struct timer *deadline;
 	int64_t deadline_ms;        /* monotonic */
 	char last_failure[REPLY_TEXT_MOST + 1];
-	/* the structure, where it must be converted: of the cache, or found by reading the message */
+	/* the structure, where it must be converted: found by reading the message */
 	const struct mime_tree *tree;
 	struct mime_parser *parser;
 	struct later release;

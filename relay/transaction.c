@@ -5,8 +5,6 @@
  * server may have it. */
 #include "relay/session.h"
 
-#include "wire/message_cache.h"
-
 #include <stdio.h>
 
 static enum relay_outcome outcome_of(const struct reply *r)
@@ -34,14 +32,6 @@ static bool needs_7bit(const struct session *s)
 	return (s->job->facts & FACT_8BIT) && !s->offers.eightbitmime;
 }
 
-static const struct mime_tree *tree_of_cache(struct job *j)
-{
-	struct mime_tree *tree = arena_alloc(&j->arena, sizeof *tree);
-	if (j->cache.len == 0 || message_cache_unpack(j->cache, &j->arena, tree, NULL))
-		return NULL;
-	return tree->is_partial || tree->is_truncated || tree->size_bytes != j->size ? NULL : tree;
-}
-
 static void parse_first(struct session *s)
 {
 	struct job *j = s->job;
@@ -60,8 +50,6 @@ void transaction_begin(struct session *s)
 		session_done(s, true);
 		return;
 	}
-	if (needs_7bit(s) && !j->tree)
-		j->tree = tree_of_cache(j);
 	if (needs_7bit(s) && !j->tree)
 		parse_first(s);
 	else
