@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/die.h"
 #include "base/log.h"
+#include "relay/former.h"
 #include "relay/session.h"
 
 #include <stdio.h>
@@ -28,13 +29,12 @@ static void release(void *context)
 	free(j);
 }
 
-static void leave(struct job *j)
+void job_stop(struct job *j)
 {
 	struct relay_process *p = j->relay;
-	j->state = JOB_ENDED;
-	map_take(&p->jobs, j->number);
 	if (j->question)
 		map_take(&p->questions, j->question);
+	j->question = 0;
 	timer_free(j->deadline);
 	j->deadline = NULL;
 	if (j->session) {
@@ -42,24 +42,34 @@ static void leave(struct job *j)
 		session_free(j->session);
 		j->session = NULL;
 	}
+}
+
+void job_drop(struct job *j)
+{
+	struct relay_process *p = j->relay;
+	job_stop(j);
+	j->state = JOB_ENDED;
+	if (j->is_former)
+		former_remove(j);
+	else
+		map_take(&p->jobs, j->number);
 	/* whoever is calling may still look at it */
 	j->release = (struct later){.fn = release, .context = j};
 	loop_later(p->loop, &j->release);
 }
 
-void job_drop(struct job *j)
-{
-	leave(j);
-}
-
 static void end(struct job *j)
 {
 	struct relay_process *p = j->relay;
-	uint64_t number = j->number;
-	leave(j);
-	if (p->store)
-		channel_send(p->store, job_done, .job = number);
-	relay_offer_slots(p);
+	job_stop(j);
+	if (j->is_former) {
+		former_ended(j);
+		return;
+	}
+	channel_send(p->store, job_done, .job = j->number);
+	j->state = JOB_TOLD;
+	if (p->is_stopping)
+		job_drop(j);
 	relay_job_ended(p);
 }
 
@@ -78,22 +88,48 @@ static void log_result(const struct job *j, const struct recipient *r, const str
 	          log_c("status", v->status), log_c("tls", tls), log_c("text", v->text));
 }
 
+/* What is to be tried again is not kept: without a store that knows of the try, there is one more, and no double. */
+static void keep(struct job *j, struct recipient *r, const struct verdict *v)
+{
+	struct verdict *kept = arena_alloc(&j->arena, sizeof *kept);
+	*kept = (struct verdict){.outcome = v->outcome, .code = v->code,
+	                         .status = arena_dup(&j->arena, span_cstr(v->status)).ptr,
+	                         .text = arena_dup(&j->arena, span_cstr(v->text)).ptr,
+	                         .host = arena_dup(&j->arena, span_cstr(v->host ? v->host : current_host(j))).ptr};
+	r->final = kept;
+}
+
+static void note(struct job *j, struct recipient *r, const struct verdict *v)
+{
+	r->is_decided = true;
+	j->undecided--;
+	if (v->outcome != RELAY_LATER)
+		keep(j, r, v);
+	if (!j->is_former)
+		channel_send(j->relay->store, job_result, .job = j->number, .index = r->index, .outcome = (uint8_t)v->outcome,
+		             .code = (uint16_t)v->code, .status = span_cstr(v->status), .text = span_cstr(v->text),
+		             .host = span_cstr(v->host ? v->host : current_host(j)));
+}
+
+void job_know(struct job *j, struct recipient *r, const struct verdict *v)
+{
+	log_event(LOG_LEVEL_INFO, "result-known", log_s("to", r->address), log_c("outcome", outcome_words[v->outcome]),
+	          log_c("why", "store ended before it had written it"));
+	note(j, r, v);
+}
+
 void job_decide(struct job *j, struct recipient *r, const struct verdict *v)
 {
 	struct relay_process *p = j->relay;
 	if (r->is_decided)
 		return;
-	r->is_decided = true;
-	j->undecided--;
 	switch (v->outcome) {
 	case RELAY_DELIVERED: p->delivered_count++; break;
 	case RELAY_LATER: p->later_count++; break;
 	case RELAY_FAILED: p->failed_count++; break;
 	}
 	log_result(j, r, v);
-	if (p->store)
-		channel_send(p->store, job_result, .job = j->number, .index = r->index, .outcome = (uint8_t)v->outcome, .code = (uint16_t)v->code,
-		             .status = span_cstr(v->status), .text = span_cstr(v->text), .host = span_cstr(current_host(j)));
+	note(j, r, v);
 }
 
 void job_decide_rest(struct job *j, const struct verdict *v)
@@ -104,7 +140,7 @@ void job_decide_rest(struct job *j, const struct verdict *v)
 
 static void end_all(struct job *j, enum relay_outcome outcome, unsigned code, const char *status, const char *text)
 {
-	struct verdict v = {outcome, code, status, text};
+	struct verdict v = {outcome, code, status, text, NULL};
 	job_decide_rest(j, &v);
 	end(j);
 }
@@ -301,13 +337,33 @@ static bool is_sendable(struct span address)
 
 static void refuse_bad_addresses(struct job *j)
 {
-	const struct verdict bad_sender = {RELAY_FAILED, 0, "5.1.7", "the sender's address cannot be sent by SMTP"};
-	const struct verdict bad_recipient = {RELAY_FAILED, 0, "5.1.3", "the address cannot be sent by SMTP"};
+	const struct verdict bad_sender = {RELAY_FAILED, 0, "5.1.7", "the sender's address cannot be sent by SMTP", NULL};
+	const struct verdict bad_recipient = {RELAY_FAILED, 0, "5.1.3", "the address cannot be sent by SMTP", NULL};
 	if (!is_sendable(j->reverse_path))
 		job_decide_rest(j, &bad_sender);
 	for (size_t i = 0; i < j->recipient_count; i++)
 		if (j->recipients[i].address.len == 0 || !is_sendable(j->recipients[i].address))
 			job_decide(j, &j->recipients[i], &bad_recipient);
+}
+
+void job_go_on(struct job *j)
+{
+	bool is_out = former_answer(j);
+	if (j->undecided == 0) {
+		end(j);
+		return;
+	}
+	if (is_out) {
+		j->state = JOB_WAITING;
+		return;
+	}
+	j->deadline_ms = clock_monotonic_ms() + DEADLINE_MS;
+	timer_set(j->deadline, DEADLINE_MS);
+	j->session = session_reuse(j);
+	if (j->session)
+		j->state = JOB_TRYING;
+	else
+		ask_for_hosts(j);
 }
 
 bool job_start(struct relay_process *p, const struct msg_job_start *m)
@@ -317,17 +373,7 @@ bool job_start(struct relay_process *p, const struct msg_job_start *m)
 		return false;
 	j->undecided = j->recipient_count;
 	refuse_bad_addresses(j);
-	if (j->undecided == 0) {
-		end(j);
-		return true;
-	}
-	j->deadline_ms = clock_monotonic_ms() + DEADLINE_MS;
-	timer_set(j->deadline, DEADLINE_MS);
-	j->session = session_reuse(j);
-	if (j->session)
-		j->state = JOB_TRYING;
-	else
-		ask_for_hosts(j);
+	job_go_on(j);
 	return true;
 }
 
@@ -336,4 +382,14 @@ void job_piece(struct relay_process *p, const struct msg_job_piece *m)
 	struct job *j = map_get(&p->jobs, m->job);
 	if (j && j->session)
 		transfer_take(j->session, m);
+}
+
+bool job_settled(struct relay_process *p, const struct msg_job_settled *m)
+{
+	struct job *j = map_get(&p->jobs, m->job);
+	if (!j || j->state != JOB_TOLD)
+		return false;
+	job_drop(j);
+	relay_offer_slots(p);
+	return true;
 }

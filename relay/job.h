@@ -11,14 +11,17 @@ struct recipient {
 	uint32_t index;        /* store's */
 	struct span address;
 	bool is_decided;       /* its job_result is sent */
+	const struct verdict *final; /* kept, since store may die before it has written it; NULL: none, or to be tried again */
 	bool is_accepted;      /* by the server of the session at hand */
 };
 
-/*   collecting  -- job_start --> asking, or trying on a connection that is still open
- *   asking      -- mx_answer --> trying, or ended
- *   trying      -- one session after another --> ended
- *   ended       every recipient has its result; freed at the end of the turn */
-enum job_state { JOB_COLLECTING, JOB_ASKING, JOB_TRYING, JOB_ENDED };
+/*   collecting  -- job_start --> asking, trying on a connection that is still open, or waiting
+ *   waiting     for a former job (relay/former.h) that has sent the same message -- its answer --> asking, trying, or told
+ *   asking      -- mx_answer --> trying, or told
+ *   trying      -- one session after another --> told
+ *   told        every recipient has its result -- job_settled: store has written them --> ended
+ *   ended       freed at the end of the turn */
+enum job_state { JOB_COLLECTING, JOB_WAITING, JOB_ASKING, JOB_TRYING, JOB_TOLD, JOB_ENDED };
 
 struct job {
 	struct relay_process *relay;
@@ -44,6 +47,9 @@ struct job {
 	const struct mime_tree *tree;
 	struct mime_parser *parser;
 	struct later release;
+	/* of a former job (relay/former.h) */
+	struct job *next_former;
+	bool is_former, is_out;
 };
 
 /* What a recipient's try came to. */
@@ -52,6 +58,7 @@ struct verdict {
 	unsigned code;        /* of the server's reply; 0 if there was none */
 	const char *status;   /* RFC 3463 */
 	const char *text;     /* valid UTF-8 */
+	const char *host;     /* that said it; NULL: that of the session at hand, if there is one */
 };
 
 enum session_failure {
@@ -65,6 +72,7 @@ bool job_new(struct relay_process *p, const struct msg_job *m);
 bool job_add_recipient(struct relay_process *p, const struct msg_job_rcpt *m);
 bool job_start(struct relay_process *p, const struct msg_job_start *m);
 void job_piece(struct relay_process *p, const struct msg_job_piece *m);
+bool job_settled(struct relay_process *p, const struct msg_job_settled *m);
 /* What resolve says. */
 bool job_hosts(struct relay_process *p, const struct msg_mx_answer *m);
 /* Asks a new resolve what the one before did not answer. */
@@ -79,6 +87,14 @@ void job_session_done(struct job *j);
 /* The body is on its way: the deadline is now that of a transfer of this size. */
 void job_allow_transfer(struct job *j);
 
+/* What former jobs say. */
+/* Takes over what is known about a recipient, and tells store. */
+void job_know(struct job *j, struct recipient *r, const struct verdict *v);
+/* What it waited for has happened. */
+void job_go_on(struct job *j);
+
+/* Ends its question and its session. */
+void job_stop(struct job *j);
 /* Forgets the job without a word to store. */
 void job_drop(struct job *j);
 

@@ -16,10 +16,12 @@ struct relay_process {
 	struct loop *loop;
 	struct channel *store, *resolve;  /* NULL while there is none */
 	struct ssl_ctx_st *tls;
-	struct map jobs;                  /* by store's number */
+	struct map jobs;                  /* by store's number; whoever gave them is there: `store` is not NULL */
 	struct map questions;             /* jobs that wait for an mx_answer, by its id */
 	uint64_t last_question;
 	uint32_t open_slots;              /* jobs that store may still send */
+	struct job *formers;              /* of a store that has died, the oldest first: relay/former.h */
+	size_t former_count, formers_out; /* of them: whose message is out, the answer still to come */
 	struct session *sessions;         /* all connections */
 	size_t session_count;
 	struct sockaddr_storage bind_to;  /* smtp_out_address; ss_family AF_UNSPEC if there is none */

@@ -2,19 +2,20 @@
  *
  *   configure     the TLS context, the address to connect from
  *   attach        the channel to store: "there is room for so many jobs"; the channel to resolve
- *   job, job_rcpt, job_start, job_piece   from store   -> relay/job.c
- *   mx_answer                             from resolve -> relay/job.c
+ *   job, job_rcpt, job_start, job_piece, job_settled   from store -> relay/job.c
+ *   mx_answer                                          from resolve -> relay/job.c
  *
  * A job (relay/job.c) asks resolve for the hosts of its domain and tries them with one session after another
  * (relay/session.c: the connection; relay/transaction.c: the message's envelope; relay/transfer.c: its bytes, pulled from
- * store), until each recipient has a result. relay keeps nothing: what it forgets, store gives again. */
+ * store), until each recipient has a result. What relay forgets, store gives again; results are kept until store has written
+ * them, over its death (relay/former.h). */
 #include "relay/relay.h"
 
 #include "base/die.h"
 #include "base/log.h"
 #include "base/sandbox.h"
 #include "base/tls.h"
-#include "relay/job.h"
+#include "relay/former.h"
 #include "relay/process.h"
 #include "relay/session.h"
 
@@ -50,15 +51,22 @@ static void on_job_piece(void *context, const struct msg_job_piece *m)
 	job_piece(context, m);
 }
 
+static void on_job_settled(void *context, const struct msg_job_settled *m)
+{
+	struct relay_process *p = context;
+	if (!p->is_stopping && !job_settled(p, m))
+		channel_violation(p->store, "the settling of a job that was not told");
+}
+
 static const struct store_to_relay store_handlers = {
-	.job = on_job, .job_rcpt = on_job_rcpt, .job_start = on_job_start, .job_piece = on_job_piece};
+	.job = on_job, .job_rcpt = on_job_rcpt, .job_start = on_job_start, .job_piece = on_job_piece, .job_settled = on_job_settled};
 
 /* A new store gives the jobs again. */
 static void drop_store(struct relay_process *p)
 {
 	struct job *j;
 	for (size_t at = 0; (j = map_next(&p->jobs, &at));)
-		job_drop(j);
+		former_begin(j);
 	sessions_free_idle(p);
 	p->open_slots = 0;
 	channel_free(p->store);
@@ -98,7 +106,7 @@ static void on_resolve_closed(void *context, bool is_violation)
 
 void relay_offer_slots(struct relay_process *p)
 {
-	size_t most = child_config(p->self)->relay_connections, taken = p->jobs.count + p->open_slots;
+	size_t most = child_config(p->self)->relay_connections, taken = p->jobs.count + p->formers_out + p->open_slots;
 	if (!p->store || p->is_stopping || taken >= most)
 		return;
 	channel_send(p->store, relay_ready, .slots = (uint32_t)(most - taken));
@@ -184,6 +192,7 @@ static void stop(void *context)
 	for (size_t at = 0; (j = map_next(&p->jobs, &at));)
 		if (!j->session || j->session->state != SESSION_END)
 			job_drop(j);
+	formers_drop(p);
 	p->stop_deadline = timer_new(p->loop, on_stop_deadline, p);
 	timer_set(p->stop_deadline, STOP_MOST_MS);
 	relay_job_ended(p);

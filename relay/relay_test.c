@@ -8,6 +8,7 @@
 
 #include "base/utf8.h"
 #include "ipc/words.h"
+#include "relay/job.h"
 #include "relay/reply.h"
 #include "relay/target.h"
 
@@ -120,6 +121,29 @@ static void lists_that_are_none_are_refused(void **state)
 	assert_int_equal(targets_read(SPAN("rubbish"), 25, &a, &targets), -1);
 }
 
+static void end_loop(void *context)
+{
+	loop_stop(context);
+}
+
+static void only_a_job_that_was_told_is_settled(void **state)
+{
+	(void)state;
+	struct relay_process p = {.loop = loop_new(), .open_slots = 1};
+	assert_true(job_new(&p, &(struct msg_job){.job = 7, .next_hop = SPAN("a.test")}));
+	assert_false(job_new(&p, &(struct msg_job){.job = 8})); /* there was one slot */
+	assert_false(job_settled(&p, &(struct msg_job_settled){.job = 8}));
+	assert_false(job_settled(&p, &(struct msg_job_settled){.job = 7}));
+	job_drop(map_get(&p.jobs, 7));
+	/* the job is freed at the end of the turn */
+	struct timer *stop = timer_new(p.loop, end_loop, p.loop);
+	timer_set(stop, 0);
+	loop_run(p.loop);
+	timer_free(stop);
+	map_free(&p.jobs);
+	loop_free(p.loop);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -129,6 +153,7 @@ int main(void)
 		cmocka_unit_test(the_text_of_a_reply_is_bounded_and_valid_utf8),
 		cmocka_unit_test(targets_have_names_and_loopback_is_seen),
 		cmocka_unit_test(lists_that_are_none_are_refused),
+		cmocka_unit_test(only_a_job_that_was_told_is_settled),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

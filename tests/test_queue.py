@@ -5,6 +5,7 @@ import email.policy
 import itertools
 import os
 import re
+import signal
 import socket
 import ssl
 import threading
@@ -461,8 +462,14 @@ def read_line(client):
     return line
 
 
-def take_message(client):
-    """The rest of a session, from MAIL on; the message as it came."""
+def greet(client):
+    client.sendall(b'220 mx.fake.test ESMTP\r\n')
+    read_line(client)
+    client.sendall(b'250 mx.fake.test\r\n')
+
+
+def read_message(client):
+    """A session from MAIL on, up to the message's final dot; the message as it came."""
     while True:
         line = read_line(client)
         if line.upper().startswith(b'DATA'):
@@ -472,6 +479,11 @@ def take_message(client):
     data = b''
     while not data.endswith(b'\r\n.\r\n'):
         data += client.recv(65536)
+    return data
+
+
+def take_message(client):
+    data = read_message(client)
     client.sendall(b'250 2.0.0 taken\r\n')
     return data
 
@@ -508,9 +520,7 @@ def test_replies_put_before_tls_are_not_believed(server, net):
 def test_outgoing_text_is_dot_stuffed(server, net, text):
     """Attack 12."""
     def session(client):
-        client.sendall(b'220 mx.fake.test ESMTP\r\n')
-        read_line(client)
-        client.sendall(b'250 mx.fake.test\r\n')
+        greet(client)
         return take_message(client)
     what = message(text)
     with fake_server(net, session) as said:
@@ -550,3 +560,85 @@ def test_every_answer_of_a_server_is_understood(server, net, replies, outcome):
         server.command('queue', 'remove', name)
         assert re.fullmatch(outcome, found)
         assert '\x1b' not in server.log()
+
+
+# ---- processes that end between the final dot and the queue's knowledge of the answer ----
+
+class SlowReceiver:
+    """Sessions that take a message and answer it when they are told to: `got` are the messages, as they came."""
+
+    def __init__(self, answer=b'250 2.0.0 taken'):
+        self.answer, self.got = answer, []
+        self.has_message, self.may_answer, self.has_answered = threading.Event(), threading.Event(), False
+
+    def session(self, client):
+        greet(client)
+        self.got.append(read_message(client))
+        self.has_message.set()
+        assert self.may_answer.wait(60)
+        client.sendall(self.answer + b'\r\n')
+        self.has_answered = True
+        read_line(client)  # QUIT
+
+
+@contextlib.contextmanager
+def stopped_then_killed(server, role):
+    """The process stands still, and is then ended with kill -9: what is said to it meanwhile it has never heard."""
+    (pid,) = [pid for name, pid in server.pids() if name == role]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        server.killed.add(pid)
+        os.kill(pid, signal.SIGKILL)
+
+
+def ends_once(server, receiver, answer):
+    """The message has been sent once, and the sender knows of a refusal, once."""
+    assert until(lambda: queue_is_empty(server)), server.must('queue', 'list')
+    assert len(receiver.got) == 1
+    bounces = server.messages('u@a.test')
+    assert len(bounces) == (answer.startswith(b'5')) and all(b'no thanks' in bounce for bounce in bounces)
+
+
+ANSWERS = [b'250 2.0.0 taken', b'554 5.7.1 no thanks']
+
+
+@pytest.mark.parametrize('answer', ANSWERS)
+def test_a_message_is_sent_once_though_store_dies_while_its_answer_is_waited_for(server, net, answer):
+    receiver = SlowReceiver(answer)
+    with fake_server(net, receiver.session):
+        submit(server, ['x@fake.test'], message())
+        assert receiver.has_message.wait(20)
+        server.kill_role('store')
+        server.wait_all_running()
+        assert until(lambda: 'x@fake.test trying' in server.must('queue', 'list')), server.must('queue', 'list')
+        receiver.may_answer.set()
+        ends_once(server, receiver, answer)
+
+
+@pytest.mark.parametrize('answer', ANSWERS)
+def test_a_message_is_sent_once_though_store_dies_before_it_has_written_the_answer(server, net, answer):
+    receiver = SlowReceiver(answer)
+    with fake_server(net, receiver.session):
+        name = submit(server, ['x@fake.test'], message())
+        assert receiver.has_message.wait(20)
+        with stopped_then_killed(server, 'store'):
+            receiver.may_answer.set()
+            assert until(lambda: re.search(r' relayed .*\bid=%s ' % name, server.log())), server.log()[-2000:]
+        server.wait_all_running()
+        ends_once(server, receiver, answer)
+
+
+def test_a_message_is_not_lost_though_relay_dies_before_it_has_told_the_answer(server, net):
+    """Twice is what nothing can exclude here (RFC 1047); lost is what RFC 5321 §6.1 forbids."""
+    receiver = SlowReceiver()
+    with fake_server(net, receiver.session):
+        submit(server, ['x@fake.test'], message())
+        assert receiver.has_message.wait(20)
+        with stopped_then_killed(server, 'relay'):
+            receiver.may_answer.set()
+            assert until(lambda: receiver.has_answered)
+        assert until(lambda: queue_is_empty(server), 30), server.must('queue', 'list')
+        assert 1 <= len(receiver.got) <= 2 and len(set(receiver.got)) == 1
+    assert server.messages('u@a.test') == []

@@ -83,6 +83,7 @@ struct relay_job *domains_take_job(struct domains *d)
 	from->ready = j->next;
 	if (!from->ready)
 		from->ready_last = &from->ready;
+	j->next = NULL;
 	from->active++;
 	give_turn(d, from); /* behind all others */
 	return j;

@@ -17,6 +17,8 @@ struct recipient {
 	char host[256];
 };
 
+struct relay_job;
+
 struct queued {
 	struct queue *queue;
 	struct id128 id, blob;
@@ -36,6 +38,7 @@ struct queued {
 	unsigned jobs;           /* at relay or ready for it, or appends under way */
 	struct accepted *message; /* until its first attempts have begun */
 	struct buf events;       /* trace operations, for the next write of the record */
+	struct relay_job *ended; /* with results that the next write of the record has */
 };
 
 #define QUEUE_PARTITION SPAN("q0")

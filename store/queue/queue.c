@@ -262,6 +262,7 @@ static void delete_message(const struct queued *m, struct batch *b)
 
 struct settlement {
 	struct queued *message, *bounce;
+	struct relay_job *ended;
 };
 
 /* Writes the message's state after something has changed: bounces what failed, deletes what is over. */
@@ -282,6 +283,8 @@ static void settle(struct queued *m)
 	settlement->message = m;
 	if (has_failed(m) && !engine_has_room(s->engine))
 		put_off_bounce(m);
+	settlement->ended = m->ended;
+	m->ended = NULL;
 	if (has_failed(m)) {
 		settlement->bounce = bounce_make(s, m, &b);
 		for (uint32_t i = 0; i < m->recipient_count; i++)
@@ -307,6 +310,7 @@ static void on_settled(void *context)
 	struct queued *m = settlement->message;
 	if (settlement->bounce)
 		queue_enter(settlement->bounce);
+	schedule_settled(m->queue->store, settlement->ended);
 	free(settlement);
 	m->is_writing = false;
 	if (m->is_over) {

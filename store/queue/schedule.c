@@ -113,12 +113,6 @@ int64_t schedule_next(struct queue *q, uint32_t attempts)
 
 /* ---- jobs ---- */
 
-static void free_job(struct relay_job *j)
-{
-	free(j->recipients);
-	free(j);
-}
-
 static void send_job(struct store_peer *relay, struct relay_job *j)
 {
 	struct queue *q = relay->store->queue;
@@ -263,8 +257,21 @@ static void end_job(struct relay_job *j)
 		}
 	}
 	m->jobs--;
-	free_job(j);
+	j->next = m->ended;
+	m->ended = j;
 	queue_settle(m);
+}
+
+void schedule_settled(struct store *s, struct relay_job *ended)
+{
+	for (struct relay_job *j = ended, *next; j; j = next) {
+		struct store_peer *relay = store_peer(s, j->relay);
+		next = j->next;
+		if (relay)
+			channel_send(relay->channel, job_settled, .job = j->number);
+		free(j->recipients);
+		free(j);
+	}
 }
 
 int queue_job_done(struct store_peer *relay, const struct msg_job_done *msg)

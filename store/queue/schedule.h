@@ -21,6 +21,8 @@ void schedule_add(struct queued *m);
 void schedule_remove(struct queued *m);
 /* Makes a job of each domain among the recipients that are due, and gives relays what they have room for. */
 void schedule_jobs(struct queued *m, int64_t now_ms);
+/* The results of these jobs, which have ended, are on the disk: says so to their relays, and frees them. */
+void schedule_settled(struct store *s, struct relay_job *ended);
 /* The time of the next attempt after so many: pauses double from retry_first to retry_most. */
 int64_t schedule_next(struct queue *q, uint32_t attempts);
 

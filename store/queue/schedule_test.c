@@ -47,29 +47,25 @@ static int set_scene(void **state)
 	return 0;
 }
 
-static void forget_job(struct relay_job *j)
-{
-	free(j->recipients);
-	free(j);
-}
-
 static int clear_scene(void **state)
 {
 	struct scene *c = *state;
 	struct relay_job *j;
 	for (size_t at = 0; (j = map_next(&c->queue.jobs, &at));) {
 		domains_end_job(&c->queue.domains, j);
-		forget_job(j);
+		schedule_settled(&c->store, j);
 	}
 	while ((j = domains_take_job(&c->queue.domains))) {
 		domains_end_job(&c->queue.domains, j);
-		forget_job(j);
+		schedule_settled(&c->store, j);
 	}
 	assert_int_equal(c->queue.domains.by_hash.count, 0); /* nothing is kept of a domain without a job */
 	map_free(&c->queue.domains.by_hash);
 	map_free(&c->queue.jobs);
-	for (size_t i = 0; i < c->message_count; i++)
+	for (size_t i = 0; i < c->message_count; i++) {
+		schedule_settled(&c->store, c->messages[i]->ended);
 		queued_free(c->messages[i]);
+	}
 	free(c->queue.heap);
 	timer_free(c->queue.timer);
 	channel_free(c->relay->channel);
