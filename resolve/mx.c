@@ -13,6 +13,7 @@
 #include "wire/address.h"
 
 #include <arpa/inet.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -31,9 +32,11 @@ struct exchange {
 struct host {
 	struct question *question;
 	struct lookup v4, v6;
+	unsigned preference;
 	char name[RDATA_NAME_MOST];
 	char v4_addresses[ADDRESSES_MOST][INET6_ADDRSTRLEN], v6_addresses[ADDRESSES_MOST][INET6_ADDRSTRLEN];
 	size_t v4_count, v6_count;
+	bool failed_for_now;      /* its addresses could not be asked for; the question's `text` says why */
 };
 
 struct question {
@@ -46,7 +49,6 @@ struct question {
 	size_t host_count;
 	size_t waiting;           /* lookups of addresses under way */
 	bool has_mx;
-	bool failed_for_now;      /* a host's addresses could not be asked for; `text` says why */
 	char text[256];
 };
 
@@ -80,6 +82,20 @@ static void end(struct question *q, enum mx_outcome outcome, const char *text)
 	free_question(q);
 }
 
+/* The best host for the domain is this server, but the domain is none of its own. */
+static void send_loop(struct resolve_process *p, uint64_t id, struct span domain)
+{
+	char text[256];
+	snprintf(text, sizeof text, "mail for %.*s loops back to myself", SPAN_ARG(span_slice(domain, 0, 200)));
+	send_answer(p, id, MX_LOOP, text, (struct span){0});
+}
+
+static void end_looping(struct question *q)
+{
+	send_loop(q->process, q->id, span_cstr(q->domain));
+	free_question(q);
+}
+
 static size_t add_addresses(struct span *words, const char (*addresses)[INET6_ADDRSTRLEN], size_t count, size_t most)
 {
 	size_t n = 0;
@@ -90,26 +106,62 @@ static size_t add_addresses(struct span *words, const char (*addresses)[INET6_AD
 	return n;
 }
 
+static bool has_own_address(const struct host *h)
+{
+	const struct own_addresses *own = &h->question->process->own;
+	for (size_t i = 0; i < h->v4_count; i++)
+		if (own_addresses_have(own, h->v4_addresses[i]))
+			return true;
+	for (size_t i = 0; i < h->v6_count; i++)
+		if (own_addresses_have(own, h->v6_addresses[i]))
+			return true;
+	return false;
+}
+
+/* The best preference of a host that has an address of ours, under whatever name; UINT_MAX if there is none. */
+static unsigned own_preference(const struct question *q)
+{
+	unsigned best = UINT_MAX;
+	for (size_t i = 0; i < q->host_count; i++)
+		if (q->hosts[i].preference < best && has_own_address(&q->hosts[i]))
+			best = q->hosts[i].preference;
+	return best;
+}
+
+static size_t add_host_words(struct span *words, const struct host *h)
+{
+	size_t count = 0;
+	words[count++] = SPAN("H");
+	words[count++] = span_cstr(h->name);
+	count += add_addresses(words + count, h->v4_addresses, h->v4_count, ADDRESSES_MOST);
+	count += add_addresses(words + count, h->v6_addresses, h->v6_count, ADDRESSES_MOST - h->v4_count);
+	return count;
+}
+
+/* We, and all that are no better than we are, are left out: the mail would come back (RFC 5321 §5.1). */
 static void end_with_hosts(struct question *q)
 {
 	struct span words[HOSTS_MOST * WORDS_PER_HOST_MOST];
 	size_t count = 0;
+	unsigned own = own_preference(q);
+	bool failed_for_now = false;
 	BUF_AUTO packed = {0};
 	for (size_t i = 0; i < q->host_count; i++) {
 		const struct host *h = &q->hosts[i];
-		if (h->v4_count + h->v6_count == 0)
+		if (h->preference >= own)
 			continue;
-		words[count++] = SPAN("H");
-		words[count++] = span_cstr(h->name);
-		count += add_addresses(words + count, h->v4_addresses, h->v4_count, ADDRESSES_MOST);
-		count += add_addresses(words + count, h->v6_addresses, h->v6_count, ADDRESSES_MOST - h->v4_count);
+		failed_for_now |= h->failed_for_now;
+		if (h->v4_count + h->v6_count)
+			count += add_host_words(words + count, h);
 	}
 	if (count) {
 		words_pack(&packed, words, count);
 		send_answer(q->process, q->id, MX_FOUND, "", buf_span(&packed));
 		free_question(q);
-	} else if (q->failed_for_now) {
+	} else if (failed_for_now) {
 		end(q, MX_LATER, q->text);
+	} else if (own != UINT_MAX) {
+		end_looping(q);
 	} else {
 		snprintf(q->text, sizeof q->text, q->has_mx ? "no mail exchanger of the domain has an address"
 		                                           : "the domain has neither a mail exchanger nor an address");
@@ -149,7 +201,7 @@ static void on_addresses(void *context, const struct lookup_result *result)
 	if (result->outcome == LOOKUP_ANSWER)
 		take_addresses(h, result);
 	if (result->outcome == LOOKUP_LATER) {
-		q->failed_for_now = true;
+		h->failed_for_now = true;
 		snprintf(q->text, sizeof q->text, "addresses of %.70s: %s", h->name, result->text);
 	}
 	one_less(q);
@@ -226,40 +278,44 @@ static bool has_mx_record(struct span message)
 	return false;
 }
 
-static void add_host(struct question *q, const char *name)
+static void add_host(struct question *q, const char *name, unsigned preference)
 {
 	for (size_t i = 0; i < q->host_count; i++)
 		if (strcmp(q->hosts[i].name, name) == 0)
-			return;
-	if (q->host_count < HOSTS_MOST)
-		snprintf(q->hosts[q->host_count++].name, RDATA_NAME_MOST, "%s", name);
+			return; /* of several preferences, the best */
+	if (q->host_count == HOSTS_MOST)
+		return;
+	struct host *h = &q->hosts[q->host_count++];
+	h->preference = preference;
+	snprintf(h->name, sizeof h->name, "%s", name);
 }
 
-/* We, and all that are no better than we are, are left out: the mail would come back (RFC 5321 §5.1). */
+/* Our own name is looked for here, our addresses when they are known (end_with_hosts). */
 static void use_exchanges(struct question *q, const struct exchange *list, size_t count)
 {
-	unsigned ours = UINT32_MAX;
+	unsigned own = UINT_MAX;
 	for (size_t i = 0; i < count; i++)
-		if (is_us(q, list[i].host) && list[i].preference < ours)
-			ours = list[i].preference;
+		if (is_us(q, list[i].host) && list[i].preference < own)
+			own = list[i].preference;
 	for (size_t i = 0; i < count; i++)
-		if (list[i].preference < ours && list[i].host[0])
-			add_host(q, list[i].host);
+		if (list[i].preference < own && list[i].host[0])
+			add_host(q, list[i].host, list[i].preference);
 	if (q->host_count)
 		ask_addresses(q);
-	else if (ours != UINT32_MAX)
-		end(q, MX_LOOP, "this server is the best mail exchanger of the domain, but the domain is none of its own");
+	else if (own != UINT_MAX)
+		end_looping(q);
 	else
 		end(q, MX_NO_DOMAIN, "no mail exchanger of the domain has a usable name");
 }
 
+/* The implicit MX: RFC 5321 §5.1. */
 static void use_domain(struct question *q)
 {
 	if (is_us(q, q->domain)) {
-		end(q, MX_LOOP, "the domain is this server's name, but none of its own domains");
+		end_looping(q);
 		return;
 	}
-	add_host(q, q->domain);
+	add_host(q, q->domain, 0);
 	ask_addresses(q);
 }
 
@@ -306,6 +362,10 @@ static void answer_literal(struct resolve_process *p, uint64_t id, struct span l
 	snprintf(text, sizeof text, "%.*s", SPAN_ARG(inside));
 	if (!address_literal_is_valid(literal) || inet_pton(is_v6 ? AF_INET6 : AF_INET, text, bytes) != 1) {
 		send_answer(p, id, MX_NO_DOMAIN, "this is no address literal", (struct span){0});
+		return;
+	}
+	if (own_addresses_have(&p->own, text)) {
+		send_loop(p, id, literal);
 		return;
 	}
 	struct span words[] = {SPAN("H"), literal, SPAN("A"), span_cstr(text)};

@@ -5,6 +5,7 @@
 #include "ipc/child.h"
 #include "ipc/terms.h"
 #include "resolve/lookup.h"
+#include "resolve/own.h"
 
 struct question;
 
@@ -16,6 +17,7 @@ struct resolve_process {
 	struct question *questions;  /* under way */
 	size_t question_count;
 	uint64_t asked_count;
+	struct own_addresses own;
 	/* the settings that `dns` was made from */
 	struct config_resolver resolver;
 	char *trust_anchor;

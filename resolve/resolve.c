@@ -1,6 +1,7 @@
 /* resolve: what it is told and what it answers.
  *
- *   configure   starts libunbound with the resolver, the trust anchor and everything else that lies in files
+ *   configure   starts libunbound with the resolver, the trust anchor and everything else that lies in files; asks for
+ *               this machine's addresses, as a reload does (resolve/own.c)
  *   attach      the channel to relay
  *   mx_ask      -> resolve/mx.c, which asks by resolve/lookup.c and reads with resolve/rdata.c; answered by mx_answer
  *
@@ -69,6 +70,7 @@ static void configure(void *context, const struct config *config)
 	struct resolve_process *p = context;
 	p->loop = child_loop(p->self);
 	start_dns(p, config);
+	own_addresses_ask(&p->own, config);
 	/* what a change of the settings may read again */
 	sandbox_enclose(SANDBOX_CALL, (const char *const[]){RESOLV_CONF, config->trust_anchor, NULL});
 }
@@ -90,6 +92,7 @@ static void reload(void *context, const struct config *config)
 	struct resolve_process *p = context;
 	if (p->relay)
 		channel_set_epoch(p->relay, child_epoch(p->self));
+	own_addresses_ask(&p->own, config);
 	if (memcmp(p->resolver.address, config->resolver.address, sizeof p->resolver.address) == 0 &&
 	    p->resolver.port == config->resolver.port && p->is_dnssec == config->dnssec &&
 	    strcmp(p->trust_anchor, config->trust_anchor) == 0)

@@ -33,7 +33,7 @@ def run(*words, **options):
 
 
 class Network:
-    """Hosts by name, each with an address or several in 10.99.0.0/24."""
+    """Hosts by name, each with an address or several in 10.99.0.0/24 and fd99::/64."""
 
     def __init__(self, hosts, resolver):
         self.prefix = 'ct%d' % os.getpid()
@@ -47,7 +47,9 @@ class Network:
             run('ip', '-n', self.hub, 'link', 'add', 'v' + name, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', ns)
             run('ip', '-n', self.hub, 'link', 'set', 'v' + name, 'master', 'br0', 'up')
             for address in addresses:
-                run('ip', '-n', ns, 'addr', 'add', address + '/24', 'dev', 'eth0')
+                # without duplicate address detection, an IPv6 address can be used at once
+                length = ['/64', 'nodad'] if ':' in address else ['/24']
+                run('ip', '-n', ns, 'addr', 'add', address + length[0], 'dev', 'eth0', *length[1:])
             run('ip', '-n', ns, 'link', 'set', 'eth0', 'up')
             where = pathlib.Path('/etc/netns') / ns
             where.mkdir(parents=True)

@@ -16,6 +16,7 @@ import network
 import talk
 from conftest import PASSWORD, strip_trace, until
 
+A6, B6 = 'fd99::10', 'fd99::20'
 DNS, A, B, P, P7, FAKE = '10.99.0.2', '10.99.0.10', '10.99.0.20', '10.99.0.30', '10.99.0.31', '10.99.0.40'
 ZONE = '''$ORIGIN test.
 $TTL 1
@@ -36,6 +37,18 @@ null MX 0 .
 own MX 10 mx.a
 third MX 10 mx.b
 third MX 20 mx.a
+six MX 10 mx6.b
+mx6.b AAAA fd99::20
+aka.own MX 10 mx2.a
+mx2.a A 10.99.0.10
+aka6.own MX 10 mx6.a
+mx6.a AAAA fd99::10
+best.own MX 10 mx2.a
+best.own MX 10 mx.b
+best.own MX 20 mx.b
+implicit.own A 10.99.0.10
+fourth MX 10 mx.b
+fourth MX 20 mx2.a
 loop MX 10 lo.loop
 lo.loop A 127.0.0.1
 lo.loop A 0.0.0.0
@@ -65,7 +78,7 @@ def spoil(signed):
 def net():
     if os.geteuid():
         pytest.skip('network namespaces need root')
-    n = network.Network({'dns': [DNS], 'a': [A], 'b': [B], 'p': [P, P7], 'fake': [FAKE]}, DNS)
+    n = network.Network({'dns': [DNS], 'a': [A, A6], 'b': [B, B6], 'p': [P, P7], 'fake': [FAKE]}, DNS)
     try:
         yield n
     finally:
@@ -80,7 +93,8 @@ def names(net, folder):
 
 
 def settings(names):
-    return {'resolver': DNS, 'trust_anchor': str(names.anchor), 'retry_first': '1s', 'retry_most': '1s'}
+    return {'resolver': DNS, 'trust_anchor': str(names.anchor), 'retry_first': '1s', 'retry_most': '1s',
+            'smtp_listen': '0.0.0.0:25 [::]:25'}
 
 
 @pytest.fixture(scope='module')
@@ -88,7 +102,7 @@ def b(make_server, net, names):
     s = make_server('b', domain='b.test', hostname='mx.b.test', netns=net.name('b'), settings=settings(names))
     s.add_user('v')
     s.add_user('w')
-    for domain in ('backup.test', 'plain.test', 'third.test', 'one.later.test', 'two.later.test', 'three.later.test', 'chain.test'):
+    for domain in ('backup.test', 'plain.test', 'third.test', 'fourth.test', 'best.own.test', 'six.test', 'one.later.test', 'two.later.test', 'three.later.test', 'chain.test'):
         s.must('domain', 'add', domain)
         s.must('alias', 'add', 'v@' + domain, 'v@b.test')
     return s
@@ -154,7 +168,7 @@ def the_bounce(server, status, recipient, action='failed'):
     about, *recipients = machine.get_payload()
     assert about['Reporting-MTA'].endswith('mx.a.test')
     (one,) = [r for r in recipients if r['Final-Recipient']]
-    assert one['Final-Recipient'].replace(' ', '').lower() == 'rfc822;' + recipient
+    assert one['Final-Recipient'].replace(' ', '').lower() == 'rfc822;' + recipient.lower()
     assert one['Action'] == action and re.fullmatch(status, one['Status']), one.as_string()
     assert original.get_content_type() in ('text/rfc822-headers', 'message/rfc822')
     assert b'Subject: queue test' in raw[raw.index(b'rfc822'):]
@@ -178,6 +192,16 @@ def test_large_mail_goes_from_carteiro_to_carteiro(server, b):
     what = message((b'z' * 76 + b'\r\n') * 60000)
     submit(server, ['v@b.test'], what)
     assert strip_trace(arrived(b, 'v@b.test')[0]) == what
+
+
+def test_mail_goes_from_carteiro_to_carteiro_by_ipv6(server, b):
+    """To a mail host that has no other address."""
+    what = message()
+    submit(server, ['v@six.test'], what)
+    (got,) = arrived(b, 'v@b.test')
+    assert strip_trace(got) == what
+    assert b'Received: from mx.a.test ([IPv6:fd99::10])\r\n\tby mx.b.test (carteiro) with ESMTPS id ' in got
+    assert until(lambda: queue_is_empty(server))
 
 
 def test_mail_goes_to_postfix_and_comes_from_it(server, net, postfix):
@@ -312,6 +336,8 @@ def test_those_who_can_be_reached_are_and_the_bounce_names_the_others(server, b)
 
 
 @pytest.mark.parametrize('recipient, status', [('x@null.test', r'5\.1\.10'), ('x@own.test', r'5\.4\.6'), ('x@mx.a.test', r'5\.4\.6'), ('x@loop.test', r'5\.4\.6'),
+                                               ('x@aka.own.test', r'5\.4\.6'), ('x@aka6.own.test', r'5\.4\.6'), ('v@best.own.test', r'5\.4\.6'),
+                                               ('x@implicit.own.test', r'5\.4\.6'), ('x@[10.99.0.10]', r'5\.4\.6'), ('x@[IPv6:fd99::10]', r'5\.4\.6'),
                                                ('x@nothing.test', r'5\.1\.2'), ('x@doesnotexist.test', r'5\.1\.2'), ('x@[127.0.0.1]', r'5\.4\.6'),
                                                ('x@[10.99.0.20]', r'5\.\d+\.\d+')])
 def test_domains_that_take_no_mail_bounce_at_once_and_nobody_is_connected_to(server, recipient, status):
@@ -322,8 +348,10 @@ def test_domains_that_take_no_mail_bounce_at_once_and_nobody_is_connected_to(ser
     assert server.log().count(' kind=smtp ') == accepted  # nothing came in by its own port
 
 
-def test_a_better_host_than_ourselves_is_used(server, b):
-    submit(server, ['v@third.test'], message())
+@pytest.mark.parametrize('recipient', ['v@third.test', 'v@fourth.test'])
+def test_a_better_host_than_ourselves_is_used(server, b, recipient):
+    """We are known by our name in the first, by our address only in the second (RFC 5321 §5.1)."""
+    submit(server, [recipient], message())
     arrived(b, 'v@b.test')
 
 
