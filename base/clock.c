@@ -3,7 +3,7 @@
 
 #include <time.h>
 
-static int64_t test_wall_ms = -1;
+static int64_t test_wall_ms = -1, test_shift_ms;
 
 static int64_t read_us(clockid_t id)
 {
@@ -14,7 +14,7 @@ static int64_t read_us(clockid_t id)
 
 int64_t clock_wall_ms(void)
 {
-	return test_wall_ms >= 0 ? test_wall_ms : read_us(CLOCK_REALTIME) / 1000;
+	return (test_wall_ms >= 0 ? test_wall_ms : read_us(CLOCK_REALTIME) / 1000) + test_shift_ms;
 }
 
 int64_t clock_monotonic_ms(void)
@@ -30,4 +30,9 @@ int64_t clock_monotonic_us(void)
 void clock_set_for_tests(int64_t wall_ms)
 {
 	test_wall_ms = wall_ms;
+}
+
+void clock_shift_wall_for_tests(int64_t by_ms)
+{
+	test_shift_ms = by_ms;
 }

@@ -15,5 +15,7 @@ static inline int64_t clock_wall_s(void)
 
 /* For tests: a clock that stands still until it is set. Negative: the real one again. */
 void clock_set_for_tests(int64_t wall_ms);
+/* For tests: the wall clock alone is set, so much ahead of where it would be, or behind; the monotonic one goes on. */
+void clock_shift_wall_for_tests(int64_t by_ms);
 
 #endif

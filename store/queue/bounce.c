@@ -49,7 +49,7 @@ static void build(struct store *s, const struct queued *m, struct id128 id, stru
 	struct dsn dsn = {
 		.reporting_mta = span_cstr(child_hostname(s->self)), .postmaster = buf_span(&postmaster),
 		.recipient = span_cstr(m->reverse_path), .message_id = buf_span(&message_id), .boundary = span_cstr(text),
-		.envelope_id = id128_text(m->id, envelope), .now = clock_wall_s(), .arrival = m->created_ms / 1000,
+		.envelope_id = id128_text(m->id, envelope), .now = clock_wall_s(), .arrival = queue_wall_ms(m->created_ms) / 1000,
 		.original_header = buf_span(&header)};
 	copy_failed(m, &a, &dsn);
 	buf_add_cstr(out, "Return-Path: <>\r\n"); /* RFC 5321 §4.4; relay leaves it out again */

@@ -1,6 +1,7 @@
 /* The accept record: packing and reading. */
 #include "store/queue/message.h"
 
+#include "base/clock.h"
 #include "base/die.h"
 #include "base/pack.h"
 
@@ -38,6 +39,26 @@ void queued_free(struct queued *m)
 	free(m);
 }
 
+int64_t queue_wall_ms(int64_t monotonic_ms)
+{
+	return monotonic_ms - clock_monotonic_ms() + clock_wall_ms();
+}
+
+/* The record's times may be anything. */
+static int64_t age_of(int64_t created_wall_ms)
+{
+	int64_t now = clock_wall_ms();
+	return created_wall_ms >= now ? 0 : created_wall_ms < 0 ? now : now - created_wall_ms;
+}
+
+static int64_t wait_until(int64_t wall_ms, int64_t most_ms)
+{
+	int64_t now = clock_wall_ms();
+	if (wall_ms <= now)
+		return 0;
+	return wall_ms - now < most_ms ? wall_ms - now : most_ms;
+}
+
 void queued_pack(const struct queued *m, struct buf *out)
 {
 	pack_u8(out, RECORD_VERSION);
@@ -48,7 +69,7 @@ void queued_pack(const struct queued *m, struct buf *out)
 	pack_u8(out, m->facts);
 	pack_u8(out, m->is_shared);
 	pack_bytes(out, span_cstr(m->reverse_path));
-	pack_u64(out, (uint64_t)m->created_ms);
+	pack_u64(out, (uint64_t)queue_wall_ms(m->created_ms));
 	pack_u32(out, m->recipient_count);
 	for (uint32_t i = 0; i < m->recipient_count; i++) {
 		const struct recipient *r = &m->recipients[i];
@@ -57,7 +78,7 @@ void queued_pack(const struct queued *m, struct buf *out)
 		/* what is being tried when we crash is tried again */
 		pack_u8(out, (uint8_t)(r->state == RECIPIENT_TRYING ? RECIPIENT_WAITING : r->state));
 		pack_u32(out, r->attempts);
-		pack_u64(out, (uint64_t)r->next_ms);
+		pack_u64(out, (uint64_t)queue_wall_ms(r->next_ms));
 		pack_bytes(out, span_cstr(r->status));
 		pack_bytes(out, span_cstr(r->host));
 		pack_bytes(out, span_cstr(r->text ? r->text : ""));
@@ -72,20 +93,20 @@ static char *copy_text(struct span s)
 	return copy;
 }
 
-static void unpack_recipient(struct unpacker *u, struct recipient *r)
+static void unpack_recipient(struct unpacker *u, struct recipient *r, int64_t wait_most_ms)
 {
 	r->account = unpack_u64(u);
 	r->address = copy_text(unpack_bytes(u, 512));
 	r->state = unpack_u8(u);
 	r->attempts = unpack_u32(u);
-	r->next_ms = (int64_t)unpack_u64(u);
+	r->next_ms = clock_monotonic_ms() + wait_until((int64_t)unpack_u64(u), wait_most_ms);
 	struct span status = unpack_bytes(u, sizeof r->status - 1), host = unpack_bytes(u, sizeof r->host - 1), text = unpack_bytes(u, 512);
 	snprintf(r->status, sizeof r->status, "%.*s", SPAN_ARG(status));
 	snprintf(r->host, sizeof r->host, "%.*s", SPAN_ARG(host));
 	r->text = text.len ? copy_text(text) : NULL;
 }
 
-int queued_unpack(struct queued *m, struct span value)
+int queued_unpack(struct queued *m, struct span value, int64_t wait_most_ms)
 {
 	struct unpacker u = {.rest = value};
 	uint8_t version = unpack_u8(&u);
@@ -96,13 +117,13 @@ int queued_unpack(struct queued *m, struct span value)
 	m->facts = unpack_u8(&u);
 	m->is_shared = unpack_u8(&u) != 0;
 	m->reverse_path = copy_text(unpack_bytes(&u, 512));
-	m->created_ms = (int64_t)unpack_u64(&u);
+	m->created_ms = clock_monotonic_ms() - age_of((int64_t)unpack_u64(&u));
 	uint32_t count = unpack_u32(&u);
 	if (version != RECORD_VERSION || u.bad || count > value.len)
 		return -1;
 	m->recipients = xcalloc(count, sizeof *m->recipients);
 	for (uint32_t i = 0; i < count; i++)
-		unpack_recipient(&u, &m->recipients[m->recipient_count++]);
+		unpack_recipient(&u, &m->recipients[m->recipient_count++], wait_most_ms);
 	return unpack_done(&u) ? 0 : -1;
 }
 

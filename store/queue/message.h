@@ -1,4 +1,9 @@
-/* One message of the queue, as it is in memory and in its accept record. */
+/* One message of the queue, as it is in memory and in its accept record.
+ *
+ * Times in memory are of the monotonic clock, so that whoever sets the wall clock, by hours or by years, neither holds mail
+ * back nor ages it. In the record they are of the wall clock, which alone has a meaning after a restart. What is read from
+ * there is believed as far as it can be true: no message comes from the future, and no try is further away than the
+ * longest wait; if the clock was set ahead, everything is due at once, and older than it is. */
 #ifndef STORE_QUEUE_MESSAGE_H
 #define STORE_QUEUE_MESSAGE_H
 
@@ -11,7 +16,7 @@ struct recipient {
 	char *address;
 	enum recipient_state state;
 	uint32_t attempts;
-	int64_t next_ms;        /* of a waiting one */
+	int64_t next_ms;        /* of a waiting one; 0: at once */
 	char *text;             /* of the last attempt; NULL: none yet */
 	char status[16];        /* RFC 3463 */
 	char host[256];
@@ -30,7 +35,7 @@ struct queued {
 	bool is_changed, is_over;
 	bool is_removed;         /* by command: what is not delivered by now ends without a bounce */
 	char *reverse_path;
-	int64_t created_ms;
+	int64_t created_ms;      /* negative if that was before the machine has started */
 	struct recipient *recipients;
 	uint32_t recipient_count;
 	size_t heap_at;          /* place in the heap of what is due, + 1; 0: not in it */
@@ -46,7 +51,10 @@ struct queued {
 struct queued *queued_new(struct queue *q, struct id128 id);
 void queued_free(struct queued *m);
 void queued_pack(const struct queued *m, struct buf *out);
-int queued_unpack(struct queued *m, struct span value);
+/* No recipient will wait for longer than wait_most_ms. -1 if it is no such record. */
+int queued_unpack(struct queued *m, struct span value, int64_t wait_most_ms);
+/* The wall clock's time for one of the monotonic clock. */
+int64_t queue_wall_ms(int64_t monotonic_ms);
 void queue_key(struct buf *key, char letter, struct id128 id);
 void recipient_set_text(struct recipient *r, const char *status, struct span text, struct span host);
 /* "example.org" of an address; lower case is not assumed. */

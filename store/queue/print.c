@@ -21,7 +21,7 @@ static void print_recipient(const struct recipient *r, struct buf *out)
 	add_safe(out, r->address);
 	buf_printf(out, " %s attempts=%u", states[r->state], r->attempts);
 	if (r->state == RECIPIENT_WAITING && r->next_ms) {
-		int64_t in = (r->next_ms - clock_wall_ms()) / 1000;
+		int64_t in = (r->next_ms - clock_monotonic_ms()) / 1000;
 		buf_printf(out, " next-in=%llds", (long long)(in < 0 ? 0 : in));
 	}
 	if (r->text) {
@@ -38,7 +38,7 @@ static void print_message(const struct queued *m, struct buf *out)
 	char id[ID128_TEXT_BYTES + 1];
 	id128_text(m->id, id);
 	buf_printf(out, "%s size=%llu age=%llds from=<", id, (unsigned long long)m->size,
-	           (long long)((clock_wall_ms() - m->created_ms) / 1000));
+	           (long long)((clock_monotonic_ms() - m->created_ms) / 1000));
 	add_safe(out, m->reverse_path);
 	buf_add_cstr(out, ">\n");
 	for (uint32_t i = 0; i < m->recipient_count; i++)

@@ -87,7 +87,7 @@ struct queued *queue_put_new(struct store *s, const struct queue_message *q, con
 	m->return_path_bytes = return_path_bytes(q->message);
 	m->facts = q->facts;
 	m->reverse_path = copy_text(q->reverse_path);
-	m->created_ms = clock_wall_ms();
+	m->created_ms = clock_monotonic_ms();
 	m->recipients = xcalloc(targets->count, sizeof *m->recipients);
 	for (size_t i = 0; i < targets->count; i++) {
 		struct recipient *r = &m->recipients[m->recipient_count++];
@@ -181,7 +181,7 @@ static void append_to(struct queued *m, uint32_t i)
 	struct fan_out *f = xcalloc(1, sizeof *f);
 	*f = (struct fan_out){m, i};
 	struct append *a = xcalloc(1, sizeof *a);
-	*a = (struct append){.message = message_of(m), .account = r->account, .internaldate_ms = (uint64_t)m->created_ms,
+	*a = (struct append){.message = message_of(m), .account = r->account, .internaldate_ms = (uint64_t)queue_wall_ms(m->created_ms),
 	                     .is_repeated = !m->message, .done = on_appended, .context = f};
 	r->state = RECIPIENT_TRYING;
 	m->jobs++;
@@ -190,7 +190,7 @@ static void append_to(struct queued *m, uint32_t i)
 
 void queue_deliver_due(struct queued *m)
 {
-	int64_t now = clock_wall_ms();
+	int64_t now = clock_monotonic_ms();
 	for (uint32_t i = 0; i < m->recipient_count; i++) {
 		struct recipient *r = &m->recipients[i];
 		if (r->account && r->state == RECIPIENT_WAITING && r->next_ms <= now)
@@ -220,7 +220,7 @@ static bool all_done(const struct queued *m)
 static void expire(struct queued *m)
 {
 	int64_t lifetime_ms = (int64_t)child_config(m->queue->store->self)->queue_lifetime_s * 1000;
-	if (clock_wall_ms() - m->created_ms < lifetime_ms)
+	if (clock_monotonic_ms() - m->created_ms < lifetime_ms)
 		return;
 	for (uint32_t i = 0; i < m->recipient_count; i++) {
 		struct recipient *r = &m->recipients[i];
@@ -347,7 +347,7 @@ static void read_records(struct queue *q)
 		struct unpacker u = {.rest = span_skip(key, 1)};
 		unpack_id128(&u, &id);
 		struct queued *m = queued_new(q, id);
-		if (queued_unpack(m, value)) {
+		if (queued_unpack(m, value, schedule_wait_most(q))) {
 			log_event(LOG_LEVEL_ERROR, "queue-record-damaged", log_s("key", key));
 			queued_free(m);
 			continue;

@@ -48,8 +48,8 @@ static void set_timer(struct queue *q)
 {
 	if (!q->heap_count)
 		return;
-	int64_t in = q->heap[0]->due_ms - clock_wall_ms();
-	timer_set(q->timer, in < 0 ? 0 : in > 3600000 ? 3600000 : in); /* an hour at most: the wall clock may be set */
+	int64_t in = q->heap[0]->due_ms - clock_monotonic_ms();
+	timer_set(q->timer, in < 0 ? 0 : in);
 }
 
 void schedule_remove(struct queued *m)
@@ -91,7 +91,7 @@ static void on_timer(void *context)
 {
 	struct queue *q = context;
 	enum { AT_ONCE = 200 }; /* then other work has its turn */
-	for (int n = 0; n < AT_ONCE && q->heap_count && q->heap[0]->due_ms <= clock_wall_ms(); n++) {
+	for (int n = 0; n < AT_ONCE && q->heap_count && q->heap[0]->due_ms <= clock_monotonic_ms(); n++) {
 		struct queued *m = q->heap[0];
 		schedule_remove(m);
 		queue_deliver_due(m);
@@ -107,8 +107,14 @@ int64_t schedule_next(struct queue *q, uint32_t attempts)
 		pause *= 2;
 	if (pause > most)
 		pause = most;
-	/* a tenth earlier or later, so that what failed together does not come back together */
-	return clock_wall_ms() + pause - pause / 10 + (int64_t)random_below((uint64_t)pause / 5 + 1);
+	/* a tenth earlier or later (schedule_wait_most), so that what failed together does not come back together */
+	return clock_monotonic_ms() + pause - pause / 10 + (int64_t)random_below((uint64_t)pause / 5 + 1);
+}
+
+int64_t schedule_wait_most(const struct queue *q)
+{
+	int64_t most = (int64_t)child_config(q->store->self)->retry_most_s * 1000;
+	return most + most / 10;
 }
 
 /* ---- jobs ---- */

@@ -25,5 +25,7 @@ void schedule_jobs(struct queued *m, int64_t now_ms);
 void schedule_settled(struct store *s, struct relay_job *ended);
 /* The time of the next attempt after so many: pauses double from retry_first to retry_most. */
 int64_t schedule_next(struct queue *q, uint32_t attempts);
+/* The longest that one waits for its next attempt. */
+int64_t schedule_wait_most(const struct queue *q);
 
 #endif

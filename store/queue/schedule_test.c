@@ -1,6 +1,7 @@
 /* Which job a relay is given next, and when. */
 #include "store/queue/schedule.h"
 
+#include "base/clock.h"
 #include "base/die.h"
 #include "store/store.h"
 
@@ -156,12 +157,101 @@ static void a_domain_at_its_limit_goes_on_when_a_job_ends(void **state)
 	assert_string_equal(given(c, &text), "slow.test ");
 }
 
+/* ---- a wall clock that is set ---- */
+
+enum { HOUR_MS = 3600 * 1000, DAY_MS = 24 * HOUR_MS, NOW_MS = 10 * DAY_MS };
+
+static int clear_clock(void **state)
+{
+	clock_set_for_tests(-1);
+	clock_shift_wall_for_tests(0);
+	return clear_scene(state);
+}
+
+static void end_loop(void *context)
+{
+	loop_stop(context);
+}
+
+/* Runs the loop until something is said to the relay; ten seconds are as good as never. */
+static void run_until_given(struct scene *c)
+{
+	struct watch *given = watch_new(c->store.loop, c->other_end, false, end_loop, c->store.loop);
+	struct timer *never = timer_new(c->store.loop, end_loop, c->store.loop);
+	watch_on(given);
+	timer_set(never, 10000);
+	loop_run(c->store.loop);
+	timer_free(never);
+	watch_free(given);
+}
+
+static void a_clock_that_is_set_back_delays_no_try(void **state)
+{
+	struct scene *c = *state;
+	struct queued *m = new_message(c, "x@a.test");
+	clock_set_for_tests(NOW_MS);
+	queue_relay_ready(c->relay, 1);
+	m->recipients[0].next_ms = NOW_MS + 20;
+	schedule_add(m);
+	clock_set_for_tests(NOW_MS + 20);
+	clock_shift_wall_for_tests(-DAY_MS);
+	run_until_given(c);
+	assert_int_equal(m->recipients[0].state, RECIPIENT_TRYING);
+}
+
+static void a_clock_that_is_set_ahead_hastens_no_try(void **state)
+{
+	struct scene *c = *state;
+	struct queued *m = new_message(c, "x@a.test");
+	clock_set_for_tests(NOW_MS);
+	queue_relay_ready(c->relay, 1);
+	m->is_writing = true; /* so that nothing is written: there is no engine here */
+	m->recipients[0].next_ms = NOW_MS + 20;
+	clock_shift_wall_for_tests(DAY_MS);
+	queue_deliver_due(m);
+	assert_int_equal(m->recipients[0].state, RECIPIENT_WAITING);
+}
+
+/* A message is an hour old, and its next try 20 minutes away: when that is, and how old the message is, at the next start if
+ * the wall clock is set by so much, and so much time goes by, before it. */
+static void times_are_believed_as_far_as_they_can_be_true(void **state)
+{
+	static const struct {
+		int64_t set_ms, down_ms, due_in_ms, age_ms;
+	} cases[] = {
+		{0, 0, HOUR_MS / 3, HOUR_MS},
+		{0, HOUR_MS / 4, HOUR_MS / 12, HOUR_MS + HOUR_MS / 4},
+		{0, DAY_MS, 0, HOUR_MS + DAY_MS},
+		{-DAY_MS, 0, 4 * HOUR_MS, 0},      /* "a day and 20 minutes from now", says the record */
+		{-HOUR_MS, 0, HOUR_MS / 3 + HOUR_MS, 0},
+		{DAY_MS, 0, 0, HOUR_MS + DAY_MS},
+	};
+	struct scene *c = *state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		BUF_AUTO record = {0};
+		struct queued *m = new_message(c, "x@a.test"), *read = c->messages[c->message_count++] = queued_new(&c->queue, id128_new());
+		clock_shift_wall_for_tests(0);
+		clock_set_for_tests(NOW_MS);
+		m->created_ms = NOW_MS - HOUR_MS;
+		m->recipients[0].next_ms = NOW_MS + HOUR_MS / 3;
+		queued_pack(m, &record);
+		clock_set_for_tests(NOW_MS + cases[i].down_ms);
+		clock_shift_wall_for_tests(cases[i].set_ms);
+		assert_int_equal(queued_unpack(read, buf_span(&record), 4 * HOUR_MS), 0);
+		assert_int_equal(read->recipients[0].next_ms - clock_monotonic_ms(), cases[i].due_in_ms);
+		assert_int_equal(clock_monotonic_ms() - read->created_ms, cases[i].age_ms);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_domain_with_thousands_of_messages_delays_no_other, set_scene, clear_scene),
 		cmocka_unit_test_setup_teardown(domains_take_turns, set_scene, clear_scene),
 		cmocka_unit_test_setup_teardown(a_domain_at_its_limit_goes_on_when_a_job_ends, set_scene, clear_scene),
+		cmocka_unit_test_setup_teardown(a_clock_that_is_set_back_delays_no_try, set_scene, clear_clock),
+		cmocka_unit_test_setup_teardown(a_clock_that_is_set_ahead_hastens_no_try, set_scene, clear_clock),
+		cmocka_unit_test_setup_teardown(times_are_believed_as_far_as_they_can_be_true, set_scene, clear_clock),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
