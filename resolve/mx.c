@@ -376,12 +376,15 @@ static void answer_literal(struct resolve_process *p, uint64_t id, struct span l
 
 void mx_ask(struct resolve_process *p, uint64_t id, struct span domain)
 {
+	BUF_AUTO name = {0};
+	struct error why;
 	p->asked_count++;
 	if (domain.len > 2 && domain.ptr[0] == '[' && domain.ptr[domain.len - 1] == ']') {
 		answer_literal(p, id, domain);
 		return;
 	}
-	if (!domain_is_valid(domain, 0)) {
+	/* RFC 6531 §3.2: the DNS knows A-labels only */
+	if (domain_canonical(domain, &name, &why)) {
 		send_answer(p, id, MX_NO_DOMAIN, "this is no domain name", (struct span){0});
 		return;
 	}
@@ -391,7 +394,7 @@ void mx_ask(struct resolve_process *p, uint64_t id, struct span domain)
 	}
 	struct question *q = xcalloc(1, sizeof *q);
 	*q = (struct question){.process = p, .next = p->questions, .id = id};
-	snprintf(q->domain, sizeof q->domain, "%.*s", SPAN_ARG(domain));
+	snprintf(q->domain, sizeof q->domain, "%s", buf_cstr(&name));
 	if (q->next)
 		q->next->before = q;
 	p->questions = q;
