@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 enum {
-	TRIES_MOST = 5,                     /* addresses, whatever the DNS says: attacks 41 */
+	TRIES_MOST = 5,                     /* addresses, whatever the DNS says: attacks 41; RFC 5321 §5.1: two at least */
 	DEADLINE_MS = 10 * 60 * 1000,       /* until a server takes the message; a slow one must not hold a slot longer */
 	TRANSFER_BYTES_PER_S_LEAST = 4096,  /* a server that takes less is given up */
 	FINAL_REPLY_MS = 10 * 60 * 1000,    /* RFC 5321 §4.5.3.2.6 */
@@ -175,6 +175,8 @@ static void end_without_host(struct job *j)
 		end_all(j, RELAY_LATER, 0, "4.4.1", j->last_failure[0] ? j->last_failure : "there is no address to connect to");
 }
 
+/* Only what takes time is a try: an address that this machine has no route to costs nothing, and a host may have as many of
+ * a family that is not in use here as it likes before the one that works. */
 static bool try_target(struct job *j, const struct target *t, bool may_use_tls)
 {
 	struct error why = {0};
@@ -195,9 +197,10 @@ static void try_next(struct job *j)
 			note_failure(j, t->name, "the domain's mail host resolves to loopback: this is refused, as the mail would come back");
 			continue;
 		}
-		j->tries++;
-		if (try_target(j, t, true))
+		if (try_target(j, t, true)) {
+			j->tries++;
 			return;
+		}
 	}
 	end_without_host(j);
 }

@@ -39,6 +39,15 @@ third MX 10 mx.b
 third MX 20 mx.a
 six MX 10 mx6.b
 mx6.b AAAA fd99::20
+many MX 10 mx.many
+mx.many A 192.0.2.1
+mx.many A 192.0.2.2
+mx.many A 192.0.2.3
+mx.many A 192.0.2.4
+mx.many A 192.0.2.5
+mx.many A 192.0.2.6
+mx.many AAAA fd99::20
+%s MX 10 mx.b
 aka.own MX 10 mx2.a
 mx2.a A 10.99.0.10
 aka6.own MX 10 mx6.a
@@ -63,7 +72,7 @@ mx.fake A 10.99.0.40
 bogus MX 10 mx.b
 chain CNAME chain2
 chain2 CNAME b
-'''
+''' % 'ção'.encode('idna').decode()
 numbers = itertools.count(1)
 
 
@@ -102,7 +111,7 @@ def b(make_server, net, names):
     s = make_server('b', domain='b.test', hostname='mx.b.test', netns=net.name('b'), settings=settings(names))
     s.add_user('v')
     s.add_user('w')
-    for domain in ('backup.test', 'plain.test', 'third.test', 'fourth.test', 'best.own.test', 'six.test', 'one.later.test', 'two.later.test', 'three.later.test', 'chain.test'):
+    for domain in ('backup.test', 'plain.test', 'third.test', 'fourth.test', 'best.own.test', 'six.test', 'many.test', 'ção.test', 'one.later.test', 'two.later.test', 'three.later.test', 'chain.test'):
         s.must('domain', 'add', domain)
         s.must('alias', 'add', 'v@' + domain, 'v@b.test')
     return s
@@ -232,10 +241,11 @@ def test_a_message_for_many_places_arrives_once_at_each(server, b, postfix):
     assert len(postfix.messages('u')) == 1
 
 
-@pytest.mark.parametrize('domain', ['backup.test', 'plain.test', 'chain.test'])
+@pytest.mark.parametrize('domain', ['backup.test', 'plain.test', 'chain.test', 'many.test', 'ção.test'])
 def test_the_right_host_is_found(server, b, domain):
-    """The second MX where the first is down; the address where there is no MX; through CNAMEs."""
-    submit(server, ['v@' + domain], message())
+    """The second MX where the first is down; the address where there is no MX; through CNAMEs; behind addresses to which there
+    is no route; of a domain with a U-label (RFC 6531 §3.2)."""
+    submit(server, ['v@' + domain], message(), options='' if domain.isascii() else ' SMTPUTF8')
     arrived(b, 'v@b.test')
     assert until(lambda: queue_is_empty(server))
 
