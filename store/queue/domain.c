@@ -32,6 +32,7 @@ static struct domain *domain_of(struct domains *d, struct span name)
 	new->hash = hash;
 	new->same_hash = first;
 	new->ready_last = &new->ready;
+	new->most = DOMAIN_JOBS_FIRST;
 	for (size_t i = 0; i < name.len; i++)
 		new->name[i] = ascii_lower(name.ptr[i]);
 	map_put(&d->by_hash, hash, new);
@@ -52,7 +53,7 @@ static void forget(struct domains *d, struct domain *old)
 
 static void give_turn(struct domains *d, struct domain *to)
 {
-	if (to->has_turn || !to->ready || to->active >= DOMAIN_JOBS_MOST)
+	if (to->has_turn || !to->ready || to->active >= to->most)
 		return;
 	to->has_turn = true;
 	to->next_turn = NULL;
@@ -94,6 +95,10 @@ void domains_end_job(struct domains *d, struct relay_job *j)
 	struct domain *of = j->domain;
 	of->active--;
 	j->domain = NULL;
+	if (!j->is_answered)
+		of->most = of->most > 1 ? of->most / 2 : 1;
+	else if (of->most < DOMAIN_JOBS_MOST)
+		of->most = 2 * of->most < DOMAIN_JOBS_MOST ? 2 * of->most : DOMAIN_JOBS_MOST;
 	if (of->active == 0 && !of->ready)
 		forget(d, of);
 	else

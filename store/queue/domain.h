@@ -7,7 +7,9 @@
 
 #include "store/queue/message.h"
 
-enum { DOMAIN_JOBS_MOST = 20 }; /* at relays at once for one domain, so that a dead one does not take all of relay */
+/* Jobs at relays at once for one domain. A job that reaches no server halves it, since it holds its place in relay for
+ * minutes, and a few dead domains would take all of them (RFC 5321 §4.5.4.1); one that is answered doubles it. */
+enum { DOMAIN_JOBS_FIRST = 5, DOMAIN_JOBS_MOST = 20 };
 
 struct domain;
 
@@ -20,14 +22,15 @@ struct relay_job {
 	struct domain *domain;
 	uint32_t *recipients;    /* indexes */
 	uint32_t count;
+	bool is_answered;        /* a server has said something about it, or the DNS that there is none */
 };
 
 struct domain {
 	struct domain *same_hash, *next_turn;
 	uint64_t hash;
 	struct relay_job *ready, **ready_last;
-	unsigned active;         /* jobs at relays */
-	bool has_turn;           /* it stands in the queue of turns: a job is ready and active < DOMAIN_JOBS_MOST */
+	unsigned active, most;   /* jobs at relays */
+	bool has_turn;           /* it stands in the queue of turns: a job is ready and active < most */
 	char name[];             /* in lower case: RFC 1035 §2.3.3 */
 };
 

@@ -231,6 +231,7 @@ int queue_job_result(struct store_peer *relay, const struct msg_job_result *msg)
 	if (!is_of_job || m->recipients[msg->index].state != RECIPIENT_TRYING)
 		return -1;
 	struct recipient *r = &m->recipients[msg->index];
+	j->is_answered |= msg->code || msg->outcome != RELAY_LATER;
 	char status[17];
 	snprintf(status, sizeof status, "%.*s", SPAN_ARG(span_slice(msg->status, 0, 15)));
 	recipient_set_text(r, status, msg->text, msg->host);

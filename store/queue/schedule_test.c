@@ -116,11 +116,11 @@ static void a_domain_with_thousands_of_messages_delays_no_other(void **state)
 {
 	struct scene *c = *state;
 	BUF_AUTO text = {0};
-	queue_relay_ready(c->relay, DOMAIN_JOBS_MOST + 10);
+	queue_relay_ready(c->relay, DOMAIN_JOBS_FIRST + 10);
 	for (int i = 0; i < 1100; i++)
 		queue_one(c, "x@dead.test");
 	given(c, &text);
-	assert_int_equal(c->queue.jobs.count, DOMAIN_JOBS_MOST);
+	assert_int_equal(c->queue.jobs.count, DOMAIN_JOBS_FIRST);
 	queue_one(c, "x@good.test");
 	assert_string_equal(given(c, &text), "good.test ");
 }
@@ -139,22 +139,46 @@ static void domains_take_turns(void **state)
 	assert_string_equal(given(c, &text), "b.test a.test a.test ");
 }
 
+/* Ends one of the jobs that are at the relay, and gives the number of those that are there then. */
+static size_t end_one(struct scene *c, bool is_answered)
+{
+	size_t at = 0;
+	struct relay_job *j = map_next(&c->queue.jobs, &at);
+	j->is_answered = is_answered;
+	/* so that its end writes nothing: there is no engine here */
+	j->message->is_writing = true;
+	j->message->recipients[0].state = RECIPIENT_DONE;
+	assert_int_equal(queue_job_done(c->relay, &(struct msg_job_done){.job = j->number}), 0);
+	return c->queue.jobs.count;
+}
+
 static void a_domain_at_its_limit_goes_on_when_a_job_ends(void **state)
 {
 	struct scene *c = *state;
-	BUF_AUTO text = {0};
-	queue_relay_ready(c->relay, 2 * DOMAIN_JOBS_MOST);
-	for (int i = 0; i < DOMAIN_JOBS_MOST + 1; i++)
-		queue_one(c, "x@slow.test");
-	given(c, &text);
-	/* so that its end writes nothing: there is no engine here */
-	struct relay_job *first = map_get(&c->queue.jobs, 1);
-	first->message->is_writing = true;
-	assert_int_equal(queue_job_done(c->relay, &(struct msg_job_done){.job = 99}), 0);
-	assert_string_equal(given(c, &text), "");
-	first->message->recipients[0].state = RECIPIENT_DONE;
-	assert_int_equal(queue_job_done(c->relay, &(struct msg_job_done){.job = 1}), 0);
-	assert_string_equal(given(c, &text), "slow.test ");
+	queue_relay_ready(c->relay, 10000);
+	for (int i = 0; i < 200; i++)
+		queue_one(c, "x@one.test");
+	assert_int_equal(c->queue.jobs.count, DOMAIN_JOBS_FIRST);
+	/* jobs that were never given are no one's to end */
+	assert_int_equal(queue_job_done(c->relay, &(struct msg_job_done){.job = 200}), 0);
+	assert_int_equal(c->queue.jobs.count, DOMAIN_JOBS_FIRST);
+	assert_int_equal(end_one(c, true), 2 * DOMAIN_JOBS_FIRST);
+	assert_int_equal(end_one(c, true), DOMAIN_JOBS_MOST);
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(end_one(c, true), DOMAIN_JOBS_MOST);
+}
+
+static void a_domain_that_does_not_answer_holds_one_place(void **state)
+{
+	struct scene *c = *state;
+	queue_relay_ready(c->relay, 10000);
+	for (int i = 0; i < 200; i++)
+		queue_one(c, "x@dead.test");
+	for (size_t n = c->queue.jobs.count - 1; n > 1; n--)
+		end_one(c, false);
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(end_one(c, false), 1);
+	assert_int_equal(end_one(c, true), 2);
 }
 
 /* ---- a wall clock that is set ---- */
@@ -249,6 +273,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_domain_with_thousands_of_messages_delays_no_other, set_scene, clear_scene),
 		cmocka_unit_test_setup_teardown(domains_take_turns, set_scene, clear_scene),
 		cmocka_unit_test_setup_teardown(a_domain_at_its_limit_goes_on_when_a_job_ends, set_scene, clear_scene),
+		cmocka_unit_test_setup_teardown(a_domain_that_does_not_answer_holds_one_place, set_scene, clear_scene),
 		cmocka_unit_test_setup_teardown(a_clock_that_is_set_back_delays_no_try, set_scene, clear_clock),
 		cmocka_unit_test_setup_teardown(a_clock_that_is_set_ahead_hastens_no_try, set_scene, clear_clock),
 		cmocka_unit_test_setup_teardown(times_are_believed_as_far_as_they_can_be_true, set_scene, clear_clock),
