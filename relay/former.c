@@ -8,7 +8,7 @@ static bool is_useful(const struct job *f)
 	if (f->is_out)
 		return true;
 	for (size_t i = 0; i < f->recipient_count; i++)
-		if (f->recipients[i].final)
+		if (f->recipients[i].known)
 			return true;
 	return false;
 }
@@ -75,12 +75,12 @@ static bool answer_from(struct job *f, struct job *j)
 {
 	bool is_out = false;
 	for (size_t i = 0; i < j->recipient_count; i++) {
-		struct recipient *r = &j->recipients[i], *known = r->is_decided ? NULL : find(f, r);
-		if (known && known->final) {
-			job_know(j, r, known->final);
-			known->final = NULL;
-		} else if (known) {
-			is_out |= f->is_out && !known->is_decided;
+		struct recipient *r = &j->recipients[i], *same = r->is_decided ? NULL : find(f, r);
+		if (same && same->known) {
+			job_know(j, r, same->known);
+			same->known = NULL;
+		} else if (same) {
+			is_out |= f->is_out && !same->is_decided;
 		}
 	}
 	return is_out;

@@ -4,7 +4,7 @@
  * former job
  *
  *   - whose message is out goes on waiting for the answer; whoever asks for the same recipients waits with it
- *   - that has final results answers for its recipients, once
+ *   - that has results answers for its recipients, once
  *
  * and is forgotten when it has told all. There are at most relay_connections of them: as many jobs as a store's death can
  * find here. What is left over, since the old store had written it after all, gives way to newer ones. */

@@ -88,7 +88,6 @@ static void log_result(const struct job *j, const struct recipient *r, const str
 	          log_c("status", v->status), log_c("tls", tls), log_c("text", v->text));
 }
 
-/* What is to be tried again is not kept: without a store that knows of the try, there is one more, and no double. */
 static void keep(struct job *j, struct recipient *r, const struct verdict *v)
 {
 	struct verdict *kept = arena_alloc(&j->arena, sizeof *kept);
@@ -96,14 +95,16 @@ static void keep(struct job *j, struct recipient *r, const struct verdict *v)
 	                         .status = arena_dup(&j->arena, span_cstr(v->status)).ptr,
 	                         .text = arena_dup(&j->arena, span_cstr(v->text)).ptr,
 	                         .host = arena_dup(&j->arena, span_cstr(v->host ? v->host : current_host(j))).ptr};
-	r->final = kept;
+	r->known = kept;
 }
 
 static void note(struct job *j, struct recipient *r, const struct verdict *v)
 {
 	r->is_decided = true;
 	j->undecided--;
-	if (v->outcome != RELAY_LATER)
+	/* store may have written that there is to be another try, and die before it says so: its successor must get that try. A
+	 * former job's result no store has heard of, and the try was now (RFC 5321 §4.5.4.1: the next one has to wait). */
+	if (v->outcome != RELAY_LATER || j->is_former)
 		keep(j, r, v);
 	if (!j->is_former)
 		channel_send(j->relay->store, job_result, .job = j->number, .index = r->index, .outcome = (uint8_t)v->outcome,

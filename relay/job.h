@@ -11,7 +11,7 @@ struct recipient {
 	uint32_t index;        /* store's */
 	struct span address;
 	bool is_decided;       /* its job_result is sent */
-	const struct verdict *final; /* kept, since store may die before it has written it; NULL: none, or to be tried again */
+	const struct verdict *known; /* kept, since store may die before it has written it; NULL: none */
 	bool is_accepted;      /* by the server of the session at hand */
 };
 

@@ -603,10 +603,11 @@ def test_every_answer_of_a_server_is_understood(server, net, replies, outcome):
 # ---- processes that end between the final dot and the queue's knowledge of the answer ----
 
 class SlowReceiver:
-    """Sessions that take a message and answer it when they are told to: `got` are the messages, as they came."""
+    """Sessions that take a message and answer it when they are told to, the last of the answers again and again: `got` are the
+    messages, as they came."""
 
-    def __init__(self, answer=b'250 2.0.0 taken'):
-        self.answer, self.got = answer, []
+    def __init__(self, *answers):
+        self.answers, self.got = list(answers), []
         self.has_message, self.may_answer, self.has_answered = threading.Event(), threading.Event(), False
 
     def session(self, client):
@@ -614,7 +615,7 @@ class SlowReceiver:
         self.got.append(read_message(client))
         self.has_message.set()
         assert self.may_answer.wait(60)
-        client.sendall(self.answer + b'\r\n')
+        client.sendall((self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]) + b'\r\n')
         self.has_answered = True
         read_line(client)  # QUIT
 
@@ -639,23 +640,42 @@ def ends_once(server, receiver, answer):
     assert len(bounces) == (answer.startswith(b'5')) and all(b'no thanks' in bounce for bounce in bounces)
 
 
-ANSWERS = [b'250 2.0.0 taken', b'554 5.7.1 no thanks']
+TAKEN, REFUSED, PUT_OFF = b'250 2.0.0 taken', b'554 5.7.1 no thanks', b'451 4.3.0 not now'
 
 
-@pytest.mark.parametrize('answer', ANSWERS)
-def test_a_message_is_sent_once_though_store_dies_while_its_answer_is_waited_for(server, net, answer):
+def kill_store_and_wait(server):
+    """Until the new store has given the message to relay again."""
+    server.kill_role('store')
+    server.wait_all_running()
+    assert until(lambda: 'x@fake.test trying' in server.must('queue', 'list')), server.must('queue', 'list')
+
+
+@pytest.mark.parametrize('answer, deaths', [(TAKEN, 1), (TAKEN, 2), (REFUSED, 1)])
+def test_a_message_is_sent_once_though_store_dies_while_its_answer_is_waited_for(server, net, answer, deaths):
     receiver = SlowReceiver(answer)
     with fake_server(net, receiver.session):
         submit(server, ['x@fake.test'], message())
         assert receiver.has_message.wait(20)
-        server.kill_role('store')
-        server.wait_all_running()
-        assert until(lambda: 'x@fake.test trying' in server.must('queue', 'list')), server.must('queue', 'list')
+        for _ in range(deaths):
+            kill_store_and_wait(server)
         receiver.may_answer.set()
         ends_once(server, receiver, answer)
 
 
-@pytest.mark.parametrize('answer', ANSWERS)
+def test_a_message_that_is_put_off_after_store_has_died_is_sent_again_later(server, net):
+    receiver = SlowReceiver(PUT_OFF, TAKEN)
+    with fake_server(net, receiver.session):
+        submit(server, ['x@fake.test'], message())
+        assert receiver.has_message.wait(20)
+        kill_store_and_wait(server)
+        receiver.may_answer.set()
+        assert until(lambda: queue_is_empty(server)), server.must('queue', 'list')
+        assert len(receiver.got) == 2
+    assert re.search(r' result-known .*\bto=x@fake\.test outcome=later ', server.log())  # which counted as a try
+    assert server.messages('u@a.test') == []
+
+
+@pytest.mark.parametrize('answer', [TAKEN, REFUSED])
 def test_a_message_is_sent_once_though_store_dies_before_it_has_written_the_answer(server, net, answer):
     receiver = SlowReceiver(answer)
     with fake_server(net, receiver.session):
@@ -670,7 +690,7 @@ def test_a_message_is_sent_once_though_store_dies_before_it_has_written_the_answ
 
 def test_a_message_is_not_lost_though_relay_dies_before_it_has_told_the_answer(server, net):
     """Twice is what nothing can exclude here (RFC 1047); lost is what RFC 5321 §6.1 forbids."""
-    receiver = SlowReceiver()
+    receiver = SlowReceiver(TAKEN)
     with fake_server(net, receiver.session):
         submit(server, ['x@fake.test'], message())
         assert receiver.has_message.wait(20)
