@@ -160,6 +160,18 @@ def arrived(server, user, count=1, seconds=20):
     return server.messages(user)
 
 
+@contextlib.contextmanager
+def stopped(server, role):
+    """The process stands still; gives its pid."""
+    (pid,) = [pid for name, pid in server.pids() if name == role]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield pid
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+
+
 def queue_is_empty(server):
     return server.must('queue', 'list').startswith('0 messages')
 
@@ -318,6 +330,18 @@ def test_retries_survive_a_restart_and_a_dead_host_is_tried_again(server, b):
     assert 'refused' in server.must('queue', 'show', name)
     server.must('queue', 'remove', name)
     assert queue_is_empty(server) and server.messages('u@a.test') == []
+
+
+def test_mail_for_a_domain_that_does_not_answer_is_put_off_untried(server, names):
+    """RFC 5321 §4.5.4.1: "rather than just retrying queued mail items"."""
+    count = 30
+    with stopped(server, 'relay'):
+        for _ in range(count):
+            submit(server, ['v@down.test'], message())
+        assert server.must('queue', 'list').count('v@down.test trying attempts=0') == count
+    assert until(lambda: re.search(r' domain-silent .*\bdomain=down\.test put-off=25\n', server.log())), server.log()[-3000:]
+    assert until(lambda: 'attempts=0' not in server.must('queue', 'list'))
+    assert server.messages('u@a.test') == []
 
 
 def test_mail_waits_while_the_other_server_is_down(server, b):
@@ -622,12 +646,9 @@ class SlowReceiver:
 
 @contextlib.contextmanager
 def stopped_then_killed(server, role):
-    """The process stands still, and is then ended with kill -9: what is said to it meanwhile it has never heard."""
-    (pid,) = [pid for name, pid in server.pids() if name == role]
-    os.kill(pid, signal.SIGSTOP)
-    try:
+    """What is said to the process meanwhile it has never heard."""
+    with stopped(server, role) as pid:
         yield
-    finally:
         server.killed.add(pid)
         os.kill(pid, signal.SIGKILL)
 

@@ -1,4 +1,4 @@
-/* Round robin among destinations. */
+/* Round robin among destinations, and what is known of each while mail for it is under way. */
 #include "store/queue/domain.h"
 
 #include "base/die.h"
@@ -73,34 +73,57 @@ void domains_add_job(struct domains *d, struct span name, struct relay_job *j)
 
 struct relay_job *domains_take_job(struct domains *d)
 {
-	struct domain *from = d->turn;
-	if (!from)
-		return NULL;
-	d->turn = from->next_turn;
-	if (!d->turn)
-		d->turn_last = &d->turn;
-	from->has_turn = false;
-	struct relay_job *j = from->ready;
-	from->ready = j->next;
-	if (!from->ready)
-		from->ready_last = &from->ready;
-	j->next = NULL;
-	from->active++;
-	give_turn(d, from); /* behind all others */
-	return j;
+	struct domain *from;
+	while ((from = d->turn)) {
+		d->turn = from->next_turn;
+		if (!d->turn)
+			d->turn_last = &d->turn;
+		from->has_turn = false;
+		struct relay_job *j = from->ready;
+		if (!j && !from->active)
+			forget(d, from);
+		if (!j || from->active >= from->most)
+			continue; /* things have changed since it was given the turn; domains_end_job gives it another */
+		from->ready = j->next;
+		if (!from->ready)
+			from->ready_last = &from->ready;
+		j->next = NULL;
+		from->active++;
+		give_turn(d, from); /* behind all others */
+		return j;
+	}
+	return NULL;
 }
 
-void domains_end_job(struct domains *d, struct relay_job *j)
+static struct relay_job *take_ready(struct domain *of, unsigned most)
+{
+	struct relay_job *first = of->ready, **end = &first;
+	for (; *end && most; most--) {
+		(*end)->domain = NULL;
+		end = &(*end)->next;
+	}
+	of->ready = *end;
+	if (!of->ready)
+		of->ready_last = &of->ready;
+	*end = NULL;
+	return first;
+}
+
+struct relay_job *domains_end_job(struct domains *d, struct relay_job *j)
 {
 	struct domain *of = j->domain;
+	struct relay_job *put_off = NULL;
 	of->active--;
 	j->domain = NULL;
-	if (!j->is_answered)
-		of->most = of->most > 1 ? of->most / 2 : 1;
-	else if (of->most < DOMAIN_JOBS_MOST)
+	if (j->is_answered)
 		of->most = 2 * of->most < DOMAIN_JOBS_MOST ? 2 * of->most : DOMAIN_JOBS_MOST;
-	if (of->active == 0 && !of->ready)
+	else if (j->is_silent && of->most > 1)
+		of->most /= 2;
+	else if (j->is_silent)
+		put_off = take_ready(of, DOMAIN_PUT_OFF_MOST);
+	if (of->active == 0 && !of->ready && !of->has_turn)
 		forget(d, of);
 	else
 		give_turn(d, of);
+	return put_off;
 }

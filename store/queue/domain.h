@@ -7,9 +7,15 @@
 
 #include "store/queue/message.h"
 
-/* Jobs at relays at once for one domain. A job that reaches no server halves it, since it holds its place in relay for
- * minutes, and a few dead domains would take all of them (RFC 5321 §4.5.4.1); one that is answered doubles it. */
-enum { DOMAIN_JOBS_FIRST = 5, DOMAIN_JOBS_MOST = 20 };
+enum {
+	/* Jobs at relays at once for one domain. A job that reaches no server halves it, since it holds its place in relay for
+	 * minutes, and a few dead domains would take all of them; one that is answered doubles it. */
+	DOMAIN_JOBS_FIRST = 5,
+	DOMAIN_JOBS_MOST = 20,
+	/* Jobs that are put off at once, untried, when the domain has one place left and does not answer again (RFC 5321
+	 * §4.5.4.1: "rather than just retrying queued mail items"): each is a write, and others wait for their turn. */
+	DOMAIN_PUT_OFF_MOST = 200,
+};
 
 struct domain;
 
@@ -23,6 +29,7 @@ struct relay_job {
 	uint32_t *recipients;    /* indexes */
 	uint32_t count;
 	bool is_answered;        /* a server has said something about it, or the DNS that there is none */
+	bool is_silent;          /* no server was reached */
 };
 
 struct domain {
@@ -30,7 +37,7 @@ struct domain {
 	uint64_t hash;
 	struct relay_job *ready, **ready_last;
 	unsigned active, most;   /* jobs at relays */
-	bool has_turn;           /* it stands in the queue of turns: a job is ready and active < most */
+	bool has_turn;           /* it stands in the queue of turns: when it came in, a job was ready and active < most */
 	char name[];             /* in lower case: RFC 1035 §2.3.3 */
 };
 
@@ -45,7 +52,8 @@ void domains_open(struct domains *d);
 void domains_add_job(struct domains *d, struct span name, struct relay_job *j);
 /* The job whose turn it is, which is then at a relay until domains_end_job; NULL if none may be handed out. */
 struct relay_job *domains_take_job(struct domains *d);
-/* The job, which was taken, is off the relay's hands. */
-void domains_end_job(struct domains *d, struct relay_job *j);
+/* The job, which was taken, is off the relay's hands. Returns a list of those that are to be put off, as the domain does not
+ * answer: they are the caller's. */
+struct relay_job *domains_end_job(struct domains *d, struct relay_job *j);
 
 #endif

@@ -208,12 +208,11 @@ int queue_job_read(struct store_peer *relay, const struct msg_job_read *msg)
 	return 0;
 }
 
-static void note_event(struct queued *m, const struct recipient *r, const struct msg_job_result *msg)
+static void note_event(struct queued *m, const struct recipient *r, const char *what)
 {
-	static const char *words[] = {"delivered", "deferred", "failed"};
 	struct batch b = {0};
 	BUF_AUTO text = {0};
-	buf_printf(&text, "%s %s: host %.*s: %.*s", r->address, words[msg->outcome], SPAN_ARG(msg->host), SPAN_ARG(msg->text));
+	buf_printf(&text, "%s %s: host %s: %s", r->address, what, r->host, r->text ? r->text : "");
 	trace_event(&b, QUEUE_PARTITION, m->id, buf_span(&text));
 	buf_add(&m->events, buf_span(&b.operations));
 	batch_free(&b);
@@ -221,6 +220,7 @@ static void note_event(struct queued *m, const struct recipient *r, const struct
 
 int queue_job_result(struct store_peer *relay, const struct msg_job_result *msg)
 {
+	static const char *const words[] = {"delivered", "deferred", "failed"};
 	struct relay_job *j = job_of(relay, msg->job);
 	bool is_of_job = false;
 	if (!j)
@@ -231,7 +231,10 @@ int queue_job_result(struct store_peer *relay, const struct msg_job_result *msg)
 	if (!is_of_job || m->recipients[msg->index].state != RECIPIENT_TRYING)
 		return -1;
 	struct recipient *r = &m->recipients[msg->index];
-	j->is_answered |= msg->code || msg->outcome != RELAY_LATER;
+	if (msg->code || msg->outcome != RELAY_LATER)
+		j->is_answered = true;
+	else if (span_starts_with(msg->status, SPAN("4.4."))) /* network and routing: RFC 3463 §3.5 */
+		j->is_silent = true;
 	char status[17];
 	snprintf(status, sizeof status, "%.*s", SPAN_ARG(span_slice(msg->status, 0, 15)));
 	recipient_set_text(r, status, msg->text, msg->host);
@@ -244,8 +247,36 @@ int queue_job_result(struct store_peer *relay, const struct msg_job_result *msg)
 		r->next_ms = schedule_next(m->queue, r->attempts);
 		break;
 	}
-	note_event(m, r, msg);
+	note_event(m, r, words[msg->outcome]);
 	return 0;
+}
+
+static void is_over(struct relay_job *j)
+{
+	struct queued *m = j->message;
+	m->jobs--;
+	j->next = m->ended;
+	m->ended = j;
+	queue_settle(m);
+}
+
+/* The jobs' domain does not answer: they wait as if they had been tried. `like` is a recipient who was. */
+static void put_off(struct queue *q, struct relay_job *jobs, const struct recipient *like)
+{
+	int64_t count = 0;
+	for (struct relay_job *j = jobs, *next; j; j = next, count++) {
+		next = j->next;
+		for (uint32_t i = 0; i < j->count; i++) {
+			struct recipient *r = &j->message->recipients[j->recipients[i]];
+			r->state = RECIPIENT_WAITING;
+			r->next_ms = schedule_next(q, ++r->attempts);
+			recipient_set_text(r, like->status, span_cstr(like->text ? like->text : ""), span_cstr(like->host));
+			note_event(j->message, r, "put off, as another message found no server");
+		}
+		is_over(j);
+	}
+	if (count)
+		log_event(LOG_LEVEL_INFO, "domain-silent", log_s("domain", recipient_domain(like)), log_n("put-off", count));
 }
 
 /* The job is off the relay's hands; recipients without a result wait again. */
@@ -254,7 +285,7 @@ static void end_job(struct relay_job *j)
 	struct queued *m = j->message;
 	struct queue *q = m->queue;
 	map_take(&q->jobs, j->number);
-	domains_end_job(&q->domains, j);
+	put_off(q, domains_end_job(&q->domains, j), &m->recipients[j->recipients[0]]);
 	for (uint32_t i = 0; i < j->count; i++) {
 		struct recipient *r = &m->recipients[j->recipients[i]];
 		if (r->state == RECIPIENT_TRYING) {
@@ -263,10 +294,7 @@ static void end_job(struct relay_job *j)
 			r->next_ms = schedule_next(q, ++r->attempts);
 		}
 	}
-	m->jobs--;
-	j->next = m->ended;
-	m->ended = j;
-	queue_settle(m);
+	is_over(j);
 }
 
 void schedule_settled(struct store *s, struct relay_job *ended)

@@ -139,15 +139,21 @@ static void domains_take_turns(void **state)
 	assert_string_equal(given(c, &text), "b.test a.test a.test ");
 }
 
+/* So that its end writes nothing and asks no configuration: there is neither here. */
+static void has_result(struct relay_job *j)
+{
+	j->message->is_writing = true;
+	j->message->recipients[0].state = RECIPIENT_DONE;
+}
+
 /* Ends one of the jobs that are at the relay, and gives the number of those that are there then. */
 static size_t end_one(struct scene *c, bool is_answered)
 {
 	size_t at = 0;
 	struct relay_job *j = map_next(&c->queue.jobs, &at);
 	j->is_answered = is_answered;
-	/* so that its end writes nothing: there is no engine here */
-	j->message->is_writing = true;
-	j->message->recipients[0].state = RECIPIENT_DONE;
+	j->is_silent = !is_answered;
+	has_result(j);
 	assert_int_equal(queue_job_done(c->relay, &(struct msg_job_done){.job = j->number}), 0);
 	return c->queue.jobs.count;
 }
@@ -172,13 +178,44 @@ static void a_domain_that_does_not_answer_holds_one_place(void **state)
 {
 	struct scene *c = *state;
 	queue_relay_ready(c->relay, 10000);
-	for (int i = 0; i < 200; i++)
+	for (int i = 0; i < 50; i++)
 		queue_one(c, "x@dead.test");
-	for (size_t n = c->queue.jobs.count - 1; n > 1; n--)
-		end_one(c, false);
-	for (int i = 0; i < 10; i++)
-		assert_int_equal(end_one(c, false), 1);
+	assert_int_equal(end_one(c, false), DOMAIN_JOBS_FIRST - 1);
+	assert_int_equal(end_one(c, false), DOMAIN_JOBS_FIRST - 2);
+	/* a relay that dies says nothing about the domain */
+	struct relay_job *j;
+	for (size_t at = 0; (j = map_next(&c->queue.jobs, &at));)
+		has_result(j);
+	queue_relay_gone(&c->store, c->relay->id);
+	assert_int_equal(c->queue.jobs.count, 0);
+	queue_relay_ready(c->relay, 10000);
+	assert_int_equal(c->queue.jobs.count, 1);
 	assert_int_equal(end_one(c, true), 2);
+}
+
+/* The ends of five jobs of one domain that has `ready` more, without an answer: how many are put off at each. */
+static void mail_for_a_domain_that_does_not_answer_is_put_off(void **state)
+{
+	(void)state;
+	struct domains d;
+	struct relay_job jobs[DOMAIN_JOBS_FIRST + DOMAIN_PUT_OFF_MOST + 3], *taken[DOMAIN_JOBS_FIRST];
+	domains_open(&d);
+	for (size_t i = 0; i < sizeof jobs / sizeof jobs[0]; i++) {
+		jobs[i] = (struct relay_job){.is_silent = true};
+		domains_add_job(&d, SPAN("dead.test"), &jobs[i]);
+	}
+	for (size_t i = 0; i < DOMAIN_JOBS_FIRST; i++)
+		assert_ptr_equal(taken[i] = domains_take_job(&d), &jobs[i]);
+	static const size_t put_off[DOMAIN_JOBS_FIRST] = {0, 0, DOMAIN_PUT_OFF_MOST, 3, 0};
+	for (size_t i = 0; i < DOMAIN_JOBS_FIRST; i++) {
+		size_t count = 0;
+		for (struct relay_job *j = domains_end_job(&d, taken[i]); j; j = j->next)
+			count++;
+		assert_int_equal(count, put_off[i]);
+	}
+	assert_null(domains_take_job(&d));
+	assert_int_equal(d.by_hash.count, 0);
+	map_free(&d.by_hash);
 }
 
 /* ---- a wall clock that is set ---- */
@@ -274,6 +311,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(domains_take_turns, set_scene, clear_scene),
 		cmocka_unit_test_setup_teardown(a_domain_at_its_limit_goes_on_when_a_job_ends, set_scene, clear_scene),
 		cmocka_unit_test_setup_teardown(a_domain_that_does_not_answer_holds_one_place, set_scene, clear_scene),
+		cmocka_unit_test(mail_for_a_domain_that_does_not_answer_is_put_off),
 		cmocka_unit_test_setup_teardown(a_clock_that_is_set_back_delays_no_try, set_scene, clear_clock),
 		cmocka_unit_test_setup_teardown(a_clock_that_is_set_ahead_hastens_no_try, set_scene, clear_clock),
 		cmocka_unit_test_setup_teardown(times_are_believed_as_far_as_they_can_be_true, set_scene, clear_clock),
