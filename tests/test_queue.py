@@ -17,7 +17,7 @@ import talk
 from conftest import PASSWORD, strip_trace, until
 
 A6, B6 = 'fd99::10', 'fd99::20'
-DNS, A, B, P, P7, FAKE = '10.99.0.2', '10.99.0.10', '10.99.0.20', '10.99.0.30', '10.99.0.31', '10.99.0.40'
+DNS, A, B, P, P7, FAKE, C = '10.99.0.2', '10.99.0.10', '10.99.0.20', '10.99.0.30', '10.99.0.31', '10.99.0.40', '10.99.0.50'
 ZONE = '''$ORIGIN test.
 $TTL 1
 @ SOA ns hostmaster 1 3600 600 86400 1
@@ -87,7 +87,7 @@ def spoil(signed):
 def net():
     if os.geteuid():
         pytest.skip('network namespaces need root')
-    n = network.Network({'dns': [DNS], 'a': [A, A6], 'b': [B, B6], 'p': [P, P7], 'fake': [FAKE]}, DNS)
+    n = network.Network({'dns': [DNS], 'a': [A, A6], 'b': [B, B6], 'p': [P, P7], 'fake': [FAKE], 'c': [C]}, DNS)
     try:
         yield n
     finally:
@@ -342,6 +342,21 @@ def test_mail_for_a_domain_that_does_not_answer_is_put_off_untried(server, names
     assert until(lambda: re.search(r' domain-silent .*\bdomain=down\.test put-off=25\n', server.log())), server.log()[-3000:]
     assert until(lambda: 'attempts=0' not in server.must('queue', 'list'))
     assert server.messages('u@a.test') == []
+
+
+def test_a_domain_whose_server_swallows_connections_delays_no_other(make_server, net, names, b):
+    """Far more messages for it than anything may look at before another domain's turn."""
+    c = make_server('c', domain='a.test', hostname='mx.c.test', netns=net.name('c'), settings=settings(names))
+    user, count = c.add_user('u'), 1050
+    with network.inside(net.name('fake')), socket.create_server((FAKE, 25), backlog=100), c.smtp('submission') as s:
+        assert s.plain(user, PASSWORD).code == 235
+        for _ in range(count):
+            assert s.send_message(user, ['x@fake.test'], message()).code == 250
+        assert s.send_message(user, ['v@b.test'], message()).code == 250
+        arrived(b, 'v@b.test')
+        waiting = c.must('queue', 'list')
+        assert waiting.count('x@fake.test trying attempts=0') == count and 'v@b.test' not in waiting
+        c.stop()
 
 
 def test_mail_waits_while_the_other_server_is_down(server, b):

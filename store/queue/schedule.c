@@ -251,7 +251,7 @@ int queue_job_result(struct store_peer *relay, const struct msg_job_result *msg)
 	return 0;
 }
 
-static void is_over(struct relay_job *j)
+static void finish(struct relay_job *j)
 {
 	struct queued *m = j->message;
 	m->jobs--;
@@ -273,7 +273,7 @@ static void put_off(struct queue *q, struct relay_job *jobs, const struct recipi
 			recipient_set_text(r, like->status, span_cstr(like->text ? like->text : ""), span_cstr(like->host));
 			note_event(j->message, r, "put off, as another message found no server");
 		}
-		is_over(j);
+		finish(j);
 	}
 	if (count)
 		log_event(LOG_LEVEL_INFO, "domain-silent", log_s("domain", recipient_domain(like)), log_n("put-off", count));
@@ -294,7 +294,7 @@ static void end_job(struct relay_job *j)
 			r->next_ms = schedule_next(q, ++r->attempts);
 		}
 	}
-	is_over(j);
+	finish(j);
 }
 
 void schedule_settled(struct store *s, struct relay_job *ended)
