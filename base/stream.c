@@ -260,6 +260,12 @@ static void on_event(struct bufferevent *socket, short what, void *context)
 	struct stream *s = context;
 	bool was_in_use = enter(s);
 	const char *why = "closed by the peer";
+	bool is_silent = (what & BEV_EVENT_TIMEOUT) && (what & BEV_EVENT_READING);
+	if (is_silent && s->events.silent && s->tls != TLS_HANDSHAKE && !s->is_closing && !s->is_closed && !s->is_freed) {
+		s->events.silent(s->context);
+		leave(s, was_in_use);
+		return;
+	}
 	if (what & BEV_EVENT_TIMEOUT)
 		why = "timeout";
 	else if (what & BEV_EVENT_ERROR)
@@ -397,10 +403,11 @@ void stream_close(struct stream *s)
 	loop_later(s->loop, &s->flush);
 }
 
-void stream_set_timeout(struct stream *s, int64_t ms)
+void stream_set_timeout(struct stream *s, int64_t read_ms, int64_t write_ms)
 {
-	struct timeval t = {.tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000};
-	bufferevent_set_timeouts(s->socket, ms ? &t : NULL, ms ? &t : NULL);
+	struct timeval read = {.tv_sec = read_ms / 1000, .tv_usec = (read_ms % 1000) * 1000};
+	struct timeval write = {.tv_sec = write_ms / 1000, .tv_usec = (write_ms % 1000) * 1000};
+	bufferevent_set_timeouts(s->socket, read_ms ? &read : NULL, write_ms ? &write : NULL);
 }
 
 static void start_tls(struct stream *s, SSL_CTX *context)

@@ -17,6 +17,8 @@ struct stream_events {
 	void (*drained)(void *context);  /* everything written has left this process */
 	void (*secured)(void *context);  /* the TLS handshake is done */
 	void (*closed)(void *context, const char *why); /* once; the owner calls stream_free then or later */
+	/* Nothing was read for too long (stream_set_timeout): the owner says goodbye and calls stream_close. NULL: closed. */
+	void (*silent)(void *context);
 };
 
 /* Takes over fd, a connected non-blocking socket. Reading is on from the start. */
@@ -36,8 +38,9 @@ void stream_pause(struct stream *s);
 void stream_resume(struct stream *s);
 /* After what waits is written (and TLS's close_notify), `closed` is called. No more events but that. */
 void stream_close(struct stream *s);
-/* Ends the stream if nothing is read from and nothing can be written to the peer for so long. 0: never. */
-void stream_set_timeout(struct stream *s, int64_t ms);
+/* `silent` or `closed` comes if nothing is read from the peer for so long, `closed` if nothing of what there is to write can be
+ * written. 0: never. */
+void stream_set_timeout(struct stream *s, int64_t read_ms, int64_t write_ms);
 
 /* Becomes TLS, as server or client (with the name for SNI, or NULL). Whatever input is there is thrown away: nothing that
  * was said in the clear is heard after it (RFC 3207 §6, CVE-2011-0411). The answer to STARTTLS must be written before. */

@@ -28,7 +28,6 @@ static void on_closed(void *context, const char *why)
 	struct connection *c = context;
 	struct edge_process *e = c->edge;
 	if (!c->is_closing && strcmp(why, "timeout") == 0 && c->state) {
-		/* the client is told, then the rest of the time-out is its own affair */
 		log_event(LOG_LEVEL_INFO, "timeout", log_c("protocol", c->protocol->name), log_c("client", c->address));
 	} else if (strncmp(why, "TLS:", 4) == 0) {
 		log_event(LOG_LEVEL_INFO, "tls-failed", log_c("protocol", c->protocol->name), log_c("client", c->address), log_c("why", why));
@@ -73,16 +72,26 @@ static void on_secured(void *context)
 		c->protocol->secured(c);
 }
 
+static void on_silent(void *context)
+{
+	struct connection *c = context;
+	log_event(LOG_LEVEL_INFO, "timeout", log_c("protocol", c->protocol->name), log_c("client", c->address));
+	if (c->state)
+		c->protocol->shutdown(c, "silent for too long");
+	else
+		connection_close(c);
+}
+
 void connection_new(struct edge_process *e, const struct protocol *p, int fd, const char *address, bool is_tls)
 {
-	static const struct stream_events events = {on_readable, on_drained, on_secured, on_closed};
+	static const struct stream_events events = {on_readable, on_drained, on_secured, on_closed, on_silent};
 	struct connection *c = xcalloc(1, sizeof *c);
 	*c = (struct connection){.edge = e, .protocol = p, .token = ++e->last_token, .was_tls_first = is_tls};
 	snprintf(c->address, sizeof c->address, "%s", address);
 	c->is_loopback = strncmp(address, "127.", 4) == 0 || strcmp(address, "::1") == 0;
 	map_put(&e->connections, c->token, c);
 	c->stream = stream_new(e->loop, fd, &events, c);
-	stream_set_timeout(c->stream, HANDSHAKE_TIMEOUT_MS);
+	stream_set_timeout(c->stream, HANDSHAKE_TIMEOUT_MS, HANDSHAKE_TIMEOUT_MS);
 	e->accepted_count++;
 	if (is_tls)
 		stream_start_tls_server(c->stream, e->tls);
@@ -169,7 +178,12 @@ void connection_continue(struct connection *c)
 
 void connection_set_timeout(struct connection *c, int64_t ms)
 {
-	stream_set_timeout(c->stream, ms);
+	stream_set_timeout(c->stream, ms, ms);
+}
+
+void connection_allow_silence(struct connection *c, int64_t write_ms)
+{
+	stream_set_timeout(c->stream, 0, write_ms);
 }
 
 /* ---- TLS ---- */

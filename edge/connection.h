@@ -67,7 +67,10 @@ void connection_close(struct connection *c);
 
 void connection_wait(struct connection *c);     /* input is not called until connection_continue */
 void connection_continue(struct connection *c);
-void connection_set_timeout(struct connection *c, int64_t ms); /* of silence; shutdown is called with "timeout" first */
+/* How long the client may be silent, or take nothing of what is written to it. After silence `shutdown` is called. */
+void connection_set_timeout(struct connection *c, int64_t ms);
+/* The client may be silent as long as it likes, but takes what is written to it within `write_ms`. */
+void connection_allow_silence(struct connection *c, int64_t write_ms);
 
 /* ---- TLS and login ---- */
 

@@ -32,6 +32,7 @@ struct edge_process {
 	struct map deliveries;      /* edge/delivery.h, by id128_hash */
 	struct buf line;            /* the line that a protocol is reading */
 	struct map addresses;       /* open connections by address: edge/listener.c */
+	struct imap_idlers *idlers; /* edge/imap/idle.c; NULL before the first */
 	uint64_t last_token;
 	uint64_t accepted_count, refused_count;
 	bool is_serving;            /* vault has said whether there is a certificate */

@@ -164,6 +164,11 @@ void imap_sasl_line(struct imap_session *s, struct span line)
 		authenticate(s, line);
 }
 
+int64_t imap_silence_ms(const struct imap_session *s)
+{
+	return (int64_t)child_config(s->connection->edge->self)->idle_timeout_s * 1000;
+}
+
 void imap_logged_in(struct connection *c, enum login_outcome outcome)
 {
 	struct imap_session *s = c->state;
@@ -172,7 +177,7 @@ void imap_logged_in(struct connection *c, enum login_outcome outcome)
 	case LOGIN_OK:
 		s->state = IMAP_AUTHENTICATED;
 		s->bad_count = 0;
-		connection_set_timeout(c, (int64_t)child_config(c->edge->self)->idle_timeout_s * 1000);
+		connection_set_timeout(c, imap_silence_ms(s));
 		buf_add_char(&text, '[');
 		imap_add_capabilities(s, &text);
 		buf_add_cstr(&text, "] Logged in");

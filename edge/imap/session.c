@@ -316,6 +316,7 @@ static void closed(struct connection *c)
 	struct imap_session *s = c->state;
 	if (c->user.len)
 		log_event(LOG_LEVEL_INFO, "imap-end", log_s("user", buf_span(&c->user)), log_c("client", c->address));
+	imap_idle_leave(s);
 	imap_append_abandon(s);
 	imap_fetch_free(s);
 	imap_view_close(s);

@@ -91,6 +91,10 @@ struct imap_session {
 	struct buf out;                /* responses that are not written yet */
 	struct buf reply;              /* the tagged one, which waits until the changes have been told */
 
+	/* in IDLE: its place in the queue of those that are told that the server is still there (idle.c) */
+	struct imap_session *idle_before, *idle_behind;
+	int64_t idle_due_ms;
+
 	struct imap_fetching *fetching; /* fetch.c */
 	struct delivery *delivery;      /* append.c */
 	uint64_t message_left;          /* bytes of its literal */
@@ -150,6 +154,9 @@ void imap_append_end(struct imap_session *s, struct span line);    /* what stand
 void imap_append_abandon(struct imap_session *s);
 void imap_idle_line(struct imap_session *s, struct span line);     /* idle.c */
 void imap_idle_push(struct imap_session *s);                       /* if it is idle, tells what has changed */
+void imap_idle_leave(struct imap_session *s);                      /* it is idle no more, or gone */
+/* How long a logged-in client may be silent outside of IDLE: RFC 3501 §5.4. */
+int64_t imap_silence_ms(const struct imap_session *s);             /* login.c */
 void imap_fetch_go_on(struct imap_session *s);                     /* fetch.c: there is room to write again */
 void imap_fetch_free(struct imap_session *s);
 /* Appends a mailbox's name as the client reads it. */
