@@ -55,14 +55,14 @@ static void ask_rows(struct imap_session *s)
 	imap_ask(s, &fetch_answers, fetch_ask, .ranges = buf_span(&f->ranges), .want = f->want);
 }
 
-/* The messages that had no \Seen have it now, and a MODSEQ that is newer than all the client knows. */
+/* The messages that had no \Seen and have it now: RFC 3501 §6.4.5 wants their FLAGS told. */
 static void on_seen_rows(struct imap_session *s, const struct msg_fetch_rows *m)
 {
 	struct unpacker u = {.rest = m->rows};
 	while (u.rest.len && !u.bad) {
 		struct imap_row row;
 		imap_row_unpack(&u, &row);
-		if (!u.bad && row.modseq > s->view.modseq)
+		if (!u.bad)
 			roaring_bitmap_add(s->fetching->newly_seen, row.uid);
 	}
 	if (m->is_last)
@@ -74,7 +74,8 @@ static void set_seen(struct imap_session *s)
 	static const struct imap_answers answers = {.rows = on_seen_rows};
 	struct imap_fetching *f = s->fetching;
 	f->newly_seen = roaring_bitmap_create();
-	imap_ask(s, &answers, flags_ask, .ranges = buf_span(&f->ranges), .mode = FLAGS_ADD, .flags = FLAG_SEEN);
+	imap_ask(s, &answers, flags_ask, .ranges = buf_span(&f->ranges), .mode = FLAGS_ADD, .flags = FLAG_SEEN,
+	         .only_changed = 1);
 }
 
 /* RFC 3501 §6.4.8: UID FETCH tells the UID whether asked or not. */

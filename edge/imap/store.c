@@ -34,7 +34,8 @@ static void on_rows(struct imap_session *s, const struct msg_fetch_rows *m)
 		if (number == 0)
 			continue;
 		if (w->is_silent) {
-			/* told only if nobody else changed anything since the client heard last */
+			/* The client knows the flags if nobody else has changed anything since it heard last: only changed rows come,
+			 * and all of them have this command's MODSEQ. */
 			if (row.modseq == v->modseq + 1)
 				imap_view_told(v, &row);
 			continue;
@@ -96,5 +97,5 @@ void imap_store(struct imap_session *s, struct imap_parser *p)
 		imap_ok(s, "STORE done: no such messages");
 	else
 		imap_ask(s, &answers, flags_ask, .ranges = buf_span(&ranges), .mode = (uint8_t)w->mode, .flags = flags.system,
-		         .keywords = buf_span(&keywords));
+		         .keywords = buf_span(&keywords), .only_changed = w->is_silent);
 }

@@ -200,7 +200,8 @@ void imap_view_told(struct imap_view *v, const struct imap_row *row)
 	if (row->modseq <= v->modseq)
 		return;
 	roaring_bitmap_add(v->own, row->uid);
-	if (row->modseq > v->own_modseq)
+	/* the least: what is told twice does no harm, but others may have changed a message between two that are told here */
+	if (v->own_modseq == 0 || row->modseq < v->own_modseq)
 		v->own_modseq = row->modseq;
 }
 
@@ -318,6 +319,7 @@ void imap_view_changes(struct imap_session *s, const struct msg_changes *m)
 	v->modseq = m->highestmodseq;
 	v->uidnext = m->uidnext;
 	roaring_bitmap_clear(v->own);
+	v->own_modseq = 0;
 	/* messages that came and went since: the client has never heard of them */
 	roaring_bitmap_and_inplace(v->expunged, v->uids);
 	if (may_expunge_now(s))

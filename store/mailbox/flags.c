@@ -31,7 +31,8 @@ static void change_row(struct mailbox *m, struct row *r, uint8_t was, uint64_t m
 	index_changed(&m->index, r, &a->batch, account_partition(a), m->id);
 }
 
-/* Answers with the rows asked for, as they are now (fetch_rows), so that edge can show the flags of each. */
+/* Answers with the rows asked for, or those that this changes, as they are now (fetch_rows), so that edge can show the flags of
+ * each. */
 void flags_asked(void *context, const struct msg_flags_ask *msg)
 {
 	struct request *r = context;
@@ -55,11 +56,13 @@ void flags_asked(void *context, const struct msg_flags_ask *msg)
 		for (size_t at = index_lower(&m->index, first); at < m->index.count && m->index.rows[at].uid <= last; at++) {
 			struct row *row = &m->index.rows[at];
 			uint8_t was = row->flags;
-			if (apply(row, msg->mode, msg->flags, keywords)) {
+			bool is_change = apply(row, msg->mode, msg->flags, keywords);
+			if (is_change) {
 				modseq = modseq ? modseq : mailbox_next_modseq(m);
 				change_row(m, row, was, modseq);
 			}
-			fetch_pack_row(&rows, row);
+			if (is_change || !msg->only_changed)
+				fetch_pack_row(&rows, row);
 			if (rows.len >= ROWS_BYTES) {
 				request_say(r, fetch_rows, .session = msg->session, .request = msg->request, .rows = buf_span(&rows));
 				buf_clear(&rows);
