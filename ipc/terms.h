@@ -55,6 +55,7 @@ enum request_outcome {
 	REQUEST_LIMIT,          /* [LIMIT] */
 	REQUEST_FAILED,         /* [SERVERBUG]: see the log */
 	REQUEST_BAD_CHARSET,    /* [BADCHARSET] */
+	REQUEST_OK_LEFT,        /* deleted, and it was the mailbox that the session had open: none is open now */
 };
 
 /* System flags, as bits: RFC 3501 §2.3.2. */

@@ -75,7 +75,7 @@ void imap_no_outcome(struct imap_session *s, const struct msg_request_done *m, b
 {
 	const char *code = "[SERVERBUG]", *text = "That went wrong; the server's log says why";
 	switch ((enum request_outcome)m->outcome) {
-	case REQUEST_OK: break;
+	case REQUEST_OK: case REQUEST_OK_LEFT: break;
 	case REQUEST_NO_MAILBOX:
 		code = is_target ? "[TRYCREATE]" : "[NONEXISTENT]";
 		text = "There is no mailbox of that name";

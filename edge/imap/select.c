@@ -4,7 +4,6 @@
 #include "ipc/words.h"
 
 struct selecting {
-	struct span name;
 	bool is_read_only;
 	uint32_t first_unseen_uid;
 };
@@ -24,7 +23,7 @@ static void on_opened(struct imap_session *s, const struct msg_mailbox_opened *m
 {
 	struct selecting *w = s->work;
 	w->first_unseen_uid = m->first_unseen_uid;
-	imap_view_open(s, w->name, m, w->is_read_only);
+	imap_view_open(s, m, w->is_read_only);
 }
 
 static void on_uids(struct imap_session *s, const struct msg_uid_rows *m)
@@ -68,15 +67,16 @@ static void open_mailbox(struct imap_session *s, struct imap_parser *p, bool is_
 {
 	static const struct imap_answers answers = {.opened = on_opened, .uids = on_uids, .done = on_done};
 	struct selecting *w = arena_alloc(&s->arena, sizeof *w);
+	struct span name;
 	w->is_read_only = is_read_only;
-	if (!imap_take_space(p) || !imap_take_mailbox(p, &w->name) || !imap_take_end(p)) {
+	if (!imap_take_space(p) || !imap_take_mailbox(p, &name) || !imap_take_end(p)) {
 		imap_bad(s, p);
 		return;
 	}
 	/* RFC 3501 §6.3.1: the mailbox selected before is left, even if this one cannot be opened */
 	leave_mailbox(s);
 	s->work = w;
-	imap_ask(s, &answers, mailbox_open, .name = w->name, .is_read_only = is_read_only);
+	imap_ask(s, &answers, mailbox_open, .name = name, .is_read_only = is_read_only);
 }
 
 void imap_select(struct imap_session *s, struct imap_parser *p)

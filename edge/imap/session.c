@@ -228,8 +228,12 @@ static void on_request_done(void *context, const struct msg_request_done *m)
 	if (s->connection->is_closing)
 		return;
 	if (s->view.is_asking && m->request == s->view.changes_request) {
-		/* RFC 2180 §3.3: the mailbox has been deleted by another session */
-		imap_bye(s, "The mailbox is gone");
+		/* RFC 2180 §3.3: another session has deleted the mailbox. How the command ended is said first: an APPEND to another
+		 * mailbox, say, has been done. */
+		s->view.is_asking = false;
+		if (s->reply.len)
+			imap_say_reply(s);
+		imap_bye(s, m->outcome == REQUEST_NO_MAILBOX ? "The mailbox that was selected has been deleted" : "The mailbox cannot be read");
 		return;
 	}
 	if (!s->answers || m->request != s->request)

@@ -20,27 +20,24 @@ void imap_create(struct imap_session *s, struct imap_parser *p)
 		imap_ask(s, &plain_answers, mailbox_create, .name = name);
 }
 
-/* The mailbox that is selected may be the one. */
+/* The mailbox that is selected may be the one; store knows, whatever its name is by now. */
 static void on_deleted(struct imap_session *s, const struct msg_request_done *m)
 {
-	struct span *name = s->work;
-	struct connection *c = s->connection;
-	if (m->outcome == REQUEST_OK && s->state == IMAP_SELECTED && span_equal(*name, buf_span(&s->view.name))) {
-		channel_send(c->edge->store, mailbox_close, .session = c->session);
-		imap_view_close(s);
-		s->state = IMAP_AUTHENTICATED;
+	if (m->outcome != REQUEST_OK_LEFT) {
+		imap_done_plainly(s, m);
+		return;
 	}
-	imap_done_plainly(s, m);
+	imap_view_close(s);
+	s->state = IMAP_AUTHENTICATED;
+	imap_ok(s, "DELETE done: no mailbox is selected any more");
 }
 
 void imap_delete(struct imap_session *s, struct imap_parser *p)
 {
 	static const struct imap_answers answers = {.done = on_deleted};
-	struct span *name = arena_alloc(&s->arena, sizeof *name);
-	if (!take_one_mailbox(s, p, name))
-		return;
-	s->work = name;
-	imap_ask(s, &answers, mailbox_delete, .name = *name);
+	struct span name;
+	if (take_one_mailbox(s, p, &name))
+		imap_ask(s, &answers, mailbox_delete, .name = name);
 }
 
 void imap_rename(struct imap_session *s, struct imap_parser *p)

@@ -21,14 +21,13 @@ static void set_keywords(struct imap_view *v, struct span packed)
 	v->keyword_count = count > 0 ? (size_t)count : 0;
 }
 
-void imap_view_open(struct imap_session *s, struct span name, const struct msg_mailbox_opened *m, bool is_read_only)
+void imap_view_open(struct imap_session *s, const struct msg_mailbox_opened *m, bool is_read_only)
 {
 	struct imap_view *v = &s->view;
 	imap_view_close(s);
 	*v = (struct imap_view){.uids = roaring_bitmap_create(), .expunged = roaring_bitmap_create(), .own = roaring_bitmap_create(),
 	                        .modseq = m->highestmodseq, .uidvalidity = m->uidvalidity, .uidnext = m->uidnext,
 	                        .first_recent_uid = m->first_recent_uid, .is_read_only = is_read_only};
-	buf_add(&v->name, name);
 	set_keywords(v, m->keywords);
 }
 
@@ -49,7 +48,6 @@ void imap_view_close(struct imap_session *s)
 		if (sets[i])
 			roaring_bitmap_free(sets[i]);
 	arena_free(&v->keyword_arena);
-	buf_free(&v->name);
 	*v = (struct imap_view){0};
 }
 

@@ -14,7 +14,6 @@ struct imap_session;
 struct roaring_bitmap_s;
 
 struct imap_view {
-	struct buf name;                  /* of the mailbox, in UTF-8 */
 	struct roaring_bitmap_s *uids;    /* told; NULL: no mailbox is selected */
 	struct roaring_bitmap_s *expunged; /* of these, gone; the EXPUNGE waits for a command that allows it */
 	struct roaring_bitmap_s *own;     /* whose flags as of own_modseq the client knows from its own command */
@@ -39,7 +38,7 @@ struct imap_row {
 
 void imap_row_unpack(struct unpacker *u, struct imap_row *out);
 
-void imap_view_open(struct imap_session *s, struct span name, const struct msg_mailbox_opened *m, bool is_read_only);
+void imap_view_open(struct imap_session *s, const struct msg_mailbox_opened *m, bool is_read_only);
 void imap_view_add_uids(struct imap_session *s, struct span ranges);
 void imap_view_close(struct imap_session *s);
 

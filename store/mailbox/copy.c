@@ -42,6 +42,30 @@ static void find_uids(const struct mailbox *m, struct span ranges, uint8_t flags
 	}
 }
 
+/* The messages at those UIDs, which are there; gives their new UIDs. Copies that go into the same mailbox have higher UIDs and
+ * are not reached. */
+static void copy_rows(struct mailbox *from, struct mailbox *to, struct span uids, bool is_move, struct buf *to_uids)
+{
+	for (size_t i = 0; i < ranges_count(uids); i++) {
+		uint32_t first, last;
+		ranges_get(uids, i, &first, &last);
+		for (size_t at = index_lower(&from->index, first); at < from->index.count && from->index.rows[at].uid <= last; at++)
+			copy_row(from, to, at, is_move, to_uids);
+	}
+	if (is_move && uids.len)
+		mailbox_remove(from, uids, true);
+}
+
+void mailbox_move_all(struct mailbox *from, struct mailbox *to)
+{
+	BUF_AUTO all = {0};
+	BUF_AUTO uids = {0};
+	BUF_AUTO to_uids = {0};
+	ranges_add_range(&all, 1, UINT32_MAX);
+	find_uids(from, buf_span(&all), 0, &uids);
+	copy_rows(from, to, buf_span(&uids), true, &to_uids);
+}
+
 void copy_asked(void *context, const struct msg_copy_ask *msg)
 {
 	struct request *r = context;
@@ -61,15 +85,7 @@ void copy_asked(void *context, const struct msg_copy_ask *msg)
 		request_done(r, msg->request, REQUEST_LIMIT, "too many messages for one command");
 		return;
 	}
-	for (size_t i = 0; i < ranges_count(buf_span(&from_uids)); i++) {
-		uint32_t first, last;
-		ranges_get(buf_span(&from_uids), i, &first, &last);
-		/* copies that go into the same mailbox have higher UIDs and are not reached */
-		for (size_t at = index_lower(&m->index, first); at < m->index.count && m->index.rows[at].uid <= last; at++)
-			copy_row(m, to, at, msg->is_move, &to_uids);
-	}
-	if (msg->is_move && from_uids.len)
-		mailbox_remove(m, buf_span(&from_uids), true);
+	copy_rows(m, to, buf_span(&from_uids), msg->is_move, &to_uids);
 	request_say(r, copy_done, .session = msg->session, .request = msg->request, .uidvalidity = to->uidvalidity,
 	            .from = buf_span(&from_uids), .to = buf_span(&to_uids));
 }

@@ -75,12 +75,18 @@ void mailbox_list_asked(void *context, const struct msg_mailbox_list_ask *msg)
 	request_done(r, msg->request, REQUEST_OK, "");
 }
 
-/* The levels above come into being with it. */
-static void add_with_parents(struct account *a, struct span name)
+/* The levels above a name, as far as they are missing. */
+static void add_parents(struct account *a, struct span name)
 {
 	for (size_t i = 0; i < name.len; i++)
 		if (name.ptr[i] == '/' && !mailbox_find(a, span_slice(name, 0, i)))
 			mailbox_add(a, span_slice(name, 0, i), USE_NONE);
+}
+
+/* The levels above come into being with it. */
+static void add_with_parents(struct account *a, struct span name)
+{
+	add_parents(a, name);
 	mailbox_add(a, name, USE_NONE);
 }
 
@@ -115,9 +121,12 @@ void mailbox_delete_asked(void *context, const struct msg_mailbox_delete *msg)
 		/* who is subscribed stays subscribed (RFC 3501 §6.3.6) */
 		if (m->is_subscribed && account_subscribe_only(r->account, msg->name, true))
 			account_put(r->account);
+		bool is_own = r->view->mailbox == m;
+		if (is_own)
+			view_leave_mailbox(r->view);
 		mailbox_notify(m);
 		mailbox_erase(m);
-		request_done(r, msg->request, REQUEST_OK, "");
+		request_done(r, msg->request, is_own ? REQUEST_OK_LEFT : REQUEST_OK, "");
 	}
 }
 
@@ -132,13 +141,32 @@ static void set_name(struct mailbox *m, struct span front, struct span back)
 	mailbox_put(m);
 }
 
-/* RFC 3501 §6.3.5: renaming INBOX moves its messages and leaves an empty INBOX. */
-static void rename_inbox(struct account *a, struct mailbox *inbox, struct span to)
+/* RFC 3501 §6.3.5: renaming INBOX moves its messages to a new mailbox. INBOX itself stays, with its UIDVALIDITY: whoever has it
+ * selected sees it become empty, and what is delivered next. */
+static void rename_inbox(struct request *r, uint32_t request, struct mailbox *inbox, struct span to)
 {
-	set_name(inbox, to, SPAN(""));
-	struct mailbox *fresh = mailbox_add(a, SPAN("INBOX"), USE_NONE);
-	fresh->is_subscribed = inbox->is_subscribed;
-	mailbox_put(fresh);
+	struct error why = {0};
+	if (!mailbox_load(inbox, &why)) {
+		request_done(r, request, REQUEST_FAILED, why.text);
+		return;
+	}
+	add_with_parents(r->account, to);
+	mailbox_move_all(inbox, mailbox_find(r->account, to));
+	request_done(r, request, REQUEST_OK, "");
+}
+
+static void rename_with_children(struct account *a, struct mailbox *m, struct span to)
+{
+	BUF_AUTO old = {0};
+	buf_add_cstr(&old, m->name);
+	add_parents(a, to);
+	set_name(m, to, SPAN(""));
+	for (size_t i = 0; i < a->mailbox_count; i++)
+		if (is_below(a->mailboxes[i]->name, buf_span(&old))) {
+			BUF_AUTO rest = {0};
+			buf_add(&rest, span_skip(span_cstr(a->mailboxes[i]->name), old.len));
+			set_name(a->mailboxes[i], to, buf_span(&rest));
+		}
 }
 
 void mailbox_rename_asked(void *context, const struct msg_mailbox_rename *msg)
@@ -162,23 +190,12 @@ void mailbox_rename_asked(void *context, const struct msg_mailbox_rename *msg)
 		request_done(r, msg->request, REQUEST_EXISTS, "there is a mailbox of that name");
 		return;
 	}
-	for (size_t i = 0; i < to.len; i++)
-		if (to.ptr[i] == '/' && !mailbox_find(a, span_slice(to, 0, i)))
-			mailbox_add(a, span_slice(to, 0, i), USE_NONE);
 	if (span_equal(span_cstr(m->name), SPAN("INBOX"))) {
-		rename_inbox(a, m, to);
+		rename_inbox(r, msg->request, m, to);
 	} else {
-		BUF_AUTO old = {0};
-		buf_add_cstr(&old, m->name);
-		set_name(m, to, SPAN(""));
-		for (size_t i = 0; i < a->mailbox_count; i++)
-			if (is_below(a->mailboxes[i]->name, buf_span(&old))) {
-				BUF_AUTO rest = {0};
-				buf_add(&rest, span_skip(span_cstr(a->mailboxes[i]->name), old.len));
-				set_name(a->mailboxes[i], to, buf_span(&rest));
-			}
+		rename_with_children(a, m, to);
+		request_done(r, msg->request, REQUEST_OK, "");
 	}
-	request_done(r, msg->request, REQUEST_OK, "");
 }
 
 void mailbox_subscribe_asked(void *context, const struct msg_mailbox_subscribe *msg)

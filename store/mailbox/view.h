@@ -55,6 +55,9 @@ bool request_is_read_only(struct request *r, uint32_t request);
 /* Says what a handler that goes on later has to say. */
 void view_say(struct view *v, struct buf *out);
 
+/* Moves every message; both mailboxes are loaded (copy.c). */
+void mailbox_move_all(struct mailbox *from, struct mailbox *to);
+
 void view_leave_mailbox(struct view *v);
 void view_mailbox_gone(struct mailbox *m);
 /* A cursor that has ended: lets a closed view go. */
