@@ -194,20 +194,24 @@ bool imap_take_number(struct imap_parser *p, uint32_t least, uint32_t *out)
 	return true;
 }
 
+void imap_capitalise_inbox(struct buf *name, const char *behind)
+{
+	struct span n = buf_span(name);
+	if (span_starts_with_nocase(n, SPAN("INBOX")) && (n.len == 5 || strchr(behind, n.ptr[5])))
+		memcpy(name->ptr, "INBOX", 5);
+}
+
 bool imap_take_mailbox(struct imap_parser *p, struct span *out)
 {
 	struct span written;
 	BUF_AUTO name = {0};
 	if (!imap_take_astring(p, &written))
 		return false;
-	if (span_equal_nocase(written, SPAN("INBOX"))) {
-		*out = SPAN("INBOX"); /* RFC 3501 §5.1 */
-		return true;
-	}
 	if (imap_utf7_decode(written, &name) || name.len == 0 || name.len > IMAP_MAILBOX_NAME_MAX) {
 		error_set(&p->why, IMAP_FAULT_NAME, "That is not a mailbox name");
 		return false;
 	}
+	imap_capitalise_inbox(&name, "/");
 	*out = arena_dup(p->arena, buf_span(&name));
 	return true;
 }
@@ -269,7 +273,7 @@ static bool take_flag(struct imap_parser *p, struct imap_flags *out)
 				out->system |= (uint8_t)system_flags[i].flag;
 				return true;
 			}
-		return imap_fail(p, "There is no such system flag");
+		return true;
 	}
 	if (out->keyword_count == IMAP_FLAGS_MAX || name.len > IMAP_KEYWORD_MAX)
 		return imap_fail(p, "Too many keywords, or one that is too long");

@@ -77,8 +77,11 @@ bool imap_take_string(struct imap_parser *p, struct span *out);
 bool imap_take_astring(struct imap_parser *p, struct span *out);
 bool imap_take_number(struct imap_parser *p, uint32_t least, uint32_t *out);
 
-/* mailbox, decoded to UTF-8: a name without NUL of at most IMAP_MAILBOX_NAME_MAX bytes, "INBOX" in capitals. */
+/* mailbox, decoded to UTF-8: a name without NUL of at most IMAP_MAILBOX_NAME_MAX bytes, "INBOX" in capitals, also as the first
+ * level of a longer name. */
 bool imap_take_mailbox(struct imap_parser *p, struct span *out);
+/* RFC 3501 §5.1: INBOX is INBOX in any case; if more follows, it begins with one of the characters of `behind`. */
+void imap_capitalise_inbox(struct buf *name, const char *behind);
 
 /* sequence-set. "*" is IMAP_STAR in a range's `last`, or in both; between numbers first <= last. */
 struct imap_range {
@@ -109,7 +112,8 @@ struct imap_flags {
 	size_t keyword_count;
 };
 
-/* flag-list; with may_be_bare also flags without parentheses, up to the end (STORE). */
+/* flag-list; with may_be_bare also flags without parentheses, up to the end (STORE). Flag extensions and \Recent are ignored, as
+ * RFC 3501 §7.1 says of flags that PERMANENTFLAGS does not name. */
 bool imap_take_flags(struct imap_parser *p, bool may_be_bare, struct imap_flags *out);
 
 /* date (RFC 3501 §9), as days since 1970-01-01. */

@@ -21,20 +21,12 @@ static bool take_list_mailbox(struct imap_parser *p, struct span *out)
 	return n > 0 || imap_fail(p, "Expected a pattern");
 }
 
-/* RFC 3501 §5.1: INBOX is INBOX in any case. */
-static void capitalise_inbox(struct buf *pattern)
-{
-	struct span p = buf_span(pattern);
-	if (span_starts_with_nocase(p, SPAN("INBOX")) && (p.len == 5 || strchr("/%*", p.ptr[5])))
-		memcpy(pattern->ptr, "INBOX", 5);
-}
-
 static struct span whole_pattern(struct imap_parser *p, struct span reference, struct span pattern)
 {
 	BUF_AUTO whole = {0};
 	if (imap_utf7_decode(reference, &whole) || imap_utf7_decode(pattern, &whole) || whole.len > IMAP_PATTERN_MAX)
 		return (struct span){0}; /* no mailbox has such a name */
-	capitalise_inbox(&whole);
+	imap_capitalise_inbox(&whole, "/%*");
 	return arena_dup(p->arena, buf_span(&whole));
 }
 
@@ -49,7 +41,8 @@ static bool take_patterns(struct imap_parser *p, struct span reference, struct i
 			return imap_fail(p, "Too many patterns");
 		if (!take_list_mailbox(p, &pattern))
 			return false;
-		out->patterns[out->pattern_count++] = whole_pattern(p, reference, pattern);
+		/* RFC 5258 §3: an empty one among several, or of an extended LIST, matches nothing */
+		out->patterns[out->pattern_count++] = pattern.len ? whole_pattern(p, reference, pattern) : (struct span){0};
 	} while (is_list && imap_next_is(p, ' ') && imap_take_space(p));
 	out->is_extended |= is_list;
 	out->is_root = !is_list && pattern.len == 0;
@@ -118,6 +111,7 @@ bool imap_take_list(struct imap_parser *p, bool is_lsub, struct imap_list *out)
 		return false;
 	if (!is_lsub && p->rest.len && !take_return(p, out))
 		return false;
+	out->is_root = out->is_root && !out->is_extended;
 	return imap_take_end(p);
 }
 

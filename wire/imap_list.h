@@ -22,7 +22,7 @@ struct imap_list {
 	unsigned options;
 	struct span *patterns;   /* in UTF-8 with the reference in front; ptr is NULL for one that can match nothing */
 	size_t pattern_count;
-	bool is_root;            /* the one pattern is "": the delimiter is asked for */
+	bool is_root;            /* the one pattern is "" and it is not extended: the delimiter is asked for */
 };
 
 /* The arguments of LIST, or (is_lsub) of LSUB, which has no options. */

@@ -248,7 +248,9 @@ static void mailbox_names_are_decoded(void **state)
 	} cases[] = {
 	    {"inbox", "INBOX", 0},
 	    {"\"iNbOx\"", "INBOX", 0},
-	    {"Inbox/x", "Inbox/x", 0},
+	    {"Inbox/x", "INBOX/x", 0}, /* below it: LIST finds it under INBOX */
+	    {"Inboxes", "Inboxes", 0},
+	    {"\"inbox%\"", "inbox%", 0},
 	    {"Entw&APw-rfe", "Entw\u00fcrfe", 0},
 	    {"../../etc/passwd", "../../etc/passwd", 0}, /* a name is only a name */
 	    {"&bad", NULL, IMAP_FAULT_NAME},
@@ -282,7 +284,9 @@ static void flags_are_read(void **state)
 	    {"()", true, 0, 0},
 	    {"(\\Seen $Forwarded Junk)", true, IMAP_FLAG_SEEN, 2},
 	    {"\\deleted \\SEEN", true, IMAP_FLAG_DELETED | IMAP_FLAG_SEEN, 0},
-	    {"(\\Recent)", false, 0, 0},
+	    {"(\\Recent)", true, 0, 0}, /* ignored */
+	    {"(\\Extension \\Seen)", true, IMAP_FLAG_SEEN, 0},
+	    {"(\\*)", false, 0, 0},
 	    {"(\\Seen", false, 0, 0},
 	    {"(\\)", false, 0, 0},
 	    {"(a  b)", false, 0, 0},
@@ -523,22 +527,27 @@ static void list_options_are_read(void **state)
 		bool is_ok;
 		unsigned options;
 		size_t patterns;
+		bool is_root;
 	} cases[] = {
-	    {"\"\" \"\"", true, 0, 1},
-	    {"\"\" *", true, 0, 1},
-	    {"~/Mail/ %", true, 0, 1},
-	    {"\"\" (INBOX \"Sent/%\")", true, 0, 2},
+	    {"\"\" \"\"", true, 0, 1, true},
+	    /* RFC 5258 §3: no extended LIST asks for the delimiter */
+	    {"() \"\" \"\"", true, 0, 1, false},
+	    {"\"\" \"\" RETURN ()", true, 0, 1, false},
+	    {"\"\" (\"\" a)", true, 0, 2, false},
+	    {"\"\" *", true, 0, 1, false},
+	    {"~/Mail/ %", true, 0, 1, false},
+	    {"\"\" (INBOX \"Sent/%\")", true, 0, 2, false},
 	    /* RFC 5258 §5 */
-	    {"(SUBSCRIBED RECURSIVEMATCH) \"\" \"*\"", true, IMAP_LIST_SUBSCRIBED | IMAP_LIST_RETURN_SUBSCRIBED | IMAP_LIST_RECURSIVE, 1},
-	    {"() \"\" \"%\" RETURN (SUBSCRIBED CHILDREN)", true, IMAP_LIST_RETURN_SUBSCRIBED | IMAP_LIST_RETURN_CHILDREN, 1},
+	    {"(SUBSCRIBED RECURSIVEMATCH) \"\" \"*\"", true, IMAP_LIST_SUBSCRIBED | IMAP_LIST_RETURN_SUBSCRIBED | IMAP_LIST_RECURSIVE, 1, false},
+	    {"() \"\" \"%\" RETURN (SUBSCRIBED CHILDREN)", true, IMAP_LIST_RETURN_SUBSCRIBED | IMAP_LIST_RETURN_CHILDREN, 1, false},
 	    /* RFC 6154 §5.2 */
-	    {"\"\" \"%\" RETURN (SPECIAL-USE)", true, IMAP_LIST_RETURN_SPECIAL_USE, 1},
-	    {"(SPECIAL-USE) \"\" \"*\"", true, IMAP_LIST_SPECIAL_USE | IMAP_LIST_RETURN_SPECIAL_USE, 1},
-	    {"(RECURSIVEMATCH) \"\" \"*\"", false, 0, 0},
-	    {"(FOO) \"\" \"*\"", false, 0, 0},
-	    {"\"\" \"*\" RETURN", false, 0, 0},
-	    {"\"\"", false, 0, 0},
-	    {"\"\" ()", false, 0, 0},
+	    {"\"\" \"%\" RETURN (SPECIAL-USE)", true, IMAP_LIST_RETURN_SPECIAL_USE, 1, false},
+	    {"(SPECIAL-USE) \"\" \"*\"", true, IMAP_LIST_SPECIAL_USE | IMAP_LIST_RETURN_SPECIAL_USE, 1, false},
+	    {"(RECURSIVEMATCH) \"\" \"*\"", false, 0, 0, false},
+	    {"(FOO) \"\" \"*\"", false, 0, 0, false},
+	    {"\"\" \"*\" RETURN", false, 0, 0, false},
+	    {"\"\"", false, 0, 0, false},
+	    {"\"\" ()", false, 0, 0, false},
 	};
 
 	(void)state;
@@ -553,6 +562,7 @@ static void list_options_are_read(void **state)
 			continue;
 		assert_int_equal(list.options, cases[i].options);
 		assert_int_equal(list.pattern_count, cases[i].patterns);
+		assert_int_equal(list.is_root, cases[i].is_root);
 	}
 }
 

@@ -22,15 +22,26 @@ struct listing {
 	struct imap_pattern **patterns;
 };
 
-static void on_row(struct imap_session *s, const struct msg_mailbox_row *m)
+static void add(struct imap_session *s, const struct listed *one)
 {
 	struct listing *w = s->work;
 	struct listed *l = arena_alloc(&s->arena, sizeof *l);
-	*l = (struct listed){.name = arena_dup(&s->arena, m->name), .special_use = m->special_use,
-	                     .is_subscribed = m->is_subscribed, .exists = m->exists};
+	*l = *one;
 	*w->last = l;
 	w->last = &l->next;
 	w->count++;
+}
+
+static void on_row(struct imap_session *s, const struct msg_mailbox_row *m)
+{
+	struct listing *w = s->work;
+	struct listed one = {.name = arena_dup(&s->arena, m->name), .special_use = m->special_use,
+	                     .is_subscribed = m->is_subscribed, .exists = m->exists};
+	/* RFC 5258 §3.1, example 8: with RECURSIVEMATCH the levels above a name are told too, though they do not exist */
+	for (size_t i = 1; !one.exists && (w->what.options & IMAP_LIST_RECURSIVE) && i < one.name.len; i++)
+		if (one.name.ptr[i] == '/')
+			add(s, &(struct listed){.name = span_slice(one.name, 0, i)});
+	add(s, &one);
 }
 
 /* By name, with what lies below a mailbox directly behind it. */
@@ -43,6 +54,20 @@ static int by_name(const void *a, const void *b)
 	int left = i < x.len ? x.ptr[i] == '/' ? 1 : (unsigned char)x.ptr[i] + 1 : 0;
 	int right = i < y.len ? y.ptr[i] == '/' ? 1 : (unsigned char)y.ptr[i] + 1 : 0;
 	return left - right;
+}
+
+/* Of entries with one name the best stays: a mailbox before a subscription before a level above one. */
+static void drop_doubles(struct listing *w)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < w->count; i++) {
+		struct listed *l = w->sorted[i], *before = n ? w->sorted[n - 1] : NULL;
+		if (!before || !span_equal(before->name, l->name))
+			w->sorted[n++] = l;
+		else if (l->exists || (l->is_subscribed && !before->exists))
+			w->sorted[n - 1] = l;
+	}
+	w->count = n;
 }
 
 static bool is_below(struct span name, struct span parent)
@@ -97,12 +122,13 @@ static void say_listed(struct imap_session *s, const struct listing *w, size_t a
 	buf_add_cstr(&s->out, "\r\n");
 }
 
-static bool has_selected_below(const struct listing *w, size_t at)
+/* Looks for selected names below one; only for those that are not said themselves, if `only_unsaid`. */
+static bool has_selected_below(const struct listing *w, size_t at, bool only_unsaid)
 {
 	if (!(w->what.options & IMAP_LIST_RECURSIVE))
 		return false;
 	for (size_t i = at + 1; i < w->count && is_below(w->sorted[i]->name, w->sorted[at]->name); i++)
-		if (is_selected(w, w->sorted[i]))
+		if (is_selected(w, w->sorted[i]) && !(only_unsaid && matches(w, w->sorted[i]->name)))
 			return true;
 	return false;
 }
@@ -112,9 +138,9 @@ static void say_list(struct imap_session *s, const struct listing *w)
 	for (size_t i = 0; i < w->count; i++) {
 		if (!matches(w, w->sorted[i]->name))
 			continue;
-		bool is_parent = has_selected_below(w, i);
-		if (is_parent || is_selected(w, w->sorted[i]))
-			say_listed(s, w, i, is_parent);
+		/* RFC 5258 §3.5: one that is not selected itself is said only for what the client does not see below it */
+		if (is_selected(w, w->sorted[i]) || has_selected_below(w, i, true))
+			say_listed(s, w, i, has_selected_below(w, i, false));
 	}
 }
 
@@ -163,6 +189,7 @@ static void on_done(struct imap_session *s, const struct msg_request_done *m)
 		w->sorted[n++] = l;
 	if (n)
 		qsort(w->sorted, n, sizeof(struct listed *), by_name);
+	drop_doubles(w);
 	w->patterns = arena_alloc_array(&s->arena, w->what.pattern_count, sizeof(struct imap_pattern *));
 	for (size_t i = 0; i < w->what.pattern_count; i++)
 		w->patterns[i] = w->what.patterns[i].ptr ? imap_pattern_new(w->what.patterns[i]) : NULL;

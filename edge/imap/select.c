@@ -35,19 +35,11 @@ static void on_uids(struct imap_session *s, const struct msg_uid_rows *m)
 static void say_mailbox(struct imap_session *s, const struct selecting *w)
 {
 	struct imap_view *v = &s->view;
-	buf_add_cstr(&s->out, "* FLAGS (");
-	imap_view_render_all_flags(v, &s->out);
-	buf_printf(&s->out, ")\r\n* %u EXISTS\r\n* %u RECENT\r\n", imap_view_count(v), imap_view_recent(v));
+	imap_view_say_flags(s);
+	buf_printf(&s->out, "* %u EXISTS\r\n* %u RECENT\r\n", imap_view_count(v), imap_view_recent(v));
 	if (w->first_unseen_uid && imap_view_sequence(v, w->first_unseen_uid))
 		buf_printf(&s->out, "* OK [UNSEEN %u] First unseen\r\n", imap_view_sequence(v, w->first_unseen_uid));
-	buf_add_cstr(&s->out, "* OK [PERMANENTFLAGS (");
-	if (!v->is_read_only) {
-		imap_view_render_all_flags(v, &s->out);
-		if (v->keyword_count < KEYWORDS_MOST)
-			buf_add_cstr(&s->out, " \\*");
-	}
-	buf_printf(&s->out, ")] Flags that stay\r\n* OK [UIDVALIDITY %u] UIDs valid\r\n* OK [UIDNEXT %u] Next UID\r\n",
-	           v->uidvalidity, v->uidnext);
+	buf_printf(&s->out, "* OK [UIDVALIDITY %u] UIDs valid\r\n* OK [UIDNEXT %u] Next UID\r\n", v->uidvalidity, v->uidnext);
 }
 
 static void on_done(struct imap_session *s, const struct msg_request_done *m)

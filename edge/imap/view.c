@@ -176,13 +176,27 @@ void imap_view_render_flags(const struct imap_view *v, const struct imap_row *ro
 	buf_add_char(out, ')');
 }
 
-void imap_view_render_all_flags(const struct imap_view *v, struct buf *out)
+static void add_all_flags(const struct imap_view *v, struct buf *out)
 {
 	size_t start = out->len;
 	for (size_t i = 0; i < sizeof system_flags / sizeof system_flags[0]; i++)
 		add_word(out, start, span_cstr(system_flags[i].name));
 	for (size_t k = 0; k < v->keyword_count; k++)
 		add_word(out, start, v->keywords[k]);
+}
+
+void imap_view_say_flags(struct imap_session *s)
+{
+	struct imap_view *v = &s->view;
+	buf_add_cstr(&s->out, "* FLAGS (");
+	add_all_flags(v, &s->out);
+	buf_add_cstr(&s->out, ")\r\n* OK [PERMANENTFLAGS (");
+	if (!v->is_read_only) {
+		add_all_flags(v, &s->out);
+		if (v->keyword_count < KEYWORDS_MOST)
+			buf_add_cstr(&s->out, " \\*");
+	}
+	buf_add_cstr(&s->out, ")] Flags that stay\r\n");
 }
 
 void imap_row_unpack(struct unpacker *u, struct imap_row *out)
@@ -286,9 +300,7 @@ static void take_keywords(struct imap_session *s, struct span packed)
 	set_keywords(v, packed);
 	if (v->keyword_count == before)
 		return;
-	buf_add_cstr(&s->out, "* FLAGS (");
-	imap_view_render_all_flags(v, &s->out);
-	buf_add_cstr(&s->out, ")\r\n");
+	imap_view_say_flags(s);
 }
 
 void imap_view_changes(struct imap_session *s, const struct msg_changes *m)

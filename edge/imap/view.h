@@ -53,8 +53,9 @@ bool imap_view_resolve(struct imap_session *s, const struct imap_sequence_set *s
 
 /* Appends "(\Seen ...)". */
 void imap_view_render_flags(const struct imap_view *v, const struct imap_row *row, struct buf *out);
-/* Appends the flags that the mailbox has, without parentheses. */
-void imap_view_render_all_flags(const struct imap_view *v, struct buf *out);
+/* Says which flags the mailbox has and which of them can be set: both, since what FLAGS names and PERMANENTFLAGS does not
+ * cannot be set to stay (RFC 3501 §7.1). */
+void imap_view_say_flags(struct imap_session *s);
 /* True if the row has only keywords whose names are known here. */
 bool imap_view_knows_keywords(const struct imap_view *v, const struct imap_row *row);
 
