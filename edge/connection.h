@@ -14,6 +14,7 @@ struct connection;
 struct protocol {
 	const char *name;              /* "smtp", for logs and login_ask */
 	bool is_submission, is_lmtp;   /* of SMTP's relatives */
+	bool ends_without_a_word;      /* where the client is silent for too long; else `shutdown` is called */
 	void (*open)(struct connection *c);    /* greet; after the handshake where TLS comes first */
 	void (*input)(struct connection *c);   /* read with connection_peek or connection_line, as long as nothing is waited for */
 	void (*drained)(struct connection *c); /* all output has left; may be NULL */
@@ -67,7 +68,7 @@ void connection_close(struct connection *c);
 
 void connection_wait(struct connection *c);     /* input is not called until connection_continue */
 void connection_continue(struct connection *c);
-/* How long the client may be silent, or take nothing of what is written to it. After silence `shutdown` is called. */
+/* How long the client may be silent (then the session ends), or take nothing of what is written to it. */
 void connection_set_timeout(struct connection *c, int64_t ms);
 /* The client may be silent as long as it likes, but takes what is written to it within `write_ms`. */
 void connection_allow_silence(struct connection *c, int64_t write_ms);

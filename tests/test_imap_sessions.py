@@ -1,6 +1,7 @@
-"""IMAP sessions over time and beside one another: silence and IDLE (RFC 3501 §5.4, RFC 2177), and mailboxes that are renamed or
-deleted while they are selected (RFC 2180 §3)."""
+"""IMAP sessions beside one another: mailboxes that are renamed or deleted while they are selected (RFC 2180 §3), and flags that
+several change."""
 import re
+import socket
 
 import pytest
 
@@ -12,102 +13,27 @@ US = 'u@example.test'
 
 @pytest.fixture(scope='module')
 def server(make_server):
-    """Two seconds of silence are too much, and each second a client in IDLE is told that the server is there."""
-    s = make_server(settings={'idle_notify': '1s', 'idle_timeout': '2s'})
-    s.add_user('u')
-    return s
-
-
-@pytest.fixture(scope='module')
-def patient_server(make_server):
-    """With the usual time-outs."""
     return make_server()
 
 
 @pytest.fixture
-def patient(patient_server):
-    """With an account as new."""
-    if US in patient_server.must('user', 'list').split():
-        patient_server.must('user', 'remove', US)
-    patient_server.add_user('u')
-    return patient_server
-
-
-@pytest.fixture
-def i(patient):
-    with patient.imap(US) as session:
+def i(server):
+    """A session on an account as new."""
+    if US in server.must('user', 'list').split():
+        server.must('user', 'remove', US)
+    server.add_user('u')
+    with server.imap(US) as session:
         yield session
 
 
 @pytest.fixture
-def other(patient):
-    with patient.imap(US) as session:
+def other(server, i):
+    with server.imap(US) as session:
         yield session
-
-
-def idle(session):
-    tag = session.send_command('IDLE')
-    assert session.response().startswith(b'+')
-    return tag
-
-
-def done(session, tag):
-    session.send(b'DONE\r\n')
-    assert session.result(tag).startswith('OK')
 
 
 def exists(responses):
     return [int(m[1]) for m in (re.match(rb'\* (\d+) EXISTS', r) for r in responses) if m]
-
-
-# ---- silence ----
-
-@pytest.mark.parametrize('protocol', ['imap', 'imaps'])
-def test_a_client_in_idle_is_told_that_the_server_is_there_and_is_not_logged_out(server, protocol):
-    with server.imap(US, protocol=protocol) as session:
-        session.ok('SELECT INBOX')
-        tag = idle(session)
-        assert [session.response() for _ in range(3)] == [b'* OK Still here'] * 3  # longer than idle_timeout
-        done(session, tag)
-        assert session.ok('NOOP') == []
-
-
-@pytest.mark.parametrize('protocol', ['imap', 'imaps'])
-def test_a_silent_client_that_is_not_in_idle_is_logged_out_with_a_word(server, protocol):
-    with server.imap(US, protocol=protocol) as session:
-        assert session.response().startswith(b'* BYE ')
-        assert session.rest() == b''
-
-
-def test_who_was_in_idle_is_logged_out_for_silence_as_before(server):
-    with server.imap(US) as session:
-        done(session, idle(session))
-        assert session.response().startswith(b'* BYE ')  # and none of `Still here`
-
-
-def test_of_many_in_idle_each_is_told_whoever_leaves(server):
-    sessions = [server.imap(US) for _ in range(5)]
-    tags = [idle(session) for session in sessions]
-    for session in sessions:
-        assert session.response() == b'* OK Still here'
-    done(sessions[0], tags[0])
-    sessions[2].close()
-    done(sessions[4], tags[4])
-    for session in sessions[1], sessions[3]:
-        assert [session.response() for _ in range(2)] == [b'* OK Still here'] * 2
-    for session in sessions:
-        session.close()
-
-
-def test_a_client_in_idle_with_a_mailbox_hears_both(server):
-    with server.imap(US) as session:
-        session.ok('SELECT INBOX')
-        idle(session)
-        assert session.response() == b'* OK Still here'
-        server.send(US, SMALL)
-        said = []
-        while not exists(said) or said[-1] != b'* OK Still here':
-            said.append(session.response())
 
 
 # ---- renamed while selected ----
@@ -142,7 +68,7 @@ def test_who_renames_the_mailbox_that_it_has_selected_keeps_it(i):
     assert i.bodies('Play/sub') == [SMALL]
 
 
-def test_who_has_the_inbox_selected_sees_it_become_empty_when_it_is_renamed(patient, i, other):
+def test_who_has_the_inbox_selected_sees_it_become_empty_when_it_is_renamed(i, other):
     """RFC 3501 §6.3.5: its messages move, and INBOX stays."""
     for _ in range(3):
         i.append('INBOX', SMALL)
@@ -177,7 +103,8 @@ def test_a_deleted_mailbox_ends_the_session_that_has_it_selected_after_its_comma
 def test_a_deleted_mailbox_ends_a_session_in_idle_at_once(i, other):
     i.ok('CREATE Work')
     i.ok('SELECT Work')
-    idle(i)
+    i.send_command('IDLE')
+    assert i.response().startswith(b'+')
     other.ok('DELETE Work')
     assert i.response() == b'* BYE The mailbox that was selected has been deleted'
     assert i.rest() == b''
@@ -205,8 +132,26 @@ def test_a_silent_store_that_changes_nothing_does_not_hide_what_others_changed(i
     assert i.ok('STORE 1 +FLAGS.SILENT (\\Seen)') == []
 
 
-def test_what_a_stranger_delivers_is_told_once(patient, i):
+def test_what_a_stranger_delivers_is_told_once(server, i):
     i.ok('SELECT INBOX')
-    patient.send(US, SMALL)
+    server.send(US, SMALL)
     assert until(lambda: exists(i.ok('NOOP'))) == [1]
     assert i.ok('NOOP') == []
+
+
+def test_what_changes_twice_during_a_long_fetch_is_told_again(server, i, other):
+    i.append('INBOX', b'Subject: large\r\n\r\n' + b'x' * 70 * 850 + b'\r\n')
+    i.ok('SELECT INBOX')
+    for _ in range(8):
+        i.ok('COPY 1:* INBOX')  # 256 of them, more than any buffer on the way holds
+    other.ok('SELECT INBOX')
+    other.ok('STORE 2 +FLAGS.SILENT (\\Flagged)')
+    i.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+    tag = i.send_command('FETCH 1:* (FLAGS BODY.PEEK[])')
+    assert b'\\Flagged' not in i.response() and b'\\Flagged' in i.response()  # then nothing is read for a while
+    other.ok('STORE 2 +FLAGS.SILENT (\\Answered)')
+    other.ok('STORE 256 +FLAGS.SILENT (\\Draft)')
+    assert i.result(tag).startswith('OK')
+    told = [response for response in i.untagged if response.startswith(b'* 2 FETCH')]
+    assert len(told) == 1 and b'\\Answered' in told[0]
+    assert sum(response.startswith(b'* 256 FETCH') for response in i.untagged) >= 1

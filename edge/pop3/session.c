@@ -105,12 +105,15 @@ static void logged_in(struct connection *c, enum login_outcome outcome)
 	struct pop3_session *s = c->state;
 	s->state = POP3_AUTHORIZATION;
 	switch (outcome) {
-	case LOGIN_OK: pop3_open_mailbox(s); break;
+	case LOGIN_OK:
+		connection_set_timeout(c, (int64_t)child_config(c->edge->self)->idle_timeout_s * 1000);
+		pop3_open_mailbox(s);
+		break;
 	case LOGIN_REFUSED: pop3_junk(s, "-ERR [AUTH] User name or password wrong"); break;
 	case LOGIN_LATER: pop3_reply(s, "-ERR [SYS/TEMP] Cannot be checked now, try again later"); break;
 	}
 }
 
 const struct protocol pop3_protocol = {
-	.name = "pop3", .open = open_session, .input = input, .drained = drained, .secured = secured, .closed = closed,
+	.name = "pop3", .ends_without_a_word = true /* RFC 1939 §3 */, .open = open_session, .input = input, .drained = drained, .secured = secured, .closed = closed,
 	.shutdown = shutdown_session, .logged_in = logged_in, .store = &pop3_store_handlers};
