@@ -259,22 +259,18 @@ static void on_event(struct bufferevent *socket, short what, void *context)
 	(void)socket;
 	struct stream *s = context;
 	bool was_in_use = enter(s);
-	const char *why = "closed by the peer";
-	bool is_silent = (what & BEV_EVENT_TIMEOUT) && (what & BEV_EVENT_READING);
-	if (is_silent && s->events.silent && s->tls != TLS_HANDSHAKE && !s->is_closing && !s->is_closed && !s->is_freed) {
+	bool is_silence = (what & BEV_EVENT_TIMEOUT) && (what & BEV_EVENT_READING);
+	if (is_silence && s->is_paused)
+		; /* it is not the peer who lets us wait */
+	else if (is_silence && s->events.silent && s->tls != TLS_HANDSHAKE && !s->is_closing && !s->is_closed && !s->is_freed)
 		s->events.silent(s->context);
-		leave(s, was_in_use);
-		return;
-	}
-	if (what & BEV_EVENT_TIMEOUT)
-		why = "timeout";
+	else if (what & BEV_EVENT_TIMEOUT)
+		report_closed(s, "timeout");
 	else if (what & BEV_EVENT_ERROR)
-		why = evutil_socket_error_to_string(EVUTIL_SOCKET_ERROR());
-	if (what & BEV_EVENT_EOF)
-		peer_ended(s, why);
-	else if (!s->is_paused || !(what & BEV_EVENT_TIMEOUT) || what & BEV_EVENT_WRITING)
-		report_closed(s, why);
-	leave(s, was_in_use); /* a time-out in a pause: it is not the peer who lets us wait */
+		report_closed(s, evutil_socket_error_to_string(EVUTIL_SOCKET_ERROR()));
+	else
+		peer_ended(s, "closed by the peer");
+	leave(s, was_in_use);
 }
 
 /* The answer to tls_ask_signature has come. */
