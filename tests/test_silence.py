@@ -1,5 +1,8 @@
 """Clients that say nothing: who ends when and how, and who is told that the server is still there."""
+import os
 import re
+import signal
+import time
 
 import pytest
 
@@ -83,6 +86,24 @@ def test_a_silent_smtp_client_is_told_421(server):
         for session in stranger, user, neighbour:
             assert session.reply().code == 421
             assert session.rest() == b''
+
+
+def test_what_the_server_takes_long_for_is_not_the_clients_silence(server):
+    filters = [pid for role, pid in server.pids() if role == 'filter']
+    with server.smtp() as s:
+        s.command('MAIL FROM:<a@b.example>')
+        s.command('RCPT TO:<%s>' % US)
+        assert s.command('DATA').code == 354
+        try:
+            for pid in filters:
+                os.kill(pid, signal.SIGSTOP)
+            s.send(SMALL + b'.\r\n')
+            time.sleep(3)  # longer than session_timeout
+        finally:
+            for pid in filters:
+                os.kill(pid, signal.SIGCONT)
+        assert s.reply().code == 250
+        assert s.command('NOOP').code == 250
 
 
 def test_a_silent_pop3_client_is_told_nothing_and_loses_nothing(server):
