@@ -28,9 +28,8 @@ static int by_uid(const void *a, const void *b)
 static void pack_expunged(const struct mailbox *m, uint64_t since, struct buf *ranges)
 {
 	BUF_AUTO uids = {0};
-	for (size_t i = 0; i < m->expunged_count; i++)
-		if (m->expunged[i].modseq > since)
-			buf_add(&uids, span_of(&m->expunged[i].uid, sizeof m->expunged[i].uid));
+	for (size_t i = m->expunged_count; i && m->expunged[i - 1].modseq > since; i--)
+		buf_add(&uids, span_of(&m->expunged[i - 1].uid, sizeof m->expunged[i - 1].uid));
 	size_t count = uids.len / sizeof(uint32_t);
 	if (count == 0)
 		return;
@@ -60,6 +59,7 @@ void changes_asked(void *context, const struct msg_changes_ask *msg)
 		return;
 	BUF_AUTO rows = {0}, expunged = {0};
 	r->view->is_told = false;
+	r->view->heard_modseq = msg->since;
 	for (size_t at = first_changed(m, msg->since); at < m->index.count; at++) {
 		if (m->index.rows[at].modseq <= msg->since)
 			continue;
@@ -73,6 +73,8 @@ void changes_asked(void *context, const struct msg_changes_ask *msg)
 	for (; left.len > EXPUNGED_BYTES; left = span_skip(left, EXPUNGED_BYTES))
 		say_changes(r, msg->request, &rows, span_slice(left, 0, EXPUNGED_BYTES), false);
 	say_changes(r, msg->request, &rows, left, true);
-	if (!r->view->is_read_only)
+	if (!r->view->is_read_only && m->recent_uid != m->uidnext) {
 		m->recent_uid = m->uidnext; /* this session shows them as \Recent; written with the next change */
+		m->is_renewed = true;
+	}
 }

@@ -230,8 +230,11 @@ void mailbox_count_tail(struct mailbox *m, const struct row *row)
 static void remember_expunged(struct mailbox *m, uint32_t uid, uint64_t modseq)
 {
 	if (m->expunged_count == m->expunged_room) {
-		m->expunged_room = m->expunged_room ? m->expunged_room * 2 : 16;
-		m->expunged = xrealloc_array(m->expunged, m->expunged_room, sizeof *m->expunged);
+		view_forget_expunged(m);
+		if (m->expunged_count >= m->expunged_room / 2) {
+			m->expunged_room = m->expunged_room ? m->expunged_room * 2 : 16;
+			m->expunged = xrealloc_array(m->expunged, m->expunged_room, sizeof *m->expunged);
+		}
 	}
 	m->expunged[m->expunged_count++] = (struct expunged){modseq, uid};
 }

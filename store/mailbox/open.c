@@ -41,6 +41,7 @@ void mailbox_open_asked(void *context, const struct msg_mailbox_open *msg)
 	m->views = v;
 	v->is_read_only = msg->is_read_only;
 	v->is_told = false;
+	v->heard_modseq = m->highestmodseq;
 	if (!request_mailbox(r, msg->request)) {
 		view_leave_mailbox(v);
 		return;

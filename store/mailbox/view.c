@@ -151,14 +151,22 @@ bool request_is_read_only(struct request *r, uint32_t request)
 	return r->view->is_read_only;
 }
 
-/* What all views have heard of need not be remembered. */
-static void forget_expunged(struct mailbox *m)
+void view_forget_expunged(struct mailbox *m)
 {
-	if (m->views)
+	uint64_t heard = UINT64_MAX;
+	size_t known = 0;
+	for (const struct view *v = m->views; v; v = v->next)
+		heard = v->heard_modseq < heard ? v->heard_modseq : heard;
+	while (known < m->expunged_count && m->expunged[known].modseq <= heard)
+		known++;
+	m->expunged_count -= known;
+	if (m->expunged_count) {
+		memmove(m->expunged, m->expunged + known, m->expunged_count * sizeof *m->expunged);
 		return;
+	}
 	free(m->expunged);
 	m->expunged = NULL;
-	m->expunged_count = m->expunged_room = 0;
+	m->expunged_room = 0;
 }
 
 void view_leave_mailbox(struct view *v)
@@ -174,7 +182,7 @@ void view_leave_mailbox(struct view *v)
 	v->mailbox = NULL;
 	v->next = NULL;
 	v->is_told = false;
-	forget_expunged(m);
+	view_forget_expunged(m);
 	if (m->is_gone && !m->views)
 		mailbox_free(m);
 }

@@ -27,6 +27,7 @@ struct view {
 	peer_id peer;
 	bool is_read_only;
 	bool is_told;            /* it knows that there is something new, and has not asked yet */
+	uint64_t heard_modseq;   /* it has asked for what came after this, and so heard of all before */
 	bool is_closed;          /* freed as soon as nothing of it is under way */
 	struct cursor cursor;
 };
@@ -59,6 +60,8 @@ void view_say(struct view *v, struct buf *out);
 void mailbox_move_all(struct mailbox *from, struct mailbox *to);
 
 void view_leave_mailbox(struct view *v);
+/* Forgets the expunged messages that every view has heard of. */
+void view_forget_expunged(struct mailbox *m);
 void view_mailbox_gone(struct mailbox *m);
 /* A cursor that has ended: lets a closed view go. */
 void cursor_end(struct cursor *c);
