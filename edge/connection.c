@@ -77,7 +77,7 @@ static void on_silent(void *context)
 	struct connection *c = context;
 	log_event(LOG_LEVEL_INFO, "timeout", log_c("protocol", c->protocol->name), log_c("client", c->address));
 	if (c->state && !c->protocol->ends_without_a_word)
-		c->protocol->shutdown(c, "silent for too long");
+		c->protocol->shutdown(c, CONNECTION_SILENT);
 	else
 		connection_close(c);
 }

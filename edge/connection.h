@@ -11,6 +11,8 @@
 
 struct connection;
 
+#define CONNECTION_SILENT "silent for too long" /* as the reason of a shutdown */
+
 struct protocol {
 	const char *name;              /* "smtp", for logs and login_ask */
 	bool is_submission, is_lmtp;   /* of SMTP's relatives */

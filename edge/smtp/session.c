@@ -118,10 +118,10 @@ static void shutdown_session(struct connection *c, const char *why)
 		s->is_last = true; /* its outcome is still said (edge/delivery.c) */
 		return;
 	}
-	smtp_reply(s, "421 4.3.2 %s closing: %s", child_hostname(c->edge->self), why);
+	/* RFC 3463: X.4.2 a bad connection, X.3.2 a system that takes no messages */
+	smtp_reply(s, "421 %s %s closing: %s", strcmp(why, CONNECTION_SILENT) ? "4.3.2" : "4.4.2", child_hostname(c->edge->self), why);
 	connection_close(c);
 }
-
 
 #define SMTP_FUNCTIONS \
 	.open = open_session, .input = input, .secured = secured, .closed = closed, .store_gone = store_gone, \
