@@ -15,11 +15,11 @@ struct delivery {
 	struct id128 id;
 	struct delivery_events events;
 	unsigned filter;
-	uint8_t kind, facts, flags;
-	struct buf reverse_path, helo, with, mailbox, keywords, first_recipient;
+	uint8_t kind, facts, flags, ret;
+	struct buf reverse_path, helo, with, mailbox, keywords, envid;
 	uint64_t internaldate_ms;
 	struct arena memory;
-	struct span *recipients;
+	struct delivery_recipient *recipients;
 	size_t recipient_count;
 	struct buf piece;
 	uint64_t size;
@@ -33,7 +33,7 @@ struct delivery {
 static void free_delivery(struct delivery *d)
 {
 	map_take(&d->edge->deliveries, id128_hash(d->id));
-	struct buf *bufs[] = {&d->reverse_path, &d->helo, &d->with, &d->mailbox, &d->keywords, &d->first_recipient, &d->piece};
+	struct buf *bufs[] = {&d->reverse_path, &d->helo, &d->with, &d->mailbox, &d->keywords, &d->envid, &d->piece};
 	for (size_t i = 0; i < sizeof bufs / sizeof bufs[0]; i++)
 		buf_free(bufs[i]);
 	arena_free(&d->memory);
@@ -67,9 +67,14 @@ struct delivery *delivery_new(struct connection *c, const struct delivery_facts 
 	buf_add(&d->with, facts->with);
 	buf_add(&d->mailbox, facts->mailbox);
 	buf_add(&d->keywords, facts->keywords);
+	d->ret = facts->ret;
+	buf_add(&d->envid, facts->envid);
 	d->recipients = arena_alloc_array(&d->memory, facts->recipient_count, sizeof *d->recipients);
-	for (; d->recipient_count < facts->recipient_count; d->recipient_count++)
-		d->recipients[d->recipient_count] = arena_dup(&d->memory, facts->recipients[d->recipient_count]);
+	for (; d->recipient_count < facts->recipient_count; d->recipient_count++) {
+		const struct delivery_recipient *r = &facts->recipients[d->recipient_count];
+		d->recipients[d->recipient_count] = (struct delivery_recipient){
+			.address = arena_dup(&d->memory, r->address), .notify = r->notify, .orcpt = arena_dup(&d->memory, r->orcpt)};
+	}
 	d->is_answered = arena_alloc_array(&d->memory, facts->recipient_count, sizeof *d->is_answered);
 	d->answers_left = d->kind == DELIVERY_LMTP && d->recipient_count > 1 ? (unsigned)d->recipient_count : 1;
 	map_put(&e->deliveries, id128_hash(d->id), d);
@@ -97,13 +102,14 @@ static void begin(struct delivery *d)
 	channel_send(e->store, delivery_begin, .delivery = d->id, .token = d->token, .session = c ? c->session : 0, .kind = d->kind,
 	             .filter = (uint8_t)d->filter, .facts = d->facts, .reverse_path = buf_span(&d->reverse_path),
 	             .client_address = span_cstr(c ? c->address : ""), .mailbox = buf_span(&d->mailbox), .flags = d->flags,
-	             .keywords = buf_span(&d->keywords), .internaldate_ms = d->internaldate_ms);
+	             .keywords = buf_span(&d->keywords), .internaldate_ms = d->internaldate_ms, .ret = d->ret, .envid = buf_span(&d->envid));
 	for (size_t i = 0; i < d->recipient_count; i++)
-		channel_send(e->store, delivery_rcpt, .delivery = d->id, .address = d->recipients[i]);
+		channel_send(e->store, delivery_rcpt, .delivery = d->id, .address = d->recipients[i].address,
+		             .notify = d->recipients[i].notify, .orcpt = d->recipients[i].orcpt);
 	channel_send(e->filters[d->filter], judge_begin, .delivery = d->id, .kind = d->kind, .facts = d->facts,
 	             .reverse_path = buf_span(&d->reverse_path), .client_address = span_cstr(c ? c->address : ""),
 	             .helo = span_slice(buf_span(&d->helo), 0, 255), .with = buf_span(&d->with), .tls = span_cstr(tls),
-	             .recipient = d->recipient_count == 1 ? d->recipients[0] : SPAN(""));
+	             .recipient = d->recipient_count == 1 ? d->recipients[0].address : SPAN(""));
 }
 
 static void send_piece(struct delivery *d)
@@ -295,6 +301,6 @@ void delivery_store_attached(struct edge_process *e)
 			if (!is_each || !d->is_answered[i])
 				channel_send(e->store, delivery_query, .delivery = d->id, .token = d->token, .session = c ? c->session : 0,
 				             .recipient = is_each ? (uint32_t)i : DELIVERY_ALL_RECIPIENTS,
-				             .address = d->recipient_count ? d->recipients[i] : SPAN(""));
+				             .address = d->recipient_count ? d->recipients[i].address : SPAN(""));
 	}
 }

@@ -16,10 +16,19 @@ struct delivery_events {
 	void (*done)(struct connection *c, const struct msg_delivery_result *result);
 };
 
+struct delivery_recipient {
+	struct span address;
+	/* what its RCPT asked for (RFC 3461): bits of enum smtp_notify, and the value of ORCPT as it was written */
+	uint8_t notify;
+	struct span orcpt;
+};
+
 struct delivery_facts {
 	enum delivery_kind kind;
 	uint8_t facts;             /* enum message_facts */
 	struct span reverse_path;
+	uint8_t ret;               /* enum smtp_ret */
+	struct span envid;         /* as it was written */
 	struct span helo;          /* what the client called itself */
 	struct span with;          /* RFC 3848: "ESMTPS" */
 	/* of APPEND: */
@@ -27,8 +36,7 @@ struct delivery_facts {
 	uint8_t flags;
 	struct span keywords;      /* a list of words */
 	uint64_t internaldate_ms;
-	/* The recipients' addresses. */
-	const struct span *recipients;
+	const struct delivery_recipient *recipients;
 	size_t recipient_count;
 };
 

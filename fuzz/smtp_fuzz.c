@@ -11,7 +11,8 @@ static void lines(struct span in)
 {
 	struct smtp_command command;
 	struct smtp_mail mail;
-	struct address address;
+	struct smtp_rcpt rcpt;
+	BUF_AUTO notify = {0};
 	struct smtp_reply_line reply;
 	struct error why;
 
@@ -19,7 +20,8 @@ static void lines(struct span in)
 	if (smtp_parse_command(in, &command, &why) < 0)
 		return;
 	smtp_parse_mail(command.argument, ADDRESS_LOOSE_DOTS, &mail, &why);
-	smtp_parse_rcpt(command.argument, ADDRESS_UTF8, &address, &why);
+	if (smtp_parse_rcpt(command.argument, ADDRESS_UTF8, &rcpt, &why) == 0)
+		smtp_format_notify(rcpt.notify, &notify);
 	smtp_check_hello(command.argument, &why);
 }
 

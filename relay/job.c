@@ -91,7 +91,7 @@ static void log_result(const struct job *j, const struct recipient *r, const str
 static void keep(struct job *j, struct recipient *r, const struct verdict *v)
 {
 	struct verdict *kept = arena_alloc(&j->arena, sizeof *kept);
-	*kept = (struct verdict){.outcome = v->outcome, .code = v->code,
+	*kept = (struct verdict){.outcome = v->outcome, .code = v->code, .has_dsn = v->has_dsn,
 	                         .status = arena_dup(&j->arena, span_cstr(v->status)).ptr,
 	                         .text = arena_dup(&j->arena, span_cstr(v->text)).ptr,
 	                         .host = arena_dup(&j->arena, span_cstr(v->host ? v->host : current_host(j))).ptr};
@@ -109,7 +109,7 @@ static void note(struct job *j, struct recipient *r, const struct verdict *v)
 	if (!j->is_former)
 		channel_send(j->relay->store, job_result, .job = j->number, .index = r->index, .outcome = (uint8_t)v->outcome,
 		             .code = (uint16_t)v->code, .status = span_cstr(v->status), .text = span_cstr(v->text),
-		             .host = span_cstr(v->host ? v->host : current_host(j)));
+		             .host = span_cstr(v->host ? v->host : current_host(j)), .has_dsn = v->has_dsn);
 }
 
 void job_know(struct job *j, struct recipient *r, const struct verdict *v)
@@ -141,7 +141,7 @@ void job_decide_rest(struct job *j, const struct verdict *v)
 
 static void end_all(struct job *j, enum relay_outcome outcome, unsigned code, const char *status, const char *text)
 {
-	struct verdict v = {outcome, code, status, text, NULL};
+	struct verdict v = {outcome, code, status, text, NULL, false};
 	job_decide_rest(j, &v);
 	end(j);
 }
@@ -303,6 +303,15 @@ void job_allow_transfer(struct job *j)
 
 /* ---- store ---- */
 
+/* esmtp-value: RFC 5321 §4.1.2. */
+static bool is_value(struct span text)
+{
+	for (size_t i = 0; i < text.len; i++)
+		if ((unsigned char)text.ptr[i] <= ' ' || text.ptr[i] == '=' || text.ptr[i] == 0x7f)
+			return false;
+	return true;
+}
+
 bool job_new(struct relay_process *p, const struct msg_job *m)
 {
 	if (p->open_slots == 0 || map_get(&p->jobs, m->job))
@@ -311,6 +320,8 @@ bool job_new(struct relay_process *p, const struct msg_job *m)
 	struct job *j = xcalloc(1, sizeof *j);
 	*j = (struct job){.relay = p, .number = m->job, .delivery = m->delivery, .size = m->size, .facts = m->facts};
 	j->reverse_path = arena_dup(&j->arena, m->reverse_path);
+	j->ret = m->ret;
+	j->envid = is_value(m->envid) ? arena_dup(&j->arena, m->envid) : SPAN("");
 	snprintf(j->next_hop, sizeof j->next_hop, "%.*s", SPAN_ARG(m->next_hop));
 	j->deadline = timer_new(p->loop, on_deadline, j);
 	map_put(&p->jobs, j->number, j);
@@ -326,7 +337,9 @@ bool job_add_recipient(struct relay_process *p, const struct msg_job_rcpt *m)
 		j->recipient_room = j->recipient_room ? 2 * j->recipient_room : 4;
 		j->recipients = xrealloc_array(j->recipients, j->recipient_room, sizeof *j->recipients);
 	}
-	j->recipients[j->recipient_count++] = (struct recipient){.index = m->index, .address = arena_dup(&j->arena, m->address)};
+	j->recipients[j->recipient_count++] = (struct recipient){
+		.index = m->index, .address = arena_dup(&j->arena, m->address), .notify = m->notify,
+		.orcpt = is_value(m->orcpt) ? arena_dup(&j->arena, m->orcpt) : SPAN("")};
 	return true;
 }
 
@@ -341,8 +354,8 @@ static bool is_sendable(struct span address)
 
 static void refuse_bad_addresses(struct job *j)
 {
-	const struct verdict bad_sender = {RELAY_FAILED, 0, "5.1.7", "the sender's address cannot be sent by SMTP", NULL};
-	const struct verdict bad_recipient = {RELAY_FAILED, 0, "5.1.3", "the address cannot be sent by SMTP", NULL};
+	const struct verdict bad_sender = {RELAY_FAILED, 0, "5.1.7", "the sender's address cannot be sent by SMTP", NULL, false};
+	const struct verdict bad_recipient = {RELAY_FAILED, 0, "5.1.3", "the address cannot be sent by SMTP", NULL, false};
 	if (!is_sendable(j->reverse_path))
 		job_decide_rest(j, &bad_sender);
 	for (size_t i = 0; i < j->recipient_count; i++)

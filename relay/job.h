@@ -10,6 +10,8 @@
 struct recipient {
 	uint32_t index;        /* store's */
 	struct span address;
+	uint8_t notify;        /* bits of enum smtp_notify */
+	struct span orcpt;     /* as the sender gave it; empty: not */
 	bool is_decided;       /* its job_result is sent */
 	const struct verdict *known; /* kept, since store may die before it has written it; NULL: none */
 	bool is_accepted;      /* by the server of the session at hand */
@@ -33,6 +35,8 @@ struct job {
 	char next_hop[256];
 	uint64_t size;
 	unsigned facts;             /* enum message_facts */
+	uint8_t ret;                /* enum smtp_ret */
+	struct span envid;          /* as the sender gave it; empty: not */
 	struct recipient *recipients;
 	size_t recipient_count, recipient_room, undecided;
 	uint64_t question;          /* that it waits for; 0: none */
@@ -59,6 +63,7 @@ struct verdict {
 	const char *status;   /* RFC 3463 */
 	const char *text;     /* valid UTF-8 */
 	const char *host;     /* that said it; NULL: that of the session at hand, if there is one */
+	bool has_dsn;         /* it took the message with what was asked about reports (RFC 3461) */
 };
 
 enum session_failure {

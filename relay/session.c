@@ -212,6 +212,7 @@ static void note_offer(struct session *s, struct span keyword)
 	s->offers.eightbitmime |= span_equal_nocase(word, SPAN("8BITMIME"));
 	s->offers.size |= span_equal_nocase(word, SPAN("SIZE"));
 	s->offers.smtputf8 |= span_equal_nocase(word, SPAN("SMTPUTF8"));
+	s->offers.dsn |= span_equal_nocase(word, SPAN("DSN"));
 }
 
 static void on_greeting(struct session *s, const struct reply *r)

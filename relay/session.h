@@ -28,7 +28,7 @@ enum session_state {
 
 /* What the server offered in its last answer to EHLO. */
 struct session_offers {
-	bool starttls, pipelining, eightbitmime, size, smtputf8;
+	bool starttls, pipelining, eightbitmime, size, smtputf8, dsn;
 };
 
 struct session {

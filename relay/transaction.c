@@ -4,6 +4,7 @@
  * the host, and those without an answer are tried at the next. Once the end of the message is written, they are not: the
  * server may have it. */
 #include "relay/session.h"
+#include "wire/smtp.h"
 
 #include <stdio.h>
 
@@ -14,7 +15,7 @@ static enum relay_outcome outcome_of(const struct reply *r)
 
 static struct verdict verdict_of(const struct reply *r)
 {
-	return (struct verdict){outcome_of(r), r->code, r->status, r->text, NULL};
+	return (struct verdict){outcome_of(r), r->code, r->status, r->text, NULL, false};
 }
 
 static void decide_accepted(struct session *s, const struct verdict *v)
@@ -45,7 +46,7 @@ void transaction_begin(struct session *s)
 {
 	struct job *j = s->job;
 	if ((j->facts & FACT_SMTPUTF8) && !s->offers.smtputf8) {
-		const struct verdict v = {RELAY_FAILED, 0, "5.6.7", "the server does not take internationalized mail (SMTPUTF8), which this message is", NULL};
+		const struct verdict v = {RELAY_FAILED, 0, "5.6.7", "the server does not take internationalized mail (SMTPUTF8), which this message is", NULL, false};
 		job_decide_rest(j, &v);
 		session_done(s, true);
 		return;
@@ -58,7 +59,7 @@ void transaction_begin(struct session *s)
 
 static void give_up_unreadable(struct session *s, bool is_usable)
 {
-	const struct verdict v = {RELAY_LATER, 0, "4.3.0", "the message could not be read from this server's store", NULL};
+	const struct verdict v = {RELAY_LATER, 0, "4.3.0", "the message could not be read from this server's store", NULL, false};
 	job_decide_rest(s->job, &v);
 	session_done(s, is_usable);
 }
@@ -74,7 +75,7 @@ void transaction_parsed(struct session *s, bool is_readable)
 /* In the middle of the message: only the end of the connection keeps the server from taking what it has. */
 void transaction_unreadable(struct session *s)
 {
-	const struct verdict v = {RELAY_LATER, 0, "4.3.0", "the message could not be read from this server's store", NULL};
+	const struct verdict v = {RELAY_LATER, 0, "4.3.0", "the message could not be read from this server's store", NULL, false};
 	struct job *j = s->job;
 	job_decide_rest(j, &v);
 	s->job = NULL;
@@ -94,12 +95,25 @@ static void add_mail(const struct session *s, struct buf *out)
 		buf_add_cstr(out, " BODY=8BITMIME");
 	if (j->facts & FACT_SMTPUTF8)
 		buf_add_cstr(out, " SMTPUTF8");
+	/* RFC 3461 §5.2.1: what was said about reports goes on as it was said, where it is understood */
+	if (s->offers.dsn && j->ret != SMTP_RET_UNSAID)
+		buf_printf(out, " RET=%s", j->ret == SMTP_RET_FULL ? "FULL" : "HDRS");
+	if (s->offers.dsn && j->envid.len)
+		buf_printf(out, " ENVID=%.*s", SPAN_ARG(j->envid));
 	buf_add_cstr(out, "\r\n");
 }
 
 static void add_rcpt(const struct session *s, size_t i, struct buf *out)
 {
-	buf_printf(out, "RCPT TO:<%.*s>\r\n", SPAN_ARG(s->job->recipients[i].address));
+	const struct recipient *r = &s->job->recipients[i];
+	buf_printf(out, "RCPT TO:<%.*s>", SPAN_ARG(r->address));
+	if (s->offers.dsn && r->notify) {
+		buf_add_cstr(out, " NOTIFY=");
+		smtp_format_notify(r->notify, out);
+	}
+	if (s->offers.dsn && r->orcpt.len)
+		buf_printf(out, " ORCPT=%.*s", SPAN_ARG(r->orcpt));
+	buf_add_cstr(out, "\r\n");
 }
 
 /* The next recipient that still needs an answer, from `i` on; recipient_count if there is none. */
@@ -244,7 +258,8 @@ void transaction_on_early_reply(struct session *s, const struct reply *r)
 
 void transaction_on_end(struct session *s, const struct reply *r)
 {
-	const struct verdict v = verdict_of(r);
+	struct verdict v = verdict_of(r);
+	v.has_dsn = s->offers.dsn;
 	decide_accepted(s, &v);
 	session_done(s, r->code != 421);
 }
@@ -255,7 +270,7 @@ void transaction_lost_at_end(struct session *s, const char *why)
 	struct job *j = s->job;
 	snprintf(all, sizeof all, "connection lost before the answer to the message, which may have been taken: %s", why);
 	text_clean(span_cstr(all), text, sizeof text);
-	const struct verdict v = {RELAY_LATER, 0, "4.4.2", text, NULL};
+	const struct verdict v = {RELAY_LATER, 0, "4.4.2", text, NULL, false};
 	decide_accepted(s, &v);
 	s->job = NULL;
 	session_free(s);

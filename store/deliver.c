@@ -10,6 +10,7 @@
 #include "store/queue/queue.h"
 #include "store/session.h"
 #include "store/trace.h"
+#include "wire/smtp.h"
 
 #include <openssl/evp.h>
 #include <stdlib.h>
@@ -20,17 +21,22 @@ enum {
 	RECIPIENTS_MOST = 100000, /* the configuration's bound is edge's; this one is against a broken edge */
 };
 
+struct given_recipient {
+	struct span address, orcpt;
+	uint8_t notify;
+};
+
 struct delivery {
 	struct store *store;
 	struct id128 id;
 	struct id128 blob;       /* of our own making: an id that an edge names again overwrites nothing */
 	peer_id edge;
 	uint64_t token, session, account; /* account: of the session */
-	uint8_t kind, facts, filter, flags;
-	struct buf reverse_path, client, mailbox, keywords;
+	uint8_t kind, facts, filter, flags, ret;
+	struct buf reverse_path, client, mailbox, keywords, envid;
 	uint64_t internaldate_ms;
 	struct arena recipients_memory;
-	struct span *recipients;
+	struct given_recipient *recipients;
 	size_t recipient_count, recipient_room;
 	struct buf block;        /* bytes of the piece that is being filled */
 	uint32_t blocks_staged;
@@ -84,7 +90,7 @@ static void free_delivery(struct delivery *d)
 	EVP_MD_CTX_free(d->sha256);
 	arena_free(&d->recipients_memory);
 	struct buf *bufs[] = {&d->reverse_path, &d->client, &d->mailbox, &d->keywords, &d->block, &d->text, &d->prefix, &d->cuts,
-	                      &d->authors, &d->message_id, &d->cache};
+	                      &d->authors, &d->message_id, &d->cache, &d->envid};
 	for (size_t i = 0; i < sizeof bufs / sizeof bufs[0]; i++)
 		buf_free(bufs[i]);
 	free(d->recipients);
@@ -99,7 +105,7 @@ static void log_outcome(const struct delivery *d, enum delivery_outcome outcome)
 	char id[ID128_TEXT_BYTES + 1];
 	log_event(LOG_LEVEL_INFO, "message", log_s("id", id128_text(d->id, id)), log_c("outcome", words[outcome]),
 	          log_c("kind", kinds[d->kind]), log_s("from", buf_span(&d->reverse_path)),
-	          log_s("to", d->recipient_count ? d->recipients[0] : SPAN("")), log_n("recipients", (int64_t)d->recipient_count),
+	          log_s("to", d->recipient_count ? d->recipients[0].address : SPAN("")), log_n("recipients", (int64_t)d->recipient_count),
 	          log_n("size", (int64_t)d->received), log_s("message-id", buf_span(&d->message_id)),
 	          log_s("client", buf_span(&d->client)));
 }
@@ -177,6 +183,8 @@ int deliver_begin(struct store_peer *edge, const struct msg_delivery_begin *m)
 	buf_add(&d->client, m->client_address);
 	buf_add(&d->mailbox, m->mailbox);
 	buf_add(&d->keywords, m->keywords);
+	d->ret = m->ret;
+	buf_add(&d->envid, m->envid);
 	d->sha256 = EVP_MD_CTX_new();
 	if (!d->sha256 || EVP_DigestInit_ex(d->sha256, EVP_sha256(), NULL) != 1)
 		die("store: no SHA-256");
@@ -196,7 +204,8 @@ int deliver_rcpt(struct store_peer *edge, const struct msg_delivery_rcpt *m)
 		d->recipient_room = d->recipient_room ? d->recipient_room * 2 : 4;
 		d->recipients = xrealloc_array(d->recipients, d->recipient_room, sizeof *d->recipients);
 	}
-	d->recipients[d->recipient_count++] = arena_dup(&d->recipients_memory, m->address);
+	d->recipients[d->recipient_count++] = (struct given_recipient){
+		.address = arena_dup(&d->recipients_memory, m->address), .orcpt = arena_dup(&d->recipients_memory, m->orcpt), .notify = m->notify};
 	return 0;
 }
 
@@ -324,7 +333,7 @@ static void make_trace(struct delivery *d, struct buf *out)
 	for (size_t i = 0; i < d->recipient_count && to.len < 3000; i++) {
 		if (i)
 			buf_add_char(&to, ',');
-		buf_add(&to, d->recipients[i]);
+		buf_add(&to, d->recipients[i].address);
 	}
 	struct trace_record t = {.time_ms = clock_wall_ms(), .kind = d->kind, .size = d->received, .client = buf_span(&d->client),
 	                         .reverse_path = buf_span(&d->reverse_path), .recipients = buf_span(&to),
@@ -433,7 +442,8 @@ static void accept_for_several(struct delivery *d, struct accepted *m, const str
 		answer(d, QUEUED, SPAN(""));
 		return;
 	}
-	struct queue_message q = {.delivery = d->id, .message = m, .reverse_path = buf_span(&d->reverse_path),
+	struct queue_message q = {.delivery = d->id, .message = m, .reverse_path = buf_span(&d->reverse_path), .ret = d->ret,
+	                          .envid = buf_span(&d->envid),
 	                          .facts = (uint8_t)((d->facts & FACT_SMTPUTF8) | (d->has_8bit ? FACT_8BIT : 0))};
 	queue_accept(d->store, &q, targets, on_queued, d);
 }
@@ -444,7 +454,7 @@ static bool are_single_accounts(struct delivery *d)
 	for (size_t i = 0; i < d->recipient_count; i++) {
 		ARENA_AUTO a = {0};
 		struct targets targets = {0};
-		directory_resolve(d->store, d->recipients[i], false, &a, &targets);
+		directory_resolve(d->store, d->recipients[i].address, false, &a, &targets);
 		if (targets.count != 1 || !targets.list[0].account)
 			return false;
 	}
@@ -459,7 +469,7 @@ static void accept_lmtp(struct delivery *d, struct accepted *m)
 	d->waiting = 1;
 	for (size_t i = 0; i < d->recipient_count; i++) {
 		struct targets targets = {0};
-		enum rcpt_outcome outcome = directory_resolve(d->store, d->recipients[i], false, &a, &targets);
+		enum rcpt_outcome outcome = directory_resolve(d->store, d->recipients[i].address, false, &a, &targets);
 		size_t before = all.count;
 		bool is_known = outcome == RCPT_LOCAL && targets.count == 1 && targets.list[0].account;
 		if (is_known)
@@ -480,6 +490,29 @@ static void accept_lmtp(struct delivery *d, struct accepted *m)
 		free_delivery(d);
 }
 
+/* Who gets it for one recipient, with what its RCPT asked for. RFC 3461 §5.2.7: that goes on to the one that an alias leads
+ * to; of several, none reports success, and the alias itself is reported as expanded. */
+static enum rcpt_outcome add_recipient(struct delivery *d, const struct given_recipient *r, struct arena *a, struct targets *targets)
+{
+	size_t before = targets->count;
+	enum rcpt_outcome outcome = directory_resolve(d->store, r->address, d->kind == DELIVERY_SUBMISSION, a, targets);
+	bool is_several = targets->count - before > 1;
+	uint8_t notify = is_several && r->notify != SMTP_NOTIFY_NEVER ? r->notify & (uint8_t)~SMTP_NOTIFY_SUCCESS : r->notify;
+	if (is_several && r->notify == SMTP_NOTIFY_SUCCESS)
+		notify = SMTP_NOTIFY_NEVER; /* no failure was to be reported either, and 0 would ask for the default */
+	for (size_t i = before; i < targets->count; i++) {
+		targets->list[i].notify = notify;
+		targets->list[i].orcpt = r->orcpt;
+	}
+	if (is_several && r->notify & SMTP_NOTIFY_SUCCESS) {
+		directory_add_target(a, targets, 0, r->address);
+		targets->list[targets->count - 1].orcpt = r->orcpt;
+		targets->list[targets->count - 1].notify = SMTP_NOTIFY_SUCCESS;
+		targets->list[targets->count - 1].is_expanded = true;
+	}
+	return outcome;
+}
+
 static void deliver(struct delivery *d)
 {
 	ARENA_AUTO a = {0};
@@ -488,7 +521,7 @@ static void deliver(struct delivery *d)
 	if (d->kind == DELIVERY_APPEND)
 		directory_add_target(&a, &targets, d->account, SPAN(""));
 	for (size_t i = 0; d->kind != DELIVERY_APPEND && i < d->recipient_count; i++)
-		is_later |= directory_resolve(d->store, d->recipients[i], d->kind == DELIVERY_SUBMISSION, &a, &targets) == RCPT_LATER;
+		is_later |= add_recipient(d, &d->recipients[i], &a, &targets) == RCPT_LATER;
 	if (is_later || targets.count == 0) {
 		answer(d, is_later ? DELIVERY_LATER : DELIVERY_NO_RECIPIENT, SPAN(""));
 		return;
@@ -505,7 +538,7 @@ static void deliver(struct delivery *d)
 		return;
 	}
 	d->waiting = 1;
-	if (targets.count == 1 && targets.list[0].account)
+	if (targets.count == 1 && targets.list[0].account && !(targets.list[0].notify & SMTP_NOTIFY_SUCCESS))
 		append_to(d, m, targets.list[0].account, on_appended, d);
 	else
 		accept_for_several(d, m, &targets);

@@ -39,7 +39,7 @@ def is_enhanced(reply):
 
 
 def test_ehlo_names_what_is_there_and_nothing_else(s):
-    assert set(s.keywords) == {'PIPELINING', 'SIZE', 'STARTTLS', 'ENHANCEDSTATUSCODES', '8BITMIME', 'SMTPUTF8'}
+    assert set(s.keywords) == {'PIPELINING', 'SIZE', 'STARTTLS', 'ENHANCEDSTATUSCODES', '8BITMIME', 'SMTPUTF8', 'DSN'}
     assert s.keywords['SIZE'] == str(36 << 20)
 
 

@@ -82,6 +82,40 @@ static void add_date_field(struct buf *out, const char *name, int64_t when)
 	buf_add_cstr(out, "\r\n");
 }
 
+/* RFC 3461 §6.3: the type and the address as the sender's ORCPT had them. */
+static void add_original_recipient(struct buf *out, const struct dsn_recipient *r)
+{
+	if (r->original_type.len == 0) {
+		add_typed_address(out, r->original);
+		return;
+	}
+	add_clean(out, r->original_type);
+	buf_add_cstr(out, "; ");
+	add_clean(out, r->original);
+}
+
+/* What is said of one recipient, and of all of them if it is the first. */
+static const struct action {
+	const char *word; /* RFC 3464 §2.3.3 */
+	const char *status; /* where none is known */
+	const char *subject, *intro, *outcome;
+} actions[] = {
+    [DSN_FAILED] = {"failed", "5.0.0", "Your message could not be delivered",
+                    "Your message could not be delivered to the recipients below. Nothing more\r\n"
+                    "will be tried for them; other recipients of the message are not affected.\r\n", NULL},
+    [DSN_DELAYED] = {"delayed", "4.0.0", "Your message is delayed",
+                     "Your message could not be delivered yet to the recipients below. There is\r\n"
+                     "nothing that you need to do: it will be tried again.\r\n", NULL},
+    [DSN_DELIVERED] = {"delivered", "2.0.0", "Your message has been delivered",
+                       "This is the report that was asked for with your message.\r\n", "It has been delivered to the mailbox."},
+    [DSN_RELAYED] = {"relayed", "2.0.0", "Your message has been passed on",
+                     "This is the report that was asked for with your message.\r\n",
+                     "It has been passed on to a mail system that sends no such reports."},
+    [DSN_EXPANDED] = {"expanded", "2.0.0", "Your message has been passed on",
+                      "This is the report that was asked for with your message.\r\n",
+                      "It has been passed on to all whom this address stands for."},
+};
+
 /* An address in a header field; nothing in it can end the brackets or the field. */
 static void add_address(struct buf *out, struct span address)
 {
@@ -101,7 +135,7 @@ static void add_header(const struct dsn *d, struct span boundary, bool is_8bit, 
 	add_address(out, d->postmaster);
 	buf_add_cstr(out, "\r\nTo: ");
 	add_address(out, d->recipient);
-	buf_add_cstr(out, "\r\nSubject: Your message could not be delivered\r\n");
+	buf_printf(out, "\r\nSubject: %s\r\n", actions[d->recipient_count ? d->recipients[0].action : DSN_FAILED].subject);
 	add_date_field(out, "Date", d->now != 0 ? d->now : 1);
 	buf_add_cstr(out, "Message-ID: ");
 	add_clean(out, d->message_id);
@@ -145,18 +179,22 @@ static const char *explain(struct span status)
 	return "The mail system refused it for good.";
 }
 
-static struct span valid_status(struct span status)
+static struct span valid_status(const struct dsn_recipient *r)
 {
-	bool valid = status.len > 0 && status.ptr[0] != '2' && smtp_enhanced_length(status) == status.len;
+	struct span status = r->status;
+	const char *standard = actions[r->action].status;
+	bool is_success = standard[0] == '2';
+	/* a message that was tried until its time was over has failed with a 4.x.x */
+	bool valid = status.len > 0 && (status.ptr[0] == '2') == is_success && smtp_enhanced_length(status) == status.len;
 
-	return valid ? status : SPAN("5.0.0");
+	return valid ? status : span_cstr(standard);
 }
 
 static void add_human_recipient(const struct dsn_recipient *r, struct buf *out)
 {
 	buf_add_cstr(out, "\r\n");
 	add_wrapped(out, "  ", r->original.len > 0 ? r->original : r->address);
-	add_wrapped(out, "    ", span_cstr(explain(valid_status(r->status))));
+	add_wrapped(out, "    ", span_cstr(actions[r->action].outcome ? actions[r->action].outcome : explain(valid_status(r))));
 	if (r->diagnostic.len == 0)
 		return;
 	if (r->remote_mta.len > 0) {
@@ -174,12 +212,13 @@ static void add_human_part(const struct dsn *d, size_t count, struct buf *out)
 {
 	buf_add_cstr(out, "\r\nThis is the mail system at ");
 	add_clean(out, span_slice(d->reporting_mta, 0, 255));
-	buf_add_cstr(out, ".\r\n\r\nYour message could not be delivered to the recipients below. Nothing more\r\n"
-	                  "will be tried for them; other recipients of the message are not affected.\r\n");
+	buf_add_cstr(out, ".\r\n\r\n");
+	buf_add_cstr(out, actions[count ? d->recipients[0].action : DSN_FAILED].intro);
 	for (size_t i = 0; i < count; i++)
 		add_human_recipient(&d->recipients[i], out);
-	buf_add_cstr(out, "\r\nThe header of your message is attached. If you need help, please give the\r\n"
-	                  "whole of this notification to your administrator.\r\n\r\n");
+	buf_printf(out, "\r\n%s is attached. If you need help, please give the\r\n"
+	                  "whole of this notification to your administrator.\r\n\r\n",
+	           d->original_message.len ? "Your message" : "The header of your message");
 }
 
 static void add_field(struct buf *out, const char *name, const char *type, struct span value)
@@ -197,13 +236,13 @@ static void add_status_recipient(const struct dsn_recipient *r, struct buf *out)
 	buf_add_cstr(out, "\r\n");
 	if (r->original.len > 0) {
 		buf_add_cstr(out, "Original-Recipient: ");
-		add_typed_address(out, r->original);
+		add_original_recipient(out, r);
 		buf_add_cstr(out, "\r\n");
 	}
 	buf_add_cstr(out, "Final-Recipient: ");
 	add_typed_address(out, r->address);
-	buf_add_cstr(out, "\r\nAction: failed\r\n");
-	add_field(out, "Status", "", valid_status(r->status));
+	buf_printf(out, "\r\nAction: %s\r\n", actions[r->action].word);
+	add_field(out, "Status", "", valid_status(r));
 	add_field(out, "Remote-MTA", "dns; ", r->remote_mta);
 	add_field(out, "Diagnostic-Code", "smtp; ", r->diagnostic);
 	add_date_field(out, "Last-Attempt-Date", r->last_attempt);
@@ -262,7 +301,10 @@ void dsn_build(const struct dsn *d, struct buf *out)
 
 	clean_boundary(d->boundary, &boundary_text);
 	boundary = buf_span(&boundary_text);
-	add_original_header(d->original_header, &original);
+	if (d->original_message.len == 0)
+		add_original_header(d->original_header, &original);
+	else
+		buf_add(&original, d->original_message);
 	is_8bit = utf8_has_8bit(buf_span(&original));
 	add_header(d, boundary, is_8bit, out);
 	add_delimiter(boundary, "text/plain; charset=us-ascii", out);
@@ -270,13 +312,14 @@ void dsn_build(const struct dsn *d, struct buf *out)
 	add_delimiter(boundary,
 	              has_utf8_address(d, count) ? "message/global-delivery-status" : "message/delivery-status", out);
 	buf_add_cstr(out, "\r\n");
+	add_field(out, "Original-Envelope-Id", "", d->envelope_id);
 	add_field(out, "Reporting-MTA", "dns; ", d->reporting_mta);
-	add_field(out, "X-Queue-ID", "", d->envelope_id);
+	add_field(out, "X-Queue-ID", "", d->queue_id);
 	add_date_field(out, "Arrival-Date", d->arrival);
 	for (size_t i = 0; i < count; i++)
 		add_status_recipient(&d->recipients[i], out);
 	buf_add_cstr(out, "\r\n");
-	add_delimiter(boundary, "text/rfc822-headers", out);
+	add_delimiter(boundary, d->original_message.len ? "message/rfc822" : "text/rfc822-headers", out);
 	if (is_8bit)
 		buf_add_cstr(out, "Content-Transfer-Encoding: 8bit\r\n");
 	buf_add_cstr(out, "\r\n");

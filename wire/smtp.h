@@ -50,6 +50,11 @@ int smtp_parse_command(struct span line, struct smtp_command *out, struct error 
 
 enum smtp_body { SMTP_BODY_UNSAID, SMTP_BODY_7BIT, SMTP_BODY_8BITMIME };
 
+/* Delivery status notifications: RFC 3461 §4. */
+enum smtp_ret { SMTP_RET_UNSAID, SMTP_RET_FULL, SMTP_RET_HDRS };
+enum smtp_notify { SMTP_NOTIFY_NEVER = 1, SMTP_NOTIFY_SUCCESS = 2, SMTP_NOTIFY_FAILURE = 4, SMTP_NOTIFY_DELAY = 8 }; /* 0: unsaid */
+enum { SMTP_ENVID_MAX = 100, SMTP_ORCPT_MAX = 500 };
+
 struct smtp_mail {
 	struct address reverse_path;
 	uint64_t size_bytes; /* RFC 1870: as announced; 0 also means unknown */
@@ -58,6 +63,8 @@ struct smtp_mail {
 	bool smtputf8;       /* RFC 6531 §3.4 */
 	bool has_auth;
 	struct span auth; /* RFC 4954 §5: "<>" or xtext, as written */
+	enum smtp_ret ret;
+	struct span envid; /* xtext, as written; empty: unsaid */
 };
 
 /* Parses the argument of MAIL: "FROM:" Reverse-path *(SP parameter). One or more spaces after the colon are let pass,
@@ -65,9 +72,17 @@ struct smtp_mail {
  * Returns 0, or -1 with a 501, 553 or 555 reply. */
 int smtp_parse_mail(struct span argument, unsigned flags, struct smtp_mail *out, struct error *why);
 
-/* Parses the argument of RCPT: "TO:" Forward-path; no parameter is known. flags: ADDRESS_UTF8 if this transaction's
- * MAIL had SMTPUTF8, ADDRESS_LOOSE_DOTS. Returns as smtp_parse_mail. */
-int smtp_parse_rcpt(struct span argument, unsigned flags, struct address *out, struct error *why);
+struct smtp_rcpt {
+	struct address forward_path;
+	unsigned notify;   /* bits of enum smtp_notify */
+	struct span orcpt; /* addr-type ";" xtext, as written; empty: unsaid */
+};
+
+/* Parses the argument of RCPT: "TO:" Forward-path *(SP parameter). flags: ADDRESS_UTF8 if this transaction's MAIL had
+ * SMTPUTF8, ADDRESS_LOOSE_DOTS. Returns as smtp_parse_mail. */
+int smtp_parse_rcpt(struct span argument, unsigned flags, struct smtp_rcpt *out, struct error *why);
+/* "SUCCESS,FAILURE": what NOTIFY was given with; nothing for 0. */
+void smtp_format_notify(unsigned notify, struct buf *out);
 
 /* Checks the argument of EHLO, HELO or LHLO: one domain or address literal (RFC 5321 §4.1.1.1). Underscores are let
  * pass, since many machines have them in their names. Returns 0, or -1 with a 501 reply. */

@@ -1,4 +1,4 @@
-/* SMTP command lines: RFC 5321 §4.1.1, with the parameters of RFC 1870, 4954, 6152 and 6531. */
+/* SMTP command lines: RFC 5321 §4.1.1, with the parameters of RFC 1870, 3461, 4954, 6152 and 6531. */
 #include "wire/smtp.h"
 
 #include "base/utf8.h"
@@ -149,6 +149,44 @@ static int set_auth(struct smtp_mail *mail, const struct parameter *p, struct er
 	return 0;
 }
 
+/* RFC 3461 §4.3. */
+static int set_ret(struct smtp_mail *mail, const struct parameter *p, struct error *why)
+{
+	if (mail->ret != SMTP_RET_UNSAID)
+		return twice(why, "RET");
+	if (span_equal_nocase(p->value, SPAN("FULL")))
+		mail->ret = SMTP_RET_FULL;
+	else if (span_equal_nocase(p->value, SPAN("HDRS")))
+		mail->ret = SMTP_RET_HDRS;
+	else
+		return error_set(why, 501, "5.5.4 RET must be FULL or HDRS");
+	return 0;
+}
+
+/* xtext that stands for printable ASCII only, so that it can stand in a notification's field. */
+static bool is_printable_xtext(struct span xtext)
+{
+	BUF_AUTO text = {0};
+
+	if (xtext.len == 0 || smtp_xtext_decode(xtext, &text) < 0)
+		return false;
+	for (size_t i = 0; i < text.len; i++)
+		if ((unsigned char)text.ptr[i] < 32 || (unsigned char)text.ptr[i] > 126)
+			return false;
+	return true;
+}
+
+/* RFC 3461 §4.4. */
+static int set_envid(struct smtp_mail *mail, const struct parameter *p, struct error *why)
+{
+	if (mail->envid.len > 0)
+		return twice(why, "ENVID");
+	if (p->value.len > SMTP_ENVID_MAX || !is_printable_xtext(p->value))
+		return error_set(why, 501, "5.5.4 ENVID must be xtext of at most %d characters", SMTP_ENVID_MAX);
+	mail->envid = p->value;
+	return 0;
+}
+
 static int set_parameter(struct smtp_mail *mail, const struct parameter *p, struct error *why)
 {
 	if (span_equal_nocase(p->keyword, SPAN("SIZE")))
@@ -157,6 +195,10 @@ static int set_parameter(struct smtp_mail *mail, const struct parameter *p, stru
 		return set_body(mail, p, why);
 	if (span_equal_nocase(p->keyword, SPAN("AUTH")))
 		return set_auth(mail, p, why);
+	if (span_equal_nocase(p->keyword, SPAN("RET")))
+		return set_ret(mail, p, why);
+	if (span_equal_nocase(p->keyword, SPAN("ENVID")))
+		return set_envid(mail, p, why);
 	if (span_equal_nocase(p->keyword, SPAN("SMTPUTF8"))) {
 		if (mail->smtputf8)
 			return twice(why, "SMTPUTF8");
@@ -213,18 +255,90 @@ int smtp_parse_mail(struct span argument, unsigned flags, struct smtp_mail *out,
 	return 0;
 }
 
-int smtp_parse_rcpt(struct span argument, unsigned flags, struct address *out, struct error *why)
+static const struct {
+	const char *word;
+	unsigned bit;
+} notify_words[] = {
+    {"NEVER", SMTP_NOTIFY_NEVER}, {"SUCCESS", SMTP_NOTIFY_SUCCESS}, {"FAILURE", SMTP_NOTIFY_FAILURE}, {"DELAY", SMTP_NOTIFY_DELAY},
+};
+
+/* RFC 3461 §4.1: NEVER stands alone. */
+static int set_notify(struct smtp_rcpt *rcpt, const struct parameter *p, struct error *why)
+{
+	struct span rest = p->value;
+	bool is_good = rest.len > 0;
+
+	if (rcpt->notify)
+		return twice(why, "NOTIFY");
+	while (is_good && rest.len > 0) {
+		ssize_t comma = span_chr(rest, ',');
+		struct span word = comma < 0 ? rest : span_slice(rest, 0, (size_t)comma);
+		unsigned bit = 0;
+
+		for (size_t i = 0; i < sizeof(notify_words) / sizeof(notify_words[0]); i++)
+			if (span_equal_nocase(word, span_cstr(notify_words[i].word)))
+				bit = notify_words[i].bit;
+		is_good = bit && !(rcpt->notify & bit) && (comma < 0 || (size_t)comma + 1 < rest.len);
+		rcpt->notify |= bit;
+		rest = comma < 0 ? (struct span){0} : span_skip(rest, (size_t)comma + 1);
+	}
+	if (!is_good || (rcpt->notify & SMTP_NOTIFY_NEVER && rcpt->notify != SMTP_NOTIFY_NEVER))
+		return error_set(why, 501, "5.5.4 NOTIFY must be NEVER, or some of SUCCESS, FAILURE and DELAY");
+	return 0;
+}
+
+void smtp_format_notify(unsigned notify, struct buf *out)
+{
+	const char *gap = "";
+
+	for (size_t i = 0; i < sizeof(notify_words) / sizeof(notify_words[0]); i++) {
+		if (!(notify & notify_words[i].bit))
+			continue;
+		buf_add_cstr(out, gap);
+		buf_add_cstr(out, notify_words[i].word);
+		gap = ",";
+	}
+}
+
+/* RFC 3461 §4.2; with SMTPUTF8 an address may stand in UTF-8 as it is (RFC 6533 §3, utf-8-addr-unitext). */
+static int set_orcpt(struct smtp_rcpt *rcpt, const struct parameter *p, bool may_be_utf8, struct error *why)
+{
+	ssize_t semicolon = span_chr(p->value, ';');
+	struct span type = span_slice(p->value, 0, semicolon < 0 ? 0 : (size_t)semicolon);
+	struct span address = semicolon < 0 ? (struct span){0} : span_skip(p->value, (size_t)semicolon + 1);
+	bool is_utf8 = may_be_utf8 && span_equal_nocase(type, SPAN("utf-8")) && utf8_has_8bit(address);
+
+	if (rcpt->orcpt.len > 0)
+		return twice(why, "ORCPT");
+	if (p->value.len > SMTP_ORCPT_MAX || !is_keyword(type) || address.len == 0 || (!is_utf8 && !is_printable_xtext(address)))
+		return error_set(why, 501, "5.5.4 ORCPT must be a type, \";\" and an address in xtext");
+	rcpt->orcpt = p->value;
+	return 0;
+}
+
+int smtp_parse_rcpt(struct span argument, unsigned flags, struct smtp_rcpt *out, struct error *why)
 {
 	struct span rest = argument;
 	struct parameter p;
+	unsigned count = 0;
 	int got;
 
-	if (take_path(&rest, SPAN("TO:"), (flags & (ADDRESS_LOOSE_DOTS | ADDRESS_UTF8)) | ADDRESS_POSTMASTER_OK, out,
+	*out = (struct smtp_rcpt){0};
+	if (take_path(&rest, SPAN("TO:"), (flags & (ADDRESS_LOOSE_DOTS | ADDRESS_UTF8)) | ADDRESS_POSTMASTER_OK, &out->forward_path,
 	              why) < 0)
 		return -1;
-	got = next_parameter(&rest, &p, why);
-	if (got > 0)
-		return error_set(why, 555, "5.5.4 this parameter is not supported");
+	while ((got = next_parameter(&rest, &p, why)) > 0) {
+		if (++count > SMTP_PARAMETERS_MAX)
+			return error_set(why, 501, "5.5.4 there are too many parameters");
+		if (span_equal_nocase(p.keyword, SPAN("NOTIFY")))
+			got = set_notify(out, &p, why);
+		else if (span_equal_nocase(p.keyword, SPAN("ORCPT")))
+			got = set_orcpt(out, &p, flags & ADDRESS_UTF8, why);
+		else
+			return error_set(why, 555, "5.5.4 this parameter is not supported");
+		if (got < 0)
+			return -1;
+	}
 	return got;
 }
 

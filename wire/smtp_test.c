@@ -92,7 +92,13 @@ static void faults_in_mail_have_their_codes(void **state)
 	    {"FROM:<a@b.c> SMTPUTF8 SMTPUTF8", 501},
 	    {"FROM:<a@b.c> AUTH=a+zz", 501},
 	    {"FROM:<a@b.c> AUTH=<> AUTH=<>", 501},
-	    {"FROM:<a@b.c> RET=HDRS", 555},
+	    {"FROM:<a@b.c> RET=HDRS RET=HDRS", 501},
+	    {"FROM:<a@b.c> RET", 501},
+	    {"FROM:<a@b.c> RET=BODY", 501},
+	    {"FROM:<a@b.c> ENVID", 501},
+	    {"FROM:<a@b.c> ENVID=a+0Ab", 501},
+	    {"FROM:<a@b.c> ENVID=a ENVID=a", 501},
+	    {"FROM:<a@b.c> HOLDFOR=9", 555},
 	    {"FROM:<a@b.c> =x", 501},
 	    {"FROM:<a@b.c> X=", 501},
 	    {"FROM:<j\xc3\xb6@b.c>", 553},
@@ -112,21 +118,76 @@ static void faults_in_mail_have_their_codes(void **state)
 	}
 }
 
-static void rcpt_takes_an_address_and_no_parameter(void **state)
+static void rcpt_takes_an_address(void **state)
 {
-	struct address a;
+	struct smtp_rcpt r;
 	struct error why = {0};
 
 	(void)state;
-	assert_int_equal(smtp_parse_rcpt(SPAN("TO:<a@b.c>"), 0, &a, &why), 0);
-	assert_int_equal(smtp_parse_rcpt(SPAN("to:<Postmaster>"), 0, &a, &why), 0);
-	assert_true(a.is_postmaster);
-	assert_int_equal(smtp_parse_rcpt(SPAN("TO:<>"), 0, &a, &why), -1);
-	assert_int_equal(smtp_parse_rcpt(SPAN("TO:<a@b.c> NOTIFY=NEVER"), 0, &a, &why), -1);
+	assert_int_equal(smtp_parse_rcpt(SPAN("TO:<a@b.c>"), 0, &r, &why), 0);
+	assert_true(r.notify == 0 && r.orcpt.len == 0);
+	assert_int_equal(smtp_parse_rcpt(SPAN("to:<Postmaster>"), 0, &r, &why), 0);
+	assert_true(r.forward_path.is_postmaster);
+	assert_int_equal(smtp_parse_rcpt(SPAN("TO:<>"), 0, &r, &why), -1);
+	assert_int_equal(smtp_parse_rcpt(SPAN("TO:<a@b.c> X=Y"), 0, &r, &why), -1);
 	assert_int_equal(why.code, 555);
-	assert_int_equal(smtp_parse_rcpt(SPAN("TO:<j\xc3\xb6@b.c>"), 0, &a, &why), -1);
+	assert_int_equal(smtp_parse_rcpt(SPAN("TO:<j\xc3\xb6@b.c>"), 0, &r, &why), -1);
 	assert_int_equal(why.code, 553);
-	assert_int_equal(smtp_parse_rcpt(SPAN("TO:<j\xc3\xb6@b.c>"), ADDRESS_UTF8, &a, &why), 0);
+	assert_int_equal(smtp_parse_rcpt(SPAN("TO:<j\xc3\xb6@b.c>"), ADDRESS_UTF8, &r, &why), 0);
+}
+
+/* RFC 3461 §4 and its examples in §10. */
+static void notifications_are_asked_for(void **state)
+{
+	static const struct {
+		const char *parameters;
+		unsigned flags;
+		bool is_good;
+		unsigned notify;
+		const char *orcpt, *back;
+	} cases[] = {
+	    {"NOTIFY=SUCCESS,DELAY ORCPT=rfc822;Bob@Example.COM", 0, true, SMTP_NOTIFY_SUCCESS | SMTP_NOTIFY_DELAY, "rfc822;Bob@Example.COM", "SUCCESS,DELAY"},
+	    {"notify=failure", 0, true, SMTP_NOTIFY_FAILURE, "", "FAILURE"},
+	    {"NOTIFY=NEVER", 0, true, SMTP_NOTIFY_NEVER, "", "NEVER"},
+	    {"ORCPT=rfc822;George+2BTax@Big.EDU", 0, true, 0, "rfc822;George+2BTax@Big.EDU", ""},
+	    {"ORCPT=utf-8;j\xc3\xb6@b.c", ADDRESS_UTF8, true, 0, "utf-8;j\xc3\xb6@b.c", ""},
+	    {"ORCPT=utf-8;j\xc3\xb6@b.c", 0, false, 0, "", ""},
+	    {"ORCPT=rfc822;j\xc3\xb6@b.c", ADDRESS_UTF8, false, 0, "", ""},
+	    {"ORCPT=a@b.c", 0, false, 0, "", ""},
+	    {"ORCPT=rfc822;", 0, false, 0, "", ""},
+	    {"ORCPT=rfc822;a+0D+0Ab", 0, false, 0, "", ""},
+	    {"ORCPT=rfc822;a ORCPT=rfc822;a", 0, false, 0, "", ""},
+	    {"NOTIFY", 0, false, 0, "", ""},
+	    {"NOTIFY=NEVER,SUCCESS", 0, false, 0, "", ""},
+	    {"NOTIFY=SUCCESS,SUCCESS", 0, false, 0, "", ""},
+	    {"NOTIFY=SUCCESS,", 0, false, 0, "", ""},
+	    {"NOTIFY=,SUCCESS", 0, false, 0, "", ""},
+	    {"NOTIFY=ALWAYS", 0, false, 0, "", ""},
+	    {"NOTIFY=SUCCESS NOTIFY=SUCCESS", 0, false, 0, "", ""},
+	};
+	struct smtp_mail m;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		BUF_AUTO argument = {0}, back = {0};
+		struct smtp_rcpt r;
+		struct error why = {0};
+
+		buf_printf(&argument, "TO:<a@b.c> %s", cases[i].parameters);
+		if ((smtp_parse_rcpt(buf_span(&argument), cases[i].flags, &r, &why) == 0) != cases[i].is_good)
+			fail_msg("%s: %s", cases[i].parameters, why.text);
+		if (!cases[i].is_good) {
+			assert_int_equal(why.code, 501);
+			continue;
+		}
+		smtp_format_notify(r.notify, &back);
+		assert_int_equal(r.notify, cases[i].notify);
+		assert_span(r.orcpt, cases[i].orcpt);
+		assert_span(buf_span(&back), cases[i].back);
+	}
+	assert_int_equal(smtp_parse_mail(SPAN("FROM:<a@b.c> RET=hdrs ENVID=QQ314159+2B"), 0, &m, NULL), 0);
+	assert_int_equal(m.ret, SMTP_RET_HDRS);
+	assert_span(m.envid, "QQ314159+2B");
 }
 
 static void hello_needs_a_name(void **state)
@@ -290,7 +351,8 @@ int main(void)
 	    cmocka_unit_test(nul_and_long_commands_are_refused),
 	    cmocka_unit_test(mail_takes_its_parameters),
 	    cmocka_unit_test(faults_in_mail_have_their_codes),
-	    cmocka_unit_test(rcpt_takes_an_address_and_no_parameter),
+	    cmocka_unit_test(rcpt_takes_an_address),
+	    cmocka_unit_test(notifications_are_asked_for),
 	    cmocka_unit_test(hello_needs_a_name),
 	    cmocka_unit_test(data_ends_at_crlf_dot_crlf_only),
 	    cmocka_unit_test(what_follows_the_end_is_left),

@@ -35,6 +35,8 @@ static void hello(struct smtp_session *s, const struct smtp_command *command)
 		smtp_reply(s, "250-AUTH PLAIN LOGIN");
 	smtp_reply(s, "250-ENHANCEDSTATUSCODES");
 	smtp_reply(s, "250-8BITMIME");
+	if (!c->protocol->is_lmtp)
+		smtp_reply(s, "250-DSN"); /* RFC 3461; who hands over by LMTP reports for itself */
 	smtp_reply(s, "250 SMTPUTF8");
 }
 

@@ -102,7 +102,7 @@ void smtp_data(struct smtp_session *s, const struct smtp_command *command)
 	struct delivery_facts facts = {
 		.kind = c->protocol->is_lmtp ? DELIVERY_LMTP : smtp_is_submission(s) ? DELIVERY_SUBMISSION : DELIVERY_SMTP,
 		.facts = (uint8_t)((s->has_utf8 ? FACT_SMTPUTF8 : 0) | (s->has_8bit ? FACT_8BIT : 0) | (connection_is_secured(c) ? FACT_SECURED : 0)),
-		.reverse_path = s->reverse_path, .helo = buf_span(&s->helo), .with = span_cstr(with_word(s)),
+		.reverse_path = s->reverse_path, .ret = (uint8_t)s->ret, .envid = s->envid, .helo = buf_span(&s->helo), .with = span_cstr(with_word(s)),
 		.recipients = s->recipients, .recipient_count = s->recipient_count};
 	s->delivery = delivery_new(c, &facts, &events);
 	if (!s->delivery) {

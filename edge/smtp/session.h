@@ -37,9 +37,11 @@ struct smtp_session {
 	struct span reverse_path;  /* without brackets; empty is the null one */
 	uint64_t announced_size;
 	bool has_utf8, has_8bit;
-	struct span *recipients;
+	enum smtp_ret ret;         /* RFC 3461 */
+	struct span envid;
+	struct delivery_recipient *recipients;
 	size_t recipient_count, recipient_room;
-	struct span asked;         /* the recipient or sender that store is asked about */
+	struct delivery_recipient asked; /* that store is asked about */
 	uint32_t sequence;
 	struct smtp_data_scanner scanner;
 	struct delivery *delivery;

@@ -12,7 +12,9 @@ void smtp_reset(struct smtp_session *s)
 		delivery_cancel(s->delivery);
 	s->delivery = NULL;
 	arena_free(&s->memory);
-	s->reverse_path = s->asked = (struct span){0};
+	s->reverse_path = s->envid = (struct span){0};
+	s->asked = (struct delivery_recipient){0};
+	s->ret = SMTP_RET_UNSAID;
 	s->recipients = NULL;
 	s->recipient_count = s->recipient_room = 0;
 	s->has_utf8 = s->has_8bit = s->is_too_large = s->is_malformed = false;
@@ -68,6 +70,8 @@ void smtp_mail(struct smtp_session *s, const struct smtp_command *command)
 	s->announced_size = mail.size_bytes;
 	s->has_utf8 = mail.smtputf8;
 	s->has_8bit = mail.body == SMTP_BODY_8BITMIME;
+	s->ret = mail.ret;
+	s->envid = arena_dup(&s->memory, mail.envid);
 	s->reverse_path = address_text(s, &mail.reverse_path);
 	if (!smtp_is_submission(s)) {
 		accept_sender(s);
@@ -101,10 +105,10 @@ void smtp_sender_answered(struct connection *c, const struct msg_sender_answer *
 void smtp_rcpt(struct smtp_session *s, const struct smtp_command *command)
 {
 	struct connection *c = s->connection;
-	struct address address;
+	struct smtp_rcpt rcpt;
 	struct error why = {0};
 	unsigned flags = PATH_FLAGS | (s->has_utf8 ? ADDRESS_UTF8 : 0);
-	if (smtp_parse_rcpt(command->argument, flags, &address, &why)) {
+	if (smtp_parse_rcpt(command->argument, flags, &rcpt, &why)) {
 		smtp_junk(s, "%d %s", why.code, why.text);
 		return;
 	}
@@ -116,16 +120,17 @@ void smtp_rcpt(struct smtp_session *s, const struct smtp_command *command)
 		smtp_reply(s, "451 4.3.0 Cannot be checked now, try again later");
 		return;
 	}
-	s->asked = address_text(s, &address);
+	s->asked = (struct delivery_recipient){.address = address_text(s, &rcpt.forward_path), .notify = (uint8_t)rcpt.notify,
+	                                       .orcpt = arena_dup(&s->memory, rcpt.orcpt)};
 	connection_wait(c);
-	channel_send(c->edge->store, rcpt_ask, .token = c->token, .sequence = ++s->sequence, .session = c->session, .address = s->asked);
+	channel_send(c->edge->store, rcpt_ask, .token = c->token, .sequence = ++s->sequence, .session = c->session, .address = s->asked.address);
 }
 
 static void add_recipient(struct smtp_session *s)
 {
 	if (s->recipient_count == s->recipient_room) {
 		size_t room = s->recipient_room ? s->recipient_room * 2 : 4;
-		struct span *list = arena_alloc_array(&s->memory, room, sizeof *list);
+		struct delivery_recipient *list = arena_alloc_array(&s->memory, room, sizeof *list);
 		if (s->recipient_count)
 			memcpy(list, s->recipients, s->recipient_count * sizeof *list);
 		s->recipients = list;
@@ -143,7 +148,7 @@ void smtp_rcpt_answered(struct connection *c, const struct msg_rcpt_answer *m)
 		return;
 	enum rcpt_outcome outcome = m->outcome;
 	if (outcome != RCPT_LOCAL && outcome != RCPT_REMOTE)
-		log_event(LOG_LEVEL_INFO, "recipient-refused", log_s("to", s->asked), log_s("from", s->reverse_path),
+		log_event(LOG_LEVEL_INFO, "recipient-refused", log_s("to", s->asked.address), log_s("from", s->reverse_path),
 		          log_c("client", c->address), log_n("outcome", outcome));
 	switch (outcome) {
 	case RCPT_LOCAL: case RCPT_REMOTE: add_recipient(s); break;

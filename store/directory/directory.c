@@ -150,7 +150,7 @@ void directory_add_target(struct arena *a, struct targets *targets, uint64_t acc
 		targets->list = list;
 		targets->room = room;
 	}
-	targets->list[targets->count++] = (struct target){account, arena_dup(a, address)};
+	targets->list[targets->count++] = (struct target){.account = account, .address = arena_dup(a, address)};
 }
 
 struct parts {

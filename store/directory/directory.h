@@ -36,6 +36,10 @@ int directory_login(struct store *s, struct span typed, struct arena *a, struct 
 struct target {
 	uint64_t account;    /* 0: elsewhere */
 	struct span address; /* canonical if ours; else as given */
+	/* of the recipient that led here (RFC 3461): bits of enum smtp_notify, and ORCPT's value; store/deliver.c sets them */
+	uint8_t notify;
+	struct span orcpt;
+	bool is_expanded;    /* none that gets it: an alias of several, whose sender wants to hear of that */
 };
 
 struct targets {

@@ -1,23 +1,51 @@
-/* Bounces: what the sender is told of recipients that failed for good. */
+/* Bounces and reports: what the sender is told of recipients that failed for good, or that have got the message. */
 #include "base/clock.h"
 #include "base/die.h"
 #include "base/log.h"
 #include "store/queue/message.h"
 #include "store/trace.h"
 #include "wire/dsn.h"
+#include "wire/smtp.h"
 
 #include <stdlib.h>
 
-static void copy_failed(const struct queued *m, struct arena *a, struct dsn *dsn)
+enum { RETURNED_WHOLE_MOST = 50000 }; /* octets; of larger messages the header is returned */
+
+bool recipient_is_news(const struct recipient *r, bool is_failure)
 {
+	if (!is_failure)
+		return r->state == RECIPIENT_DONE && r->report != REPORT_NONE;
+	/* RFC 3461 §5.2.6: where nothing was said, a failure is told */
+	return r->state == RECIPIENT_FAILED && (r->notify == 0 || r->notify & SMTP_NOTIFY_FAILURE);
+}
+
+/* ORCPT's value: its type, and the address undone of its xtext. */
+static void read_orcpt(const struct recipient *r, struct arena *a, struct dsn_recipient *out)
+{
+	struct span orcpt = span_cstr(r->orcpt ? r->orcpt : "");
+	ssize_t semicolon = span_chr(orcpt, ';');
+	BUF_AUTO address = {0};
+	if (semicolon < 0 || smtp_xtext_decode(span_skip(orcpt, (size_t)semicolon + 1), &address))
+		return;
+	out->original_type = span_slice(orcpt, 0, (size_t)semicolon);
+	out->original = arena_dup(a, buf_span(&address));
+}
+
+static void copy_news(const struct queued *m, bool is_failure, struct arena *a, struct dsn *dsn)
+{
+	static const enum dsn_action actions[] = {
+		[REPORT_DELIVERED] = DSN_DELIVERED, [REPORT_RELAYED] = DSN_RELAYED, [REPORT_EXPANDED] = DSN_EXPANDED};
 	struct dsn_recipient *list = arena_alloc_array(a, m->recipient_count, sizeof *list);
 	for (uint32_t i = 0; i < m->recipient_count; i++) {
 		const struct recipient *r = &m->recipients[i];
-		if (r->state != RECIPIENT_FAILED)
+		if (!recipient_is_news(r, is_failure))
 			continue;
-		list[dsn->recipient_count++] = (struct dsn_recipient){
+		struct dsn_recipient *to = &list[dsn->recipient_count++];
+		*to = (struct dsn_recipient){
+			.action = is_failure ? DSN_FAILED : actions[r->report <= REPORT_EXPANDED ? r->report : REPORT_RELAYED],
 			.address = span_cstr(r->address), .status = span_cstr(r->status), .remote_mta = span_cstr(r->host),
 			.diagnostic = span_cstr(r->text ? r->text : ""), .last_attempt = clock_wall_s()};
+		read_orcpt(r, a, to);
 	}
 	dsn->recipients = list;
 }
@@ -33,10 +61,20 @@ static void read_header(struct store *s, const struct queued *m, struct buf *hea
 		header->len = (size_t)end + 4;
 }
 
-static void build(struct store *s, const struct queued *m, struct id128 id, struct buf *out)
+/* RFC 3461 §4.3: the whole message only where it was asked for, something failed, and it is small. */
+static void read_whole(struct store *s, const struct queued *m, bool is_failure, struct buf *message)
+{
+	struct error why = {0};
+	uint64_t size = m->size - m->return_path_bytes;
+	if (is_failure && m->ret == SMTP_RET_FULL && size <= RETURNED_WHOLE_MOST &&
+	    blob_read(s->engine, m->blob, m->return_path_bytes, size, message, &why) < 0)
+		log_event(LOG_LEVEL_ERROR, "message-damaged", log_c("why", why.text));
+}
+
+static void build(struct store *s, const struct queued *m, bool is_failure, struct id128 id, struct buf *out)
 {
 	ARENA_AUTO a = {0};
-	BUF_AUTO header = {0}, postmaster = {0}, message_id = {0};
+	BUF_AUTO header = {0}, whole = {0}, postmaster = {0}, message_id = {0}, envid = {0};
 	char text[ID128_TEXT_BYTES + 1], envelope[ID128_TEXT_BYTES + 1];
 	const struct config *config = child_config(s->self);
 	id128_text(id, text);
@@ -46,22 +84,34 @@ static void build(struct store *s, const struct queued *m, struct id128 id, stru
 	else
 		buf_printf(&postmaster, "postmaster@%s", child_hostname(s->self));
 	read_header(s, m, &header);
+	read_whole(s, m, is_failure, &whole);
+	smtp_xtext_decode(span_cstr(m->envid), &envid);
 	struct dsn dsn = {
 		.reporting_mta = span_cstr(child_hostname(s->self)), .postmaster = buf_span(&postmaster),
 		.recipient = span_cstr(m->reverse_path), .message_id = buf_span(&message_id), .boundary = span_cstr(text),
-		.envelope_id = id128_text(m->id, envelope), .now = clock_wall_s(), .arrival = queue_wall_ms(m->created_ms) / 1000,
-		.original_header = buf_span(&header)};
-	copy_failed(m, &a, &dsn);
+		.queue_id = id128_text(m->id, envelope), .envelope_id = buf_span(&envid), .now = clock_wall_s(), .arrival = queue_wall_ms(m->created_ms) / 1000,
+		.original_header = buf_span(&header), .original_message = buf_span(&whole)};
+	copy_news(m, is_failure, &a, &dsn);
 	buf_add_cstr(out, "Return-Path: <>\r\n"); /* RFC 5321 §4.4; relay leaves it out again */
 	dsn_build(&dsn, out);
 }
 
-struct queued *bounce_make(struct store *s, const struct queued *m, struct batch *b)
+static bool has_news(const struct queued *m, bool is_failure)
+{
+	for (uint32_t i = 0; i < m->recipient_count; i++)
+		if (recipient_is_news(&m->recipients[i], is_failure))
+			return true;
+	return false;
+}
+
+struct queued *bounce_make(struct store *s, const struct queued *m, bool is_failure, struct batch *b)
 {
 	ARENA_AUTO a = {0};
 	struct targets targets = {0};
 	char text[ID128_TEXT_BYTES + 1];
 	id128_text(m->id, text);
+	if (!has_news(m, is_failure))
+		return NULL;
 	if (m->reverse_path[0] == 0) {
 		log_event(LOG_LEVEL_WARNING, "bounce-of-bounce-dropped", log_s("id", span_cstr(text)));
 		return NULL;
@@ -73,7 +123,7 @@ struct queued *bounce_make(struct store *s, const struct queued *m, struct batch
 	}
 	struct id128 id = id128_new();
 	struct accepted *message = accepted_new(id);
-	build(s, m, id, &message->head_memory);
+	build(s, m, is_failure, id, &message->head_memory);
 	message->blob = id;
 	blob_put_message(b, id, buf_span(&message->head_memory), &message->head);
 	message->size = (uint32_t)message->head_memory.len;
@@ -81,7 +131,7 @@ struct queued *bounce_make(struct store *s, const struct queued *m, struct batch
 	                         .client = SPAN("bounce"), .recipients = span_cstr(m->reverse_path)};
 	trace_pack(&message->trace, &t);
 	char bounce_text[ID128_TEXT_BYTES + 1];
-	log_event(LOG_LEVEL_INFO, "bounce", log_s("id", span_cstr(text)), log_s("bounce", id128_text(id, bounce_text)),
+	log_event(LOG_LEVEL_INFO, is_failure ? "bounce" : "report", log_s("id", span_cstr(text)), log_s("bounce", id128_text(id, bounce_text)),
 	          log_c("to", m->reverse_path));
 	struct queue_message q = {.delivery = id, .message = message, .reverse_path = SPAN("")};
 	return queue_put_new(s, &q, &targets, b);

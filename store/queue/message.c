@@ -4,11 +4,12 @@
 #include "base/clock.h"
 #include "base/die.h"
 #include "base/pack.h"
+#include "wire/smtp.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { RECORD_VERSION = 1 };
+enum { RECORD_VERSION = 2, RECORD_WITHOUT_DSN = 1 /* before RFC 3461 was obeyed */ };
 
 void queue_key(struct buf *key, char letter, struct id128 id)
 {
@@ -30,9 +31,11 @@ void queued_free(struct queued *m)
 	for (uint32_t i = 0; i < m->recipient_count; i++) {
 		free(m->recipients[i].address);
 		free(m->recipients[i].text);
+		free(m->recipients[i].orcpt);
 	}
 	free(m->recipients);
 	free(m->reverse_path);
+	free(m->envid);
 	if (m->message)
 		accepted_release(m->message);
 	buf_free(&m->events);
@@ -69,6 +72,8 @@ void queued_pack(const struct queued *m, struct buf *out)
 	pack_u8(out, m->facts);
 	pack_u8(out, m->is_shared);
 	pack_bytes(out, span_cstr(m->reverse_path));
+	pack_u8(out, m->ret);
+	pack_bytes(out, span_cstr(m->envid));
 	pack_u64(out, (uint64_t)queue_wall_ms(m->created_ms));
 	pack_u32(out, m->recipient_count);
 	for (uint32_t i = 0; i < m->recipient_count; i++) {
@@ -82,6 +87,9 @@ void queued_pack(const struct queued *m, struct buf *out)
 		pack_bytes(out, span_cstr(r->status));
 		pack_bytes(out, span_cstr(r->host));
 		pack_bytes(out, span_cstr(r->text ? r->text : ""));
+		pack_u8(out, r->notify);
+		pack_u8(out, r->report);
+		pack_bytes(out, span_cstr(r->orcpt ? r->orcpt : ""));
 	}
 }
 
@@ -93,7 +101,7 @@ static char *copy_text(struct span s)
 	return copy;
 }
 
-static void unpack_recipient(struct unpacker *u, struct recipient *r, int64_t wait_most_ms)
+static void unpack_recipient(struct unpacker *u, struct recipient *r, int64_t wait_most_ms, bool has_dsn)
 {
 	r->account = unpack_u64(u);
 	r->address = copy_text(unpack_bytes(u, 512));
@@ -104,6 +112,12 @@ static void unpack_recipient(struct unpacker *u, struct recipient *r, int64_t wa
 	snprintf(r->status, sizeof r->status, "%.*s", SPAN_ARG(status));
 	snprintf(r->host, sizeof r->host, "%.*s", SPAN_ARG(host));
 	r->text = text.len ? copy_text(text) : NULL;
+	if (!has_dsn)
+		return;
+	r->notify = unpack_u8(u);
+	r->report = unpack_u8(u);
+	struct span orcpt = unpack_bytes(u, SMTP_ORCPT_MAX);
+	r->orcpt = orcpt.len ? copy_text(orcpt) : NULL;
 }
 
 int queued_unpack(struct queued *m, struct span value, int64_t wait_most_ms)
@@ -117,13 +131,16 @@ int queued_unpack(struct queued *m, struct span value, int64_t wait_most_ms)
 	m->facts = unpack_u8(&u);
 	m->is_shared = unpack_u8(&u) != 0;
 	m->reverse_path = copy_text(unpack_bytes(&u, 512));
+	bool has_dsn = version == RECORD_VERSION;
+	m->ret = has_dsn ? unpack_u8(&u) : SMTP_RET_UNSAID;
+	m->envid = copy_text(has_dsn ? unpack_bytes(&u, SMTP_ENVID_MAX) : SPAN(""));
 	m->created_ms = clock_monotonic_ms() - age_of((int64_t)unpack_u64(&u));
 	uint32_t count = unpack_u32(&u);
-	if (version != RECORD_VERSION || u.bad || count > value.len)
+	if ((version != RECORD_VERSION && version != RECORD_WITHOUT_DSN) || u.bad || count > value.len)
 		return -1;
 	m->recipients = xcalloc(count, sizeof *m->recipients);
 	for (uint32_t i = 0; i < count; i++)
-		unpack_recipient(&u, &m->recipients[m->recipient_count++], wait_most_ms);
+		unpack_recipient(&u, &m->recipients[m->recipient_count++], wait_most_ms, has_dsn);
 	return unpack_done(&u) ? 0 : -1;
 }
 

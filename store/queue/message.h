@@ -11,12 +11,18 @@
 
 enum recipient_state { RECIPIENT_WAITING, RECIPIENT_TRYING, RECIPIENT_DONE, RECIPIENT_FAILED };
 
+/* What is still to be told to the sender of a recipient that is done (RFC 3461 §6). */
+enum recipient_report { REPORT_NONE, REPORT_DELIVERED, REPORT_RELAYED, REPORT_EXPANDED };
+
 struct recipient {
 	uint64_t account;       /* 0: elsewhere */
 	char *address;
 	enum recipient_state state;
 	uint32_t attempts;
 	int64_t next_ms;        /* of a waiting one; 0: at once */
+	uint8_t notify;         /* bits of enum smtp_notify: what its RCPT asked for; 0: nothing was said */
+	uint8_t report;         /* enum recipient_report */
+	char *orcpt;            /* as it was written; NULL: unsaid */
 	char *text;             /* of the last attempt; NULL: none yet */
 	char status[16];        /* RFC 3463 */
 	char host[256];
@@ -35,6 +41,8 @@ struct queued {
 	bool is_changed, is_over;
 	bool is_removed;         /* by command: what is not delivered by now ends without a bounce */
 	char *reverse_path;
+	uint8_t ret;             /* enum smtp_ret */
+	char *envid;             /* as it was written; "" : unsaid */
 	int64_t created_ms;      /* negative if that was before the machine has started */
 	struct recipient *recipients;
 	uint32_t recipient_count;
@@ -70,8 +78,11 @@ void queue_deliver_due(struct queued *m);
 void queue_settle(struct queued *m);
 struct queued *queue_find(struct queue *q, struct id128 id);
 
-/* Makes the bounce for all failed recipients and puts it into the batch as an accept record of its own (RFC 3464; never
- * for a message that is a bounce itself). Returns the new message, to be entered when the batch is written; NULL: none. */
-struct queued *bounce_make(struct store *s, const struct queued *m, struct batch *b);
+/* True if there is something to tell of the recipient: it failed, or is done and its sender wants to know. */
+bool recipient_is_news(const struct recipient *r, bool is_failure);
+/* Makes the notification for all failed recipients, or for all that are done and to be reported, and puts it into the batch as
+ * an accept record of its own (RFC 3464; never for a message that is a notification itself, nor for recipients whose sender
+ * wants none). Returns the new message, to be entered when the batch is written; NULL: none. */
+struct queued *bounce_make(struct store *s, const struct queued *m, bool is_failure, struct batch *b);
 
 #endif

@@ -9,6 +9,7 @@
 #include "store/queue/message.h"
 #include "store/queue/schedule.h"
 #include "store/trace.h"
+#include "wire/smtp.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -87,12 +88,20 @@ struct queued *queue_put_new(struct store *s, const struct queue_message *q, con
 	m->return_path_bytes = return_path_bytes(q->message);
 	m->facts = q->facts;
 	m->reverse_path = copy_text(q->reverse_path);
+	m->ret = q->ret;
+	m->envid = copy_text(q->envid);
 	m->created_ms = clock_monotonic_ms();
 	m->recipients = xcalloc(targets->count, sizeof *m->recipients);
 	for (size_t i = 0; i < targets->count; i++) {
 		struct recipient *r = &m->recipients[m->recipient_count++];
 		r->account = targets->list[i].account;
 		r->address = copy_text(targets->list[i].address);
+		r->notify = targets->list[i].notify;
+		r->orcpt = targets->list[i].orcpt.len ? copy_text(targets->list[i].orcpt) : NULL;
+		if (targets->list[i].is_expanded) {
+			r->state = RECIPIENT_DONE;
+			r->report = REPORT_EXPANDED;
+		}
 		m->is_shared |= r->account != 0;
 	}
 	q->message->is_shared = m->is_shared;
@@ -142,6 +151,7 @@ static void on_appended(void *context, const struct append_result *result)
 	m->jobs--;
 	if (result->outcome == DELIVERED) {
 		r->state = RECIPIENT_DONE;
+		r->report = r->notify & SMTP_NOTIFY_SUCCESS ? REPORT_DELIVERED : REPORT_NONE;
 	} else {
 		r->state = RECIPIENT_WAITING;
 		r->next_ms = schedule_next(m->queue, ++r->attempts);
@@ -260,8 +270,18 @@ static void delete_message(const struct queued *m, struct batch *b)
 		blob_delete(b, m->blob, m->received);
 }
 
+/* All that was to be told is told. */
+static void forget_news(struct queued *m)
+{
+	for (uint32_t i = 0; i < m->recipient_count; i++) {
+		m->recipients[i].report = REPORT_NONE;
+		if (m->recipients[i].state == RECIPIENT_FAILED)
+			m->recipients[i].state = RECIPIENT_DONE;
+	}
+}
+
 struct settlement {
-	struct queued *message, *bounce;
+	struct queued *message, *bounce, *report;
 	struct relay_job *ended;
 };
 
@@ -285,12 +305,9 @@ static void settle(struct queued *m)
 		put_off_bounce(m);
 	settlement->ended = m->ended;
 	m->ended = NULL;
-	if (has_failed(m)) {
-		settlement->bounce = bounce_make(s, m, &b);
-		for (uint32_t i = 0; i < m->recipient_count; i++)
-			if (m->recipients[i].state == RECIPIENT_FAILED)
-				m->recipients[i].state = RECIPIENT_DONE;
-	}
+	settlement->bounce = bounce_make(s, m, true, &b);
+	settlement->report = engine_has_room(s->engine) ? bounce_make(s, m, false, &b) : NULL;
+	forget_news(m);
 	m->is_over = all_done(m) && m->jobs == 0;
 	if (m->is_over)
 		delete_message(m, &b);
@@ -310,6 +327,8 @@ static void on_settled(void *context)
 	struct queued *m = settlement->message;
 	if (settlement->bounce)
 		queue_enter(settlement->bounce);
+	if (settlement->report)
+		queue_enter(settlement->report);
 	schedule_settled(m->queue->store, settlement->ended);
 	free(settlement);
 	m->is_writing = false;

@@ -21,6 +21,8 @@ struct queue_message {
 	struct accepted *message; /* taken over */
 	struct span reverse_path;
 	uint8_t facts;
+	uint8_t ret;              /* enum smtp_ret */
+	struct span envid;        /* as it was written (RFC 3461) */
 };
 
 /* Writes the accept record and calls done(context) when it is on the disk; then the message goes to its recipients. */

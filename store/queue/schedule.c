@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "store/trace.h"
+#include "wire/smtp.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -128,10 +129,12 @@ static void send_job(struct store_peer *relay, struct relay_job *j)
 	relay->slots--;
 	channel_send(relay->channel, job, .job = j->number, .delivery = m->id, .reverse_path = span_cstr(m->reverse_path),
 	             .next_hop = span_slice(span_cstr(j->domain->name), 0, 255), .size = m->size - m->return_path_bytes,
-	             .facts = m->facts);
-	for (uint32_t i = 0; i < j->count; i++)
-		channel_send(relay->channel, job_rcpt, .job = j->number, .index = j->recipients[i],
-		             .address = span_cstr(m->recipients[j->recipients[i]].address));
+	             .facts = m->facts, .ret = m->ret, .envid = span_cstr(m->envid));
+	for (uint32_t i = 0; i < j->count; i++) {
+		const struct recipient *r = &m->recipients[j->recipients[i]];
+		channel_send(relay->channel, job_rcpt, .job = j->number, .index = j->recipients[i], .address = span_cstr(r->address),
+		             .notify = r->notify, .orcpt = span_cstr(r->orcpt ? r->orcpt : ""));
+	}
 	channel_send(relay->channel, job_start, .job = j->number);
 }
 
@@ -240,7 +243,11 @@ int queue_job_result(struct store_peer *relay, const struct msg_job_result *msg)
 	recipient_set_text(r, status, msg->text, msg->host);
 	r->attempts++;
 	switch ((enum relay_outcome)msg->outcome) {
-	case RELAY_DELIVERED: r->state = RECIPIENT_DONE; break;
+	case RELAY_DELIVERED:
+		r->state = RECIPIENT_DONE;
+		/* RFC 3461 §5.2.2: who passes it on to a server that sends no reports says so */
+		r->report = r->notify & SMTP_NOTIFY_SUCCESS && !msg->has_dsn ? REPORT_RELAYED : REPORT_NONE;
+		break;
 	case RELAY_FAILED: r->state = RECIPIENT_FAILED; break;
 	case RELAY_LATER:
 		r->state = RECIPIENT_WAITING;
