@@ -95,8 +95,17 @@ def net():
 
 
 @pytest.fixture(scope='module')
-def names(net, folder):
-    names = network.Names(net, 'dns', DNS, folder / 'dns', ZONE, spoil)
+def place(folder, request):
+    """Other modules use these hosts too, one after the other."""
+    path = folder / ('hosts-' + request.module.__name__[5:])
+    path.mkdir()
+    os.chmod(path, 0o755)
+    return path
+
+
+@pytest.fixture(scope='module')
+def names(net, place):
+    names = network.Names(net, 'dns', DNS, place / 'dns', ZONE, spoil)
     names.start()
     return names
 
@@ -125,8 +134,8 @@ def server(make_server, net, names, b):
 
 
 @pytest.fixture(scope='module')
-def postfix(net, names, folder):
-    p = network.Postfix(net, 'p', (P, P7), folder / 'postfix')
+def postfix(net, names, place):
+    p = network.Postfix(net, 'p', (P, P7), place / 'postfix')
     p.start()
     yield p
     p.stop()
