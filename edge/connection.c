@@ -52,13 +52,22 @@ static void on_closed(void *context, const char *why)
 static void on_readable(void *context)
 {
 	struct connection *c = context;
-	if (c->state && !c->is_waiting && !c->is_closing)
+	if (!c->state || c->is_waiting || c->is_closing)
+		return;
+	/* who does not read the answers is not heard either: else a loop of short commands would fill our memory */
+	c->is_held = connection_backlog(c) >= CONNECTION_BACKLOG_MOST;
+	if (c->is_held)
+		stream_pause(c->stream);
+	else
 		c->protocol->input(c);
 }
 
 static void on_drained(void *context)
 {
 	struct connection *c = context;
+	if (c->is_held && !c->is_waiting)
+		stream_resume(c->stream);
+	c->is_held = false;
 	if (c->state && c->protocol->drained && !c->is_closing)
 		c->protocol->drained(c);
 }

@@ -41,6 +41,7 @@ struct connection {
 	struct buf user;               /* the account's name once logged in; empty before */
 	bool is_loopback;
 	bool is_waiting;               /* for another process: input is not called */
+	bool is_held;                  /* nor here: it must read what was written to it first */
 	bool is_closing;
 	bool was_tls_first;            /* the listener is one that begins with TLS */
 	/* of a login under way */

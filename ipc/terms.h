@@ -12,7 +12,9 @@ enum message_facts {
 	FACT_SECURED = 4,  /* it came over TLS */
 };
 
-enum { DELIVERY_WINDOW_PIECES = 4 }; /* of a message's body, that edge may send ahead of store's and filter's credits */
+/* Pieces of a message's body that edge sends ahead of store's and filter's credits, and how many may be: beyond the window
+ * goes the one that was full when it was used up, and the message's last. */
+enum { DELIVERY_WINDOW_PIECES = 4, DELIVERY_AHEAD_MOST = DELIVERY_WINDOW_PIECES + 2 };
 
 enum rcpt_outcome {
 	RCPT_LOCAL,      /* one of ours */

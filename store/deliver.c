@@ -21,11 +21,6 @@ enum {
 	RECIPIENTS_MOST = 100000, /* the configuration's bound is edge's; this one is against a broken edge */
 };
 
-struct given_recipient {
-	struct span address, orcpt;
-	uint8_t notify;
-};
-
 struct delivery {
 	struct store *store;
 	struct id128 id;
@@ -164,6 +159,12 @@ int deliver_begin(struct store_peer *edge, const struct msg_delivery_begin *m)
 		return -1;
 	struct session *session = session_find(edge, m->session);
 	bool needs_login = m->kind == DELIVERY_SUBMISSION || m->kind == DELIVERY_APPEND;
+	if (needs_login && !session && edge->role == ROLE_EDGE_USER && !d) {
+		/* ended by us (a new password) while the message was on its way */
+		channel_send(edge->channel, delivery_result, .delivery = m->delivery, .token = m->token, .recipient = DELIVERY_ALL_RECIPIENTS,
+		             .outcome = DELIVERY_LATER);
+		return 0;
+	}
 	if (needs_login != (edge->role == ROLE_EDGE_USER) || (needs_login && (!session || !session->account)))
 		return -1; /* strangers' edges only accept mail; users' edges act for who has logged in */
 	if (!d)
@@ -242,7 +243,7 @@ int deliver_piece(struct store_peer *edge, const struct msg_delivery_piece *m)
 	struct delivery *d = find_of(edge, m->delivery);
 	if (!d)
 		return 0; /* answered already (its filter has gone): edge will see that */
-	if (d->has_end || m->bytes.len == 0 || d->writing >= DELIVERY_WINDOW_PIECES)
+	if (d->has_end || m->bytes.len == 0 || d->writing >= DELIVERY_AHEAD_MOST)
 		return -1; /* not behind the end, and not ahead of its credits */
 	EVP_DigestUpdate(d->sha256, m->bytes.ptr, m->bytes.len);
 	d->received += m->bytes.len;
@@ -490,29 +491,6 @@ static void accept_lmtp(struct delivery *d, struct accepted *m)
 		free_delivery(d);
 }
 
-/* Who gets it for one recipient, with what its RCPT asked for. RFC 3461 §5.2.7: that goes on to the one that an alias leads
- * to; of several, none reports success, and the alias itself is reported as expanded. */
-static enum rcpt_outcome add_recipient(struct delivery *d, const struct given_recipient *r, struct arena *a, struct targets *targets)
-{
-	size_t before = targets->count;
-	enum rcpt_outcome outcome = directory_resolve(d->store, r->address, d->kind == DELIVERY_SUBMISSION, a, targets);
-	bool is_several = targets->count - before > 1;
-	uint8_t notify = is_several && r->notify != SMTP_NOTIFY_NEVER ? r->notify & (uint8_t)~SMTP_NOTIFY_SUCCESS : r->notify;
-	if (is_several && r->notify == SMTP_NOTIFY_SUCCESS)
-		notify = SMTP_NOTIFY_NEVER; /* no failure was to be reported either, and 0 would ask for the default */
-	for (size_t i = before; i < targets->count; i++) {
-		targets->list[i].notify = notify;
-		targets->list[i].orcpt = r->orcpt;
-	}
-	if (is_several && r->notify & SMTP_NOTIFY_SUCCESS) {
-		directory_add_target(a, targets, 0, r->address);
-		targets->list[targets->count - 1].orcpt = r->orcpt;
-		targets->list[targets->count - 1].notify = SMTP_NOTIFY_SUCCESS;
-		targets->list[targets->count - 1].is_expanded = true;
-	}
-	return outcome;
-}
-
 static void deliver(struct delivery *d)
 {
 	ARENA_AUTO a = {0};
@@ -521,7 +499,7 @@ static void deliver(struct delivery *d)
 	if (d->kind == DELIVERY_APPEND)
 		directory_add_target(&a, &targets, d->account, SPAN(""));
 	for (size_t i = 0; d->kind != DELIVERY_APPEND && i < d->recipient_count; i++)
-		is_later |= add_recipient(d, &d->recipients[i], &a, &targets) == RCPT_LATER;
+		is_later |= directory_resolve_recipient(d->store, &d->recipients[i], d->kind == DELIVERY_SUBMISSION, &a, &targets) == RCPT_LATER;
 	if (is_later || targets.count == 0) {
 		answer(d, is_later ? DELIVERY_LATER : DELIVERY_NO_RECIPIENT, SPAN(""));
 		return;

@@ -59,9 +59,10 @@ struct login {
 
 /* ---- keys ---- */
 
+/* Links are followed: certbot's live certificates are links. */
 static int read_file(const char *path, struct buf *out, struct error *why)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	ssize_t n = -1;
 	if (fd >= 0) {
 		while ((n = read(fd, buf_reserve(out, 4096), 4096)) > 0 && out->len < CHAIN_BYTES_MOST)

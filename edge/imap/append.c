@@ -125,7 +125,7 @@ void imap_append_input(struct imap_session *s)
 	connection_consume(c, in.len);
 	if (s->message_left == 0)
 		s->input = IMAP_INPUT_MESSAGE_END;
-	if (!has_room && s->message_left)
+	if (!has_room)
 		connection_wait(c);
 }
 

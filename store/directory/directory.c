@@ -3,6 +3,7 @@
 
 #include "base/die.h"
 #include "base/pack.h"
+#include "wire/smtp.h"
 
 #include <errno.h>
 
@@ -193,6 +194,20 @@ static int find_entry(struct store *s, struct span canonical, struct arena *a, s
 	return found;
 }
 
+struct visited {
+	struct visited *next;
+	struct span name;
+	enum rcpt_outcome outcome;
+};
+
+static struct visited *find_visited(const struct targets *targets, struct span name)
+{
+	struct visited *v = targets->visited;
+	while (v && !span_equal(v->name, name))
+		v = v->next;
+	return v;
+}
+
 static enum rcpt_outcome resolve(struct store *s, struct span canonical, struct span as_given, bool may_relay, struct arena *a,
                                  struct targets *targets, unsigned depth)
 {
@@ -217,6 +232,13 @@ static enum rcpt_outcome resolve(struct store *s, struct span canonical, struct 
 		directory_add_target(a, targets, entry.account, name);
 		return RCPT_LOCAL;
 	}
+	struct visited *seen = find_visited(targets, name);
+	if (seen || targets->visited_count == ALIAS_TARGETS_MOST)
+		return seen ? seen->outcome : RCPT_UNKNOWN;
+	seen = arena_alloc(a, sizeof *seen);
+	*seen = (struct visited){.next = targets->visited, .name = arena_dup(a, name), .outcome = RCPT_UNKNOWN};
+	targets->visited = seen;
+	targets->visited_count++;
 	enum rcpt_outcome result = RCPT_UNKNOWN; /* an alias that leads nowhere, or in circles */
 	for (size_t i = 0; depth < ALIAS_DEPTH_MOST && i < entry.target_count && targets->count < ALIAS_TARGETS_MOST; i++) {
 		enum rcpt_outcome one = resolve(s, entry.targets[i], entry.targets[i], true, a, targets, depth + 1);
@@ -225,6 +247,7 @@ static enum rcpt_outcome resolve(struct store *s, struct span canonical, struct 
 		if (one == RCPT_LOCAL || one == RCPT_REMOTE)
 			result = RCPT_LOCAL;
 	}
+	seen->outcome = result;
 	return result;
 }
 
@@ -254,6 +277,31 @@ enum rcpt_outcome directory_resolve(struct store *s, struct span text, bool may_
 	if (address_parse_mailbox(text, ADDRESS_UTF8 | ADDRESS_LOOSE_DOTS, &address, NULL) || address_canonical(&address, &canonical, NULL))
 		return RCPT_BAD;
 	return resolve(s, buf_span(&canonical), text, may_relay, a, targets, 0);
+}
+
+/* RFC 3461 §5.2.7: what was asked for goes on to the one that an alias leads to; of several, none reports success, and the
+ * alias itself is reported as expanded. */
+enum rcpt_outcome directory_resolve_recipient(struct store *s, const struct given_recipient *r, bool may_relay, struct arena *a,
+                                              struct targets *targets)
+{
+	size_t before = targets->count;
+	enum rcpt_outcome outcome = directory_resolve(s, r->address, may_relay, a, targets);
+	bool is_several = targets->count - before > 1;
+	uint8_t notify = is_several ? r->notify & (uint8_t)~SMTP_NOTIFY_SUCCESS : r->notify;
+	if (r->notify && !notify)
+		notify = SMTP_NOTIFY_NEVER; /* no failure was to be reported either, and 0 would ask for the default */
+	for (size_t i = before; i < targets->count; i++) {
+		targets->list[i].notify = notify;
+		targets->list[i].orcpt = r->orcpt;
+	}
+	if (is_several && r->notify & SMTP_NOTIFY_SUCCESS) {
+		directory_add_target(a, targets, 0, r->address);
+		struct target *alias = &targets->list[targets->count - 1];
+		alias->orcpt = r->orcpt;
+		alias->notify = SMTP_NOTIFY_SUCCESS;
+		alias->is_expanded = true;
+	}
+	return outcome;
 }
 
 bool directory_owns(struct store *s, uint64_t account, struct span address)

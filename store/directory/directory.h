@@ -36,7 +36,7 @@ int directory_login(struct store *s, struct span typed, struct arena *a, struct 
 struct target {
 	uint64_t account;    /* 0: elsewhere */
 	struct span address; /* canonical if ours; else as given */
-	/* of the recipient that led here (RFC 3461): bits of enum smtp_notify, and ORCPT's value; store/deliver.c sets them */
+	/* of the recipient that led here (RFC 3461): bits of enum smtp_notify, and ORCPT's value */
 	uint8_t notify;
 	struct span orcpt;
 	bool is_expanded;    /* none that gets it: an alias of several, whose sender wants to hear of that */
@@ -45,11 +45,23 @@ struct target {
 struct targets {
 	struct target *list;
 	size_t count, room;
+	struct visited *visited; /* aliases that were followed: each is followed once, whatever leads to it */
+	unsigned visited_count;
 };
 
 /* Who gets mail for the address (as in RCPT): aliases followed, subaddresses taken off; each once, added to *targets in the
  * arena. may_relay: addresses elsewhere are allowed as the address itself (an alias may always lead there). */
 enum rcpt_outcome directory_resolve(struct store *s, struct span address, bool may_relay, struct arena *a, struct targets *targets);
+
+/* A recipient as its RCPT named it, with what that asked for (RFC 3461). */
+struct given_recipient {
+	struct span address, orcpt;
+	uint8_t notify;
+};
+
+/* As directory_resolve; the targets get what the RCPT asked for. */
+enum rcpt_outcome directory_resolve_recipient(struct store *s, const struct given_recipient *r, bool may_relay, struct arena *a,
+                                              struct targets *targets);
 
 /* Adds one that is not there yet; the address is copied into the arena. */
 void directory_add_target(struct arena *a, struct targets *targets, uint64_t account, struct span address);

@@ -73,11 +73,8 @@ static bool pack_message(struct cursor *c, const struct row *r, struct buf *rows
 		BUF_AUTO key = {0};
 		account_cache_key(&key, r->blob);
 		int found = engine_get(w->engine, account_partition(c->view->account), buf_span(&key), &cache, NULL);
-		if (found <= 0 && !(c->want & 0x80)) {
-			c->next_uid = r->uid;
-			c->is_waiting = true;
+		if (found <= 0 && !(c->want & 0x80))
 			return false;
-		}
 		c->want &= 0x7f;
 	}
 	fetch_pack_row(rows, r);
@@ -117,9 +114,14 @@ static void make_part(struct cursor *c)
 				return;
 			}
 			if (!pack_message(c, r, &rows)) {
-				if (rows.len)
+				if (rows.len) {
+					/* edge reads these first, and asks for more: one part a question */
+					c->next_uid = r->uid;
 					say_rows(c, &rows, false);
-				/* fetch_more may come before filter's answer; is_waiting holds it off */
+					return;
+				}
+				c->next_uid = r->uid;
+				c->is_waiting = true;
 				parse_start(c->view->account->worker, r->blob, r->size, SPAN(""), SPAN(""), on_parsed, c);
 				return;
 			}

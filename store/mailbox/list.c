@@ -169,6 +169,22 @@ static void rename_with_children(struct account *a, struct mailbox *m, struct sp
 		}
 }
 
+/* What is wrong with the names that the mailboxes below would get; NULL: nothing. */
+static const char *fault_of_children(struct account *a, const struct mailbox *m, struct span to)
+{
+	struct span old = span_cstr(m->name);
+	const char *fault = NULL;
+	for (size_t i = 0; i < a->mailbox_count && !fault; i++) {
+		BUF_AUTO name = {0};
+		if (!is_below(a->mailboxes[i]->name, old))
+			continue;
+		buf_add(&name, to);
+		buf_add(&name, span_skip(span_cstr(a->mailboxes[i]->name), old.len));
+		fault = fault_of_name(buf_span(&name));
+	}
+	return fault;
+}
+
 void mailbox_rename_asked(void *context, const struct msg_mailbox_rename *msg)
 {
 	struct request *r = context;
@@ -182,6 +198,8 @@ void mailbox_rename_asked(void *context, const struct msg_mailbox_rename *msg)
 	}
 	BUF_AUTO name = {0};
 	buf_add(&name, to);
+	if (!fault && !span_equal(span_cstr(m->name), SPAN("INBOX")))
+		fault = fault_of_children(a, m, to);
 	if (fault || is_below(buf_cstr(&name), span_cstr(m->name))) {
 		request_done(r, msg->request, REQUEST_BAD_NAME, fault ? fault : "a mailbox cannot go below itself");
 		return;

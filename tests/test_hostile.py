@@ -1,0 +1,150 @@
+"""What one client, or one administrator, may do without harm to anybody else."""
+import os
+import re
+import socket
+import threading
+
+import pytest
+
+import talk
+from conftest import PASSWORD, until
+
+SMALL = b'Subject: small\r\n\r\nbody\r\n'
+
+
+@pytest.fixture(scope='module')
+def server(make_server):
+    s = make_server()
+    s.add_user('u')
+    s.add_user('v')
+    return s
+
+
+@pytest.fixture(autouse=True)
+def nobody_dies(server):
+    before = sorted(server.pids())
+    yield
+    assert sorted(server.pids()) == before, server.log()[-3000:]
+
+
+def stopped(server, role):
+    return [pid for name, pid in server.pids() if name == role]
+
+
+def test_a_mailbox_with_as_many_keywords_as_may_be_is_opened(server):
+    server.send('u@example.test', SMALL)
+    with server.imap('u@example.test') as c:
+        c.ok('SELECT INBOX')
+        for k in range(16):  # 64 of 255 bytes
+            c.ok('STORE 1 +FLAGS (%s)' % ' '.join(('k%02d' % (4 * k + i)).ljust(255, 'x') for i in range(4)))
+    with server.imap('u@example.test') as c:
+        c.ok('SELECT INBOX')
+        assert b'k63xxx' in b''.join(c.ok('FETCH 1 FLAGS'))
+
+
+def test_no_rename_makes_a_name_that_is_too_long(server):
+    with server.imap('v@example.test') as c:
+        c.ok('CREATE a')
+        c.ok('CREATE a/' + 'x' * 900)
+        assert c.command('RENAME a ' + 'b' * 900).startswith('NO')
+        assert any(b'a/xxx' in line for line in c.ok('LIST "" *'))
+        c.ok('RENAME a c')
+    with server.imap('v@example.test') as c:
+        assert any(b'c/xxx' in line for line in c.ok('LIST "" *'))
+
+
+def test_a_fetch_waits_for_what_has_to_be_parsed_first(server):
+    """A bounce has no parsed structure; behind a large message, the answer comes in parts."""
+    server.empty('v@example.test')
+    with server.imap('v@example.test') as c:
+        assert c.append('INBOX', b'Subject: large\r\n\r\n' + b'line of text\r\n' * 400000).startswith('OK')
+        for n in range(3):
+            assert c.append('INBOX', b'Subject: small %d\r\n\r\nbody\r\n' % n).startswith('OK')
+        with server.smtp('submission') as s:
+            assert s.plain('v@example.test', PASSWORD).code == 235
+            assert s.send_message('v@example.test', ['x@[127.0.0.1]'], b'From: v@example.test\r\n\r\nto nowhere\r\n').code == 250
+        assert until(lambda: len(c.ok('NOOP') and []) or b'MESSAGES 5' in b''.join(c.ok('STATUS INBOX (MESSAGES)')))
+        assert c.append('INBOX', SMALL).startswith('OK')
+        c.ok('SELECT INBOX')
+        for _ in range(2):
+            said = c.ok('FETCH 1:* (BODY.PEEK[] ENVELOPE)')
+            assert [int(re.match(rb'\* (\d+) FETCH', line)[1]) for line in said if b'ENVELOPE' in line] == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize('size', range(5 * 65536 - 100, 6 * 65536 + 200, 16384))
+def test_a_message_of_any_size_may_be_appended_while_store_is_slow(server, size):
+    letter = (SMALL + b'x' * 76 * 6000)[:size - 2] + b'\r\n'
+    (store,) = stopped(server, 'store')
+    with server.imap('u@example.test') as c:
+        tag = c.send_command('APPEND Trash {%d+}' % len(letter))
+        os.kill(store, 19)
+        try:
+            c.send(letter + b'\r\n')
+            threading.Event().wait(0.2)  # so that edge has sent what it may
+        finally:
+            os.kill(store, 18)
+        assert c.result(tag).startswith('OK')
+
+
+def test_a_new_password_ends_sessions_and_nothing_else(server):
+    is_over = threading.Event()
+
+    def append():
+        session = None
+        while not is_over.is_set():
+            try:
+                session = session or server.imap('v@example.test')
+                session.append('Trash', SMALL)
+            except (OSError, EOFError, AssertionError):
+                session = None
+    threads = [threading.Thread(target=append) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(25):
+            server.must('user', 'passwd', 'v@example.test', stdin=PASSWORD + '\n')
+    finally:
+        is_over.set()
+        for thread in threads:
+            thread.join()
+
+
+@pytest.mark.parametrize('protocol, command', [('pop3', b'CAPA\r\n'), ('smtp', b'MAIL FROM:<>\r\nRSET\r\n'), ('imap', b'a CAPABILITY\r\n')])
+def test_who_does_not_read_is_not_heard(server, protocol, command):
+    with talk.Line(server.ports[protocol]) as c:
+        c.socket.settimeout(2)
+        sent = 0
+        block = command * (1 << 16)
+        with pytest.raises((TimeoutError, ConnectionError, socket.timeout)):
+            while sent < 64 << 20:
+                sent += c.socket.send(block)
+
+
+def test_aliases_in_circles_cost_nothing(server):
+    names = ['ring%d@example.test' % n for n in range(25)]
+    for name in names:
+        server.must('alias', 'add', name, *[other for other in names if other != name], 'u@example.test')
+    try:
+        assert server.send(names[0], SMALL).code == 250
+        for name in names:
+            server.must('alias', 'remove', name, )
+        server.must('alias', 'add', names[0], names[1])
+        server.must('alias', 'add', names[1], names[0])
+        assert server.send(names[0], SMALL).code == 550
+    finally:
+        for name in names:
+            server.command('alias', 'remove', name)
+
+
+def test_a_certificate_may_be_a_link(make_server, folder):
+    """As certbot's are."""
+    s = make_server('linked', start=False)
+    live = folder / 'live'
+    live.mkdir()
+    os.chmod(live, 0o755)
+    os.symlink(s.data / 'keys/tls.crt', live / 'cert.pem')
+    os.symlink(s.data / 'keys/tls.key', live / 'key.pem')
+    s.configure(tls_certificate=str(live / 'cert.pem'), tls_key=str(live / 'key.pem'))
+    s.start()
+    with talk.Line(s.ports['imaps'], tls=True) as c:
+        assert c.line().startswith(b'* OK')
