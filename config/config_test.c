@@ -107,7 +107,7 @@ static void every_fault_names_its_line_and_its_remedy(void **state)
 		{"filters = 1 # one",
 		 "carteiro.conf:1: filters has a comment behind its value: put the comment on a line of its own"},
 		{"filters = many", "carteiro.conf:1: filters is \"many\": write a whole number, as 0"},
-		{"filters = 257", "carteiro.conf:1: filters is 257: it must be from 0 to 256"},
+		{"filters = 257", "carteiro.conf:1: filters is 257: it must be from 0 to 32"},
 		{"filters = -1", "carteiro.conf:1: filters is \"-1\": write a whole number, as 0"},
 		{"filters =", "carteiro.conf:1: filters is \"\": write a whole number, as 0"},
 		{"hostname = mail", "carteiro.conf:1: hostname \"mail\" is not a fully qualified name: write one as mail.example.org"},
