@@ -8,7 +8,7 @@ PYTHON = /usr/bin/python3
 CARTEIRO = build/release/cli/carteiro
 FUZZ_SECONDS ?= 600
 
-.PHONY: all demo test bench bench-server fuzz lint format install docs packages packages-test
+.PHONY: all demo test test-thunderbird bench bench-server fuzz lint format install docs packages packages-test
 
 all: build/release/build.ninja
 	@ninja -C build/release
@@ -39,6 +39,12 @@ test: packages-test all build/test/build.ninja build/fuzz/build.ninja
 	@ninja -C build/test
 	@ninja -C build/fuzz fuzzers
 	@$(PYTHON) tests/run.py
+
+# A large client that now and then does not look for new mail in time: not among the tests that must pass each time.
+test-thunderbird: packages-test build/test/build.ninja
+	@tools/install-packages tools/packages-thunderbird
+	@ninja -C build/test
+	@$(PYTHON) -m pytest -q -p no:cacheprovider tests/thunderbird_test.py
 
 bench: packages-test all
 	@$(PYTHON) bench/bench.py $(CARTEIRO)

@@ -159,8 +159,10 @@ int deliver_begin(struct store_peer *edge, const struct msg_delivery_begin *m)
 		return -1;
 	struct session *session = session_find(edge, m->session);
 	bool needs_login = m->kind == DELIVERY_SUBMISSION || m->kind == DELIVERY_APPEND;
-	if (needs_login && !session && edge->role == ROLE_EDGE_USER && !d) {
-		/* ended by us (a new password) while the message was on its way */
+	if (needs_login && !session && edge->role == ROLE_EDGE_USER) {
+		/* ended by us (a new password) while the message was on its way; its verdict may have come before it */
+		if (d)
+			free_delivery(d);
 		channel_send(edge->channel, delivery_result, .delivery = m->delivery, .token = m->token, .recipient = DELIVERY_ALL_RECIPIENTS,
 		             .outcome = DELIVERY_LATER);
 		return 0;
