@@ -16,7 +16,7 @@ struct buf {
 void buf_free(struct buf *b);
 void buf_clear(struct buf *b); /* empties it and keeps its memory */
 
-char *buf_grow(struct buf *b, size_t more);
+char *buf_grow(struct buf *b, size_t more); /* for buf_reserve */
 
 /* Room for at least `more` bytes behind the end; returns where they start. */
 static inline char *buf_reserve(struct buf *b, size_t more)

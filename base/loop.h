@@ -1,5 +1,5 @@
 /* The event loop of a process, over libevent: descriptors, timers, signals, and work put off to the end of a turn.
- * One loop and one thread a process; store's and vault's other threads talk to it through loop_wake. */
+ * One loop and one thread a process; store's and vault's other threads talk to it through a waker. */
 #ifndef BASE_LOOP_H
 #define BASE_LOOP_H
 

@@ -1,6 +1,8 @@
 /* Comparisons and searches over borrowed bytes. */
 #include "base/span.h"
 
+#include "base/die.h"
+
 bool span_equal_nocase(struct span a, struct span b)
 {
 	return a.len == b.len && span_starts_with_nocase(a, b);
@@ -96,10 +98,18 @@ struct span span_next_word(struct span *rest)
 	return word;
 }
 
-uint64_t span_hash(struct span s)
+uint64_t span_hash(struct span s, uint64_t seed)
 {
-	uint64_t hash = 0xcbf29ce484222325u;
+	uint64_t hash = 0xcbf29ce484222325u ^ seed;
 	for (size_t i = 0; i < s.len; i++)
 		hash = (hash ^ (unsigned char)s.ptr[i]) * 0x100000001b3u;
 	return hash ^ hash >> 32;
+}
+
+char *span_strdup(struct span s)
+{
+	char *copy = xcalloc(1, s.len + 1);
+	if (s.len)
+		memcpy(copy, s.ptr, s.len);
+	return copy;
 }

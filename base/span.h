@@ -75,8 +75,11 @@ bool span_starts_with_nocase(struct span s, struct span prefix);
 bool span_ends_with(struct span s, struct span suffix);
 int span_compare(struct span a, struct span b); /* bytewise, like memcmp; a prefix sorts first */
 
-/* FNV-1a: it only has to spread; who uses it compares the bytes too. */
-uint64_t span_hash(struct span s);
+/* FNV-1a: it only has to spread; who uses it compares the bytes too. A seed that nobody knows keeps strangers from choosing
+ * what shares a hash. */
+uint64_t span_hash(struct span s, uint64_t seed);
+/* A copy with a NUL behind it, which the caller frees. */
+char *span_strdup(struct span s);
 
 /* Offset of the first byte `c`, or of the first occurrence of `what`, in `s`; -1 if there is none. */
 ssize_t span_chr(struct span s, char c);

@@ -21,7 +21,7 @@ struct protocol {
 	void (*input)(struct connection *c);   /* read with connection_peek or connection_line, as long as nothing is waited for */
 	void (*drained)(struct connection *c); /* all output has left; may be NULL */
 	void (*secured)(struct connection *c); /* STARTTLS is done: forget everything said before */
-	void (*closed)(struct connection *c);  /* free c->state; what is under way must be told with connection_is_gone */
+	void (*closed)(struct connection *c);  /* free c->state, and give up what is under way */
 	void (*store_gone)(struct connection *c); /* store died; connections with a login are closed after this */
 	void (*shutdown)(struct connection *c, const char *why); /* say goodbye (421, * BYE) and connection_close */
 	void (*logged_in)(struct connection *c, enum login_outcome outcome); /* answer to connection_login */

@@ -14,7 +14,7 @@
 
 enum {
 	ACCEPTS_A_TURN = 64,    /* then those that are connected have their turn */
-	ACCEPT_PAUSE_MS = 100,  /* when there are no descriptors left: not a spin (attacks G98) */
+	ACCEPT_PAUSE_MS = 100,  /* when there are no descriptors left: not a spin */
 };
 
 struct edge_listener {

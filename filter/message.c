@@ -18,7 +18,7 @@ enum {
 	HEADER_BYTES_MOST = 1024 * 1024,
 	CUTS_MOST = 128,
 	PREFIX_BYTES_MOST = 32768,
-	HOPS_MOST = 50,     /* attacks B33 */
+	HOPS_MOST = 50,     /* Received fields: more, and it goes round in circles (RFC 5321 §6.3); Postfix has the same */
 	AUTHORS_MOST = 100,
 };
 

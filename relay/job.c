@@ -6,12 +6,13 @@
 #include "base/log.h"
 #include "relay/former.h"
 #include "relay/session.h"
+#include "wire/smtp.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 enum {
-	TRIES_MOST = 5,                     /* addresses, whatever the DNS says: attacks 41; RFC 5321 §5.1: two at least */
+	TRIES_MOST = 5,                     /* addresses, whatever the DNS says; RFC 5321 §5.1: two at least */
 	DEADLINE_MS = 10 * 60 * 1000,       /* until a server takes the message; a slow one must not hold a slot longer */
 	TRANSFER_BYTES_PER_S_LEAST = 4096,  /* a server that takes less is given up */
 	FINAL_REPLY_MS = 10 * 60 * 1000,    /* RFC 5321 §4.5.3.2.6 */
@@ -141,7 +142,7 @@ void job_decide_rest(struct job *j, const struct verdict *v)
 
 static void end_all(struct job *j, enum relay_outcome outcome, unsigned code, const char *status, const char *text)
 {
-	struct verdict v = {outcome, code, status, text, NULL, false};
+	struct verdict v = {outcome, code, status, text};
 	job_decide_rest(j, &v);
 	end(j);
 }
@@ -303,15 +304,6 @@ void job_allow_transfer(struct job *j)
 
 /* ---- store ---- */
 
-/* esmtp-value: RFC 5321 §4.1.2. */
-static bool is_value(struct span text)
-{
-	for (size_t i = 0; i < text.len; i++)
-		if ((unsigned char)text.ptr[i] <= ' ' || text.ptr[i] == '=' || text.ptr[i] == 0x7f)
-			return false;
-	return true;
-}
-
 bool job_new(struct relay_process *p, const struct msg_job *m)
 {
 	if (p->open_slots == 0 || map_get(&p->jobs, m->job))
@@ -321,7 +313,7 @@ bool job_new(struct relay_process *p, const struct msg_job *m)
 	*j = (struct job){.relay = p, .number = m->job, .delivery = m->delivery, .size = m->size, .facts = m->facts};
 	j->reverse_path = arena_dup(&j->arena, m->reverse_path);
 	j->ret = m->ret;
-	j->envid = is_value(m->envid) ? arena_dup(&j->arena, m->envid) : SPAN("");
+	j->envid = smtp_is_value(m->envid) ? arena_dup(&j->arena, m->envid) : SPAN("");
 	snprintf(j->next_hop, sizeof j->next_hop, "%.*s", SPAN_ARG(m->next_hop));
 	j->deadline = timer_new(p->loop, on_deadline, j);
 	map_put(&p->jobs, j->number, j);
@@ -339,7 +331,7 @@ bool job_add_recipient(struct relay_process *p, const struct msg_job_rcpt *m)
 	}
 	j->recipients[j->recipient_count++] = (struct recipient){
 		.index = m->index, .address = arena_dup(&j->arena, m->address), .notify = m->notify,
-		.orcpt = is_value(m->orcpt) ? arena_dup(&j->arena, m->orcpt) : SPAN("")};
+		.orcpt = smtp_is_value(m->orcpt) ? arena_dup(&j->arena, m->orcpt) : SPAN("")};
 	return true;
 }
 
@@ -354,8 +346,8 @@ static bool is_sendable(struct span address)
 
 static void refuse_bad_addresses(struct job *j)
 {
-	const struct verdict bad_sender = {RELAY_FAILED, 0, "5.1.7", "the sender's address cannot be sent by SMTP", NULL, false};
-	const struct verdict bad_recipient = {RELAY_FAILED, 0, "5.1.3", "the address cannot be sent by SMTP", NULL, false};
+	const struct verdict bad_sender = {RELAY_FAILED, 0, "5.1.7", "the sender's address cannot be sent by SMTP"};
+	const struct verdict bad_recipient = {RELAY_FAILED, 0, "5.1.3", "the address cannot be sent by SMTP"};
 	if (!is_sendable(j->reverse_path))
 		job_decide_rest(j, &bad_sender);
 	for (size_t i = 0; i < j->recipient_count; i++)

@@ -241,7 +241,7 @@ static void on_ehlo(struct session *s, const struct reply *r)
 	transaction_begin(s);
 }
 
-/* What came with the answer was said in the clear and may be anyone's: attacks 18. */
+/* What came with the answer was said in the clear and may be anyone's (CVE-2011-0411). */
 static void on_starttls(struct session *s, const struct reply *r)
 {
 	if (r->code != 220) {

@@ -17,7 +17,7 @@ struct target {
 	char name[TARGET_NAME_BYTES];      /* "host[address]:port": for logs and reports */
 	struct sockaddr_storage address;
 	socklen_t address_len;
-	bool is_loopback;                  /* this machine: never connected to (attacks 39) */
+	bool is_loopback;                  /* this machine: never connected to */
 };
 
 /* The number of targets, allocated in `a`; -1 if the list is not one. */

@@ -15,7 +15,7 @@ static enum relay_outcome outcome_of(const struct reply *r)
 
 static struct verdict verdict_of(const struct reply *r)
 {
-	return (struct verdict){outcome_of(r), r->code, r->status, r->text, NULL, false};
+	return (struct verdict){outcome_of(r), r->code, r->status, r->text};
 }
 
 static void decide_accepted(struct session *s, const struct verdict *v)
@@ -46,7 +46,7 @@ void transaction_begin(struct session *s)
 {
 	struct job *j = s->job;
 	if ((j->facts & FACT_SMTPUTF8) && !s->offers.smtputf8) {
-		const struct verdict v = {RELAY_FAILED, 0, "5.6.7", "the server does not take internationalized mail (SMTPUTF8), which this message is", NULL, false};
+		const struct verdict v = {RELAY_FAILED, 0, "5.6.7", "the server does not take internationalized mail (SMTPUTF8), which this message is"};
 		job_decide_rest(j, &v);
 		session_done(s, true);
 		return;
@@ -59,7 +59,7 @@ void transaction_begin(struct session *s)
 
 static void give_up_unreadable(struct session *s, bool is_usable)
 {
-	const struct verdict v = {RELAY_LATER, 0, "4.3.0", "the message could not be read from this server's store", NULL, false};
+	const struct verdict v = {RELAY_LATER, 0, "4.3.0", "the message could not be read from this server's store"};
 	job_decide_rest(s->job, &v);
 	session_done(s, is_usable);
 }
@@ -75,7 +75,7 @@ void transaction_parsed(struct session *s, bool is_readable)
 /* In the middle of the message: only the end of the connection keeps the server from taking what it has. */
 void transaction_unreadable(struct session *s)
 {
-	const struct verdict v = {RELAY_LATER, 0, "4.3.0", "the message could not be read from this server's store", NULL, false};
+	const struct verdict v = {RELAY_LATER, 0, "4.3.0", "the message could not be read from this server's store"};
 	struct job *j = s->job;
 	job_decide_rest(j, &v);
 	s->job = NULL;
@@ -270,7 +270,7 @@ void transaction_lost_at_end(struct session *s, const char *why)
 	struct job *j = s->job;
 	snprintf(all, sizeof all, "connection lost before the answer to the message, which may have been taken: %s", why);
 	text_clean(span_cstr(all), text, sizeof text);
-	const struct verdict v = {RELAY_LATER, 0, "4.4.2", text, NULL, false};
+	const struct verdict v = {RELAY_LATER, 0, "4.4.2", text};
 	decide_accepted(s, &v);
 	s->job = NULL;
 	session_free(s);

@@ -18,7 +18,7 @@
 #include <stdlib.h>
 
 enum {
-	HOSTS_MOST = 20,          /* relay tries five addresses: attacks 41 */
+	HOSTS_MOST = 20,          /* relay tries five addresses of them */
 	ADDRESSES_MOST = 8,       /* of one host */
 	QUESTIONS_MOST = 20000,   /* relay has at most 10,000 messages, each with one question */
 	WORDS_PER_HOST_MOST = 2 + 2 * ADDRESSES_MOST,

@@ -1,7 +1,7 @@
 /* What the DNS says, as bytes: the answer section of a message (RFC 1035 §4.1) and the records that mail needs.
  *
  * Pure functions over one message, which may be hostile: every offset is checked, a compression pointer only ever leads
- * backwards, so that no name loops (attacks 43), and the number of steps is bounded by the message. */
+ * backwards, so that no name loops, and the number of steps is bounded by the message. */
 #ifndef RESOLVE_RDATA_H
 #define RESOLVE_RDATA_H
 

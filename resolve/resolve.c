@@ -18,14 +18,14 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#define RESOLV_CONF "/etc/resolv.conf"
+
 static void on_mx_ask(void *context, const struct msg_mx_ask *m)
 {
 	mx_ask(context, m->id, m->domain);
 }
 
 static const struct relay_to_resolve relay_handlers = {.mx_ask = on_mx_ask};
-
-#define RESOLV_CONF "/etc/resolv.conf"
 
 static void drop_relay(struct resolve_process *p)
 {

@@ -66,7 +66,6 @@ static void finish(void *context)
 	struct store_peer *master = store_peer(c->store, c->master);
 	for (struct span rest = buf_span(&c->text); master && rest.len; rest = span_skip(rest, OUTPUT_BYTES))
 		channel_send(master->channel, command_output, .id = c->id, .text = span_slice(rest, 0, OUTPUT_BYTES));
-	directory_changed(s);
 	if (master)
 		channel_send(master->channel, command_done, .id = c->id, .code = c->code);
 	if (c->erase)
@@ -77,6 +76,14 @@ static void finish(void *context)
 	free(c);
 	s->command = NULL;
 	start_next(s);
+}
+
+/* What the command changed is on the disk. */
+static void changed(void *context)
+{
+	struct command_run *c = context;
+	directory_changed(c->store);
+	finish(c);
 }
 
 static void fail(struct command_run *c, uint8_t code, const char *format, ...) __attribute__((format(printf, 3, 4)));
@@ -380,7 +387,7 @@ static void start(struct command_run *c)
 	}
 	struct batch b = c->batch;
 	c->batch = (struct batch){0};
-	store_commit(c->store, &b, finish, c);
+	store_commit(c->store, &b, changed, c);
 }
 
 /* A command looks at what is on the disk and then changes it: the next one begins when that is done. */

@@ -2,7 +2,6 @@
 #include "store/commit.h"
 
 #include "base/die.h"
-#include "store/worker.h"
 
 #include <pthread.h>
 #include <stdlib.h>

@@ -7,15 +7,9 @@
 #define STORE_COMMIT_H
 
 #include "store/batch.h"
+#include "store/parcel.h"
 
 struct committer;
-
-struct parcel;
-
-/* A list of what is said to other processes (store/worker.h). */
-struct parcel_list {
-	struct parcel *first, *last;
-};
 
 /* One submitted batch. Allocated by the submitter with xmalloc'ed memory around it if it likes. An empty one writes nothing
  * and has its turn after those before it: for what must be said only then. */

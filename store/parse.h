@@ -3,6 +3,7 @@
 #ifndef STORE_PARSE_H
 #define STORE_PARSE_H
 
+#include "ipc/messages.gen.h"
 #include "store/mailbox/account.h"
 
 struct parse;
@@ -11,7 +12,7 @@ struct parse;
  * went away, or the message cannot be read. */
 typedef void parse_done_fn(void *context, struct span cache, uint64_t matched, bool is_failed);
 
-/* Sends `size` bytes of the blob to a filter, piece by piece, with needles (packed as filter/search.c reads them; may be
+/* Sends `size` bytes of the blob to a filter, piece by piece, with needles (packed as filter/question.c reads them; may be
  * empty) and the cache if it is there. Calls done exactly once, in the worker's thread, maybe before it returns. */
 void parse_start(struct worker *w, struct id128 blob, uint64_t size, struct span needles, struct span cache,
                  parse_done_fn *done, void *context);

@@ -8,7 +8,6 @@
 #define STORE_WORKER_H
 
 #include "base/map.h"
-#include "ipc/channel.h"
 #include "store/commit.h"
 
 struct store;
@@ -18,19 +17,6 @@ struct account;
 struct job {
 	void (*run)(struct worker *w, struct job *j); /* in the worker's thread; owns the job */
 	struct job *next;
-};
-
-/* A peer process as workers see it; valid as long as the store. 0: none. */
-typedef uint32_t peer_id;
-
-/* Frames for a peer, on their way to the loop's thread. */
-struct parcel {
-	struct parcel *next;
-	peer_id peer;
-	struct buf frames;
-	loop_fn *call;  /* instead of frames: called in the loop's thread */
-	void *context;
-	bool is_violation; /* cut the peer off instead */
 };
 
 struct worker {
@@ -57,13 +43,5 @@ void worker_post(struct worker *w, struct job *j);
 void worker_say(struct worker *w, struct parcel *p);
 /* What was said in this turn leaves now: before anything that another thread may say of the same account. */
 void worker_hand_over(struct worker *w);
-
-struct parcel *parcel_new(peer_id peer);
-/* fn(context), to be called in the loop's thread. */
-struct parcel *parcel_to_call(loop_fn *fn, void *context);
-void parcel_free(struct parcel *p);
-void parcel_list_add(struct parcel_list *list, struct parcel *p);
-/* Appends all of `from`, which is empty then. */
-void parcel_list_move(struct parcel_list *to, struct parcel_list *from);
 
 #endif

@@ -1,4 +1,4 @@
-"""IMAP: RFC 3501, 2088, 2177, 2342, 2971, 3691, 4315, 4731's neighbours, 4959, 5161, 5258, 6154, 6851, 8438; attacks 14 and 72 to 78."""
+"""IMAP: RFC 3501, 2088, 2177, 2342, 2971, 3691, 4315, 4731's neighbours, 4959, 5161, 5258, 6154, 6851, 8438; and hostile clients."""
 import base64
 import imaplib
 import re

@@ -21,7 +21,7 @@
 #define MIME_BOUNDARY_MAX 200   /* RFC 2046 §5.1.1 says 70; more is seen */
 #define MIME_PARAMETERS_MAX 500 /* of one field, RFC 2231 sections counted one by one */
 
-/* The caps of attacks D60 to D66. Zero means the default. */
+/* Bounds against hostile messages. Zero means the default. */
 struct mime_limits {
 	uint32_t max_depth;      /* of multiparts and embedded messages: 100, the most there can be */
 	uint32_t max_parts;      /* 10,000 */

@@ -123,7 +123,7 @@ static void add_boundary(struct mime_parser *p, struct span boundary)
 
 	memcpy(o->boundary, boundary.ptr, boundary.len);
 	o->boundary_len = (uint8_t)boundary.len;
-	o->hash = span_hash(boundary);
+	o->hash = span_hash(boundary, 0);
 	o->has_boundary = true;
 	bucket = &p->buckets[o->hash % BUCKETS];
 	o->next_in_bucket = *bucket;
@@ -148,7 +148,7 @@ static int find_boundary(const struct mime_parser *p, struct span text)
 
 	if (text.len == 0 || text.len > MIME_BOUNDARY_MAX)
 		return -1;
-	hash = span_hash(text);
+	hash = span_hash(text, 0);
 	for (int i = p->buckets[hash % BUCKETS]; i >= 0; i = p->open[i].next_in_bucket)
 		if (p->open[i].hash == hash && span_equal(span_of(p->open[i].boundary, p->open[i].boundary_len), text))
 			return i;

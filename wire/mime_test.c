@@ -1,4 +1,4 @@
-/* The structure of messages: RFC 2045, RFC 2046, RFC 2231; the hostile ones of attacks D60 to D67. */
+/* The structure of messages: RFC 2045, RFC 2046, RFC 2231; hostile ones too. */
 #include "wire/test.h"
 
 #include <time.h>

@@ -67,6 +67,9 @@ struct smtp_mail {
 	struct span envid; /* xtext, as written; empty: unsaid */
 };
 
+/* esmtp-value (RFC 5321 §4.1.2, RFC 6531 §3.3): what may stand behind a parameter's "=". */
+bool smtp_is_value(struct span word);
+
 /* Parses the argument of MAIL: "FROM:" Reverse-path *(SP parameter). One or more spaces after the colon are let pass,
  * as many senders put them there. flags: ADDRESS_LOOSE_DOTS or 0.
  * Returns 0, or -1 with a 501, 553 or 555 reply. */

@@ -80,7 +80,7 @@ static bool is_keyword(struct span word)
 	return word.len > 0;
 }
 
-static bool is_value(struct span word)
+bool smtp_is_value(struct span word)
 {
 	for (size_t i = 0; i < word.len; i++)
 		if (word.ptr[i] == '=' || (unsigned char)word.ptr[i] <= 32 || word.ptr[i] == 127)
@@ -102,7 +102,7 @@ static int next_parameter(struct span *rest, struct parameter *out, struct error
 		out->keyword = span_slice(word, 0, (size_t)equals);
 		out->value = span_skip(word, (size_t)equals + 1);
 	}
-	if (!is_keyword(out->keyword) || (out->has_value && !is_value(out->value)))
+	if (!is_keyword(out->keyword) || (out->has_value && !smtp_is_value(out->value)))
 		return error_set(why, 501, "5.5.4 a parameter is not KEYWORD or KEYWORD=value");
 	return 1;
 }
@@ -280,7 +280,7 @@ static int set_notify(struct smtp_rcpt *rcpt, const struct parameter *p, struct 
 				bit = notify_words[i].bit;
 		is_good = bit && !(rcpt->notify & bit) && (comma < 0 || (size_t)comma + 1 < rest.len);
 		rcpt->notify |= bit;
-		rest = comma < 0 ? (struct span){0} : span_skip(rest, (size_t)comma + 1);
+		rest = span_skip(rest, word.len + (comma >= 0));
 	}
 	if (!is_good || (rcpt->notify & SMTP_NOTIFY_NEVER && rcpt->notify != SMTP_NOTIFY_NEVER))
 		return error_set(why, 501, "5.5.4 NOTIFY must be NEVER, or some of SUCCESS, FAILURE and DELAY");
@@ -305,7 +305,7 @@ static int set_orcpt(struct smtp_rcpt *rcpt, const struct parameter *p, bool may
 {
 	ssize_t semicolon = span_chr(p->value, ';');
 	struct span type = span_slice(p->value, 0, semicolon < 0 ? 0 : (size_t)semicolon);
-	struct span address = semicolon < 0 ? (struct span){0} : span_skip(p->value, (size_t)semicolon + 1);
+	struct span address = span_skip(p->value, semicolon < 0 ? p->value.len : (size_t)semicolon + 1);
 	bool is_utf8 = may_be_utf8 && span_equal_nocase(type, SPAN("utf-8")) && utf8_has_8bit(address);
 
 	if (rcpt->orcpt.len > 0)

@@ -189,9 +189,7 @@ static enum imap_step begin_row(struct imap_session *s, struct imap_fetching *f)
 	f->has_row = true;
 	f->next_item = 0;
 	f->seen++;
-	buf_add(&s->out, SPAN("* "));
-	buf_add_number(&s->out, f->sequence);
-	buf_add(&s->out, SPAN(" FETCH ("));
+	imap_say_numbered(s, f->sequence, SPAN(" FETCH ("));
 	return STEP_ON;
 }
 

@@ -100,6 +100,13 @@ void imap_done_plainly(struct imap_session *s, const struct msg_request_done *m)
 		imap_no_outcome(s, m, false);
 }
 
+void imap_say_numbered(struct imap_session *s, uint32_t number, struct span rest)
+{
+	buf_add(&s->out, SPAN("* "));
+	buf_add_number(&s->out, number);
+	buf_add(&s->out, rest);
+}
+
 void imap_flush(struct imap_session *s)
 {
 	if (s->out.len)

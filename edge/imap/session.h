@@ -116,6 +116,8 @@ void imap_say_reply(struct imap_session *s);
 
 /* Writes what is in s->out. */
 void imap_flush(struct imap_session *s);
+/* Appends "* ", the number and the rest, " FETCH (" say: without printf, since most of what is written is this. */
+void imap_say_numbered(struct imap_session *s, uint32_t number, struct span rest);
 /* "* BYE why", and the connection's end. */
 void imap_bye(struct imap_session *s, const char *why);
 

@@ -4,7 +4,7 @@
 #include "base/pack.h"
 #include "ipc/words.h"
 
-enum { KEYWORD_BYTES_MOST = 2048 }; /* delivery_begin.keywords */
+enum { KEYWORD_BYTES_MOST = 2048 }; /* of one command; those of a mailbox may be more (KEYWORDS_MOST) */
 
 struct storing {
 	enum flags_mode mode;
@@ -42,7 +42,7 @@ static void on_rows(struct imap_session *s, const struct msg_fetch_rows *m)
 		}
 		if (!imap_view_knows_keywords(v, &row))
 			continue;
-		buf_printf(&s->out, "* %u FETCH (", number);
+		imap_say_numbered(s, number, SPAN(" FETCH ("));
 		if (s->is_uid)
 			buf_printf(&s->out, "UID %u ", row.uid);
 		buf_add_cstr(&s->out, "FLAGS ");

@@ -221,9 +221,7 @@ void imap_view_told(struct imap_view *v, const struct imap_row *row)
 
 static void say_fetch(struct imap_session *s, const struct imap_row *row)
 {
-	buf_add(&s->out, SPAN("* "));
-	buf_add_number(&s->out, imap_view_sequence(&s->view, row->uid));
-	buf_add(&s->out, SPAN(" FETCH (UID "));
+	imap_say_numbered(s, imap_view_sequence(&s->view, row->uid), SPAN(" FETCH (UID "));
 	buf_add_number(&s->out, row->uid);
 	buf_add(&s->out, SPAN(" FLAGS "));
 	imap_view_render_flags(&s->view, row, &s->out);
@@ -249,9 +247,7 @@ static void say_expunged(struct imap_session *s)
 		return;
 	while (!roaring_bitmap_is_empty(v->expunged)) {
 		uint32_t uid = roaring_bitmap_maximum(v->expunged);
-		buf_add(&s->out, SPAN("* "));
-		buf_add_number(&s->out, imap_view_sequence(v, uid));
-		buf_add(&s->out, SPAN(" EXPUNGE\r\n"));
+		imap_say_numbered(s, imap_view_sequence(v, uid), SPAN(" EXPUNGE\r\n"));
 		roaring_bitmap_remove(v->expunged, uid);
 		roaring_bitmap_remove(v->uids, uid);
 		if (s->out.len > IMAP_OUT_BYTES)

@@ -50,7 +50,6 @@ static void open_session(struct connection *c)
 	s->connection = c;
 	c->state = s;
 	connection_set_timeout(c, (int64_t)child_config(c->edge->self)->session_timeout_s * 1000);
-	/* RFC 5321 §4.5.3.2.1: who talks before the greeting is not an SMTP client */
 	smtp_reply(s, "220 %s %s carteiro", child_hostname(c->edge->self), c->protocol->is_lmtp ? "LMTP" : "ESMTP");
 }
 

@@ -8,7 +8,7 @@
 #include "wire/smtp.h"
 
 enum {
-	SMTP_JUNK_MOST = 20,     /* faulty or useless commands in a session (attacks A27) */
+	SMTP_JUNK_MOST = 20,     /* faulty or useless commands in a session */
 	SMTP_IDLE_COMMANDS_MOST = 1000, /* NOOP, RSET, VRFY and the like without a message between them */
 	SMTP_TEXT_MOST = 900,
 };
@@ -50,8 +50,8 @@ struct smtp_session {
 	struct buf lmtp_answers;   /* outcomes so far, a byte each, in the order of the recipients */
 };
 
-/* Replies: the code, the enhanced code and the text ("250 2.1.0 Ok"). A 4xx or 5xx for a command counts as junk where
- * `is_junk` says so; too much junk ends the session with 421. */
+/* Replies: the code, the enhanced code and the text ("250 2.1.0 Ok"). smtp_junk counts the command as
+ * junk; too much of it ends the session with 421. */
 void smtp_reply(struct smtp_session *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void smtp_junk(struct smtp_session *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -59,7 +59,7 @@ static void remember(struct store *s, struct span key, struct span value)
 	struct directory_cache *c = s->directory_cache;
 	struct cached_row *row = arena_alloc(&c->memory, sizeof *row);
 	*row = (struct cached_row){arena_dup(&c->memory, key), arena_dup(&c->memory, value)};
-	map_put(&c->rows, span_hash(key), row);
+	map_put(&c->rows, span_hash(key, 0), row);
 	c->bytes += sizeof *row + key.len + value.len;
 }
 
@@ -67,7 +67,7 @@ static int get(struct store *s, char letter, struct span name, struct buf *value
 {
 	BUF_AUTO key = {0};
 	make_key(&key, letter, name);
-	struct cached_row *row = s->directory_cache ? map_get(&s->directory_cache->rows, span_hash(buf_span(&key))) : NULL;
+	struct cached_row *row = s->directory_cache ? map_get(&s->directory_cache->rows, span_hash(buf_span(&key), 0)) : NULL;
 	if (row && span_equal(row->key, buf_span(&key))) {
 		buf_add(value, row->value);
 		return 1;

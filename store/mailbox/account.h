@@ -38,7 +38,7 @@ struct mailbox {
 	uint64_t size;            /* of all messages */
 	uint8_t special_use;
 	bool is_subscribed, is_loaded, is_gone;
-	bool is_renewed;          /* the record on the disk lacks something that tail rows do not tell */
+	bool is_record_stale;          /* the record on the disk lacks something that tail rows do not tell */
 	char *keywords[KEYWORDS_MOST];
 	unsigned keyword_count;
 	struct index index;

@@ -38,8 +38,8 @@ struct append {
 	void *context;
 };
 
-/* Posts it to the account's worker; takes *a (xmalloc'ed) over. A repeated
- * delivery that the account has already is not made twice: it is answered as if it had been. */
+/* Posts it to the account's worker; takes *a (xmalloc'ed) over. A repeated delivery that the account has already is not made
+ * twice: it is answered as if it had been. */
 void append_post(struct worker *w, struct append *a);
 
 #endif

@@ -75,6 +75,6 @@ void changes_asked(void *context, const struct msg_changes_ask *msg)
 	say_changes(r, msg->request, &rows, left, true);
 	if (!r->view->is_read_only && m->recent_uid != m->uidnext) {
 		m->recent_uid = m->uidnext; /* this session shows them as \Recent; written with the next change */
-		m->is_renewed = true;
+		m->is_record_stale = true;
 	}
 }

@@ -59,7 +59,7 @@ static void on_parsed(void *context, struct span cache, uint64_t matched, bool i
 		batch_put(&a->batch, account_partition(a), buf_span(&key), cache);
 		account_settle(a);
 	} else {
-		c->want |= 0x80; /* not again for this message: it goes out without */
+		c->has_no_cache = true; /* not again for this message: it goes out without */
 	}
 	account_when_durable(a, &c->job);
 }
@@ -73,9 +73,9 @@ static bool pack_message(struct cursor *c, const struct row *r, struct buf *rows
 		BUF_AUTO key = {0};
 		account_cache_key(&key, r->blob);
 		int found = engine_get(w->engine, account_partition(c->view->account), buf_span(&key), &cache, NULL);
-		if (found <= 0 && !(c->want & 0x80))
+		if (found <= 0 && !c->has_no_cache)
 			return false;
-		c->want &= 0x7f;
+		c->has_no_cache = false;
 	}
 	fetch_pack_row(rows, r);
 	if (c->want & FETCH_DATES) {
@@ -114,13 +114,12 @@ static void make_part(struct cursor *c)
 				return;
 			}
 			if (!pack_message(c, r, &rows)) {
+				c->next_uid = r->uid;
 				if (rows.len) {
 					/* edge reads these first, and asks for more: one part a question */
-					c->next_uid = r->uid;
 					say_rows(c, &rows, false);
 					return;
 				}
-				c->next_uid = r->uid;
 				c->is_waiting = true;
 				parse_start(c->view->account->worker, r->blob, r->size, SPAN(""), SPAN(""), on_parsed, c);
 				return;
@@ -152,7 +151,7 @@ void fetch_asked(void *context, const struct msg_fetch_ask *msg)
 		request_done(r, msg->request, REQUEST_FAILED, "one at a time");
 		return;
 	}
-	*c = (struct cursor){.job.run = go_on, .view = r->view, .request = msg->request, .want = msg->want & 0x7f,
+	*c = (struct cursor){.job.run = go_on, .view = r->view, .request = msg->request, .want = msg->want,
 	                     .changed_since = msg->changed_since, .next_uid = 1, .is_active = true, .is_waiting = true};
 	buf_add(&c->ranges, msg->ranges);
 	account_when_durable(r->account, &c->job);

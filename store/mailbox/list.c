@@ -130,14 +130,10 @@ void mailbox_delete_asked(void *context, const struct msg_mailbox_delete *msg)
 	}
 }
 
-static void set_name(struct mailbox *m, struct span front, struct span back)
+static void set_name(struct mailbox *m, struct span name)
 {
-	char *name = xcalloc(1, front.len + back.len + 1);
-	memcpy(name, front.ptr, front.len);
-	if (back.len)
-		memcpy(name + front.len, back.ptr, back.len);
 	free(m->name);
-	m->name = name;
+	m->name = span_strdup(name);
 	mailbox_put(m);
 }
 
@@ -155,31 +151,38 @@ static void rename_inbox(struct request *r, uint32_t request, struct mailbox *in
 	request_done(r, request, REQUEST_OK, "");
 }
 
+/* What a mailbox below `old` is called when that is called `to`. */
+static void moved_name(const struct mailbox *below, struct span old, struct span to, struct buf *out)
+{
+	buf_clear(out);
+	buf_add(out, to);
+	buf_add(out, span_skip(span_cstr(below->name), old.len));
+}
+
 static void rename_with_children(struct account *a, struct mailbox *m, struct span to)
 {
-	BUF_AUTO old = {0};
+	BUF_AUTO old = {0}, name = {0};
 	buf_add_cstr(&old, m->name);
 	add_parents(a, to);
-	set_name(m, to, SPAN(""));
-	for (size_t i = 0; i < a->mailbox_count; i++)
-		if (is_below(a->mailboxes[i]->name, buf_span(&old))) {
-			BUF_AUTO rest = {0};
-			buf_add(&rest, span_skip(span_cstr(a->mailboxes[i]->name), old.len));
-			set_name(a->mailboxes[i], to, buf_span(&rest));
-		}
+	set_name(m, to);
+	for (size_t i = 0; i < a->mailbox_count; i++) {
+		if (!is_below(a->mailboxes[i]->name, buf_span(&old)))
+			continue;
+		moved_name(a->mailboxes[i], buf_span(&old), to, &name);
+		set_name(a->mailboxes[i], buf_span(&name));
+	}
 }
 
 /* What is wrong with the names that the mailboxes below would get; NULL: nothing. */
-static const char *fault_of_children(struct account *a, const struct mailbox *m, struct span to)
+static const char *fault_of_children(const struct account *a, const struct mailbox *m, struct span to)
 {
 	struct span old = span_cstr(m->name);
+	BUF_AUTO name = {0};
 	const char *fault = NULL;
 	for (size_t i = 0; i < a->mailbox_count && !fault; i++) {
-		BUF_AUTO name = {0};
 		if (!is_below(a->mailboxes[i]->name, old))
 			continue;
-		buf_add(&name, to);
-		buf_add(&name, span_skip(span_cstr(a->mailboxes[i]->name), old.len));
+		moved_name(a->mailboxes[i], old, to, &name);
 		fault = fault_of_name(buf_span(&name));
 	}
 	return fault;

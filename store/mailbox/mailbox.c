@@ -26,9 +26,7 @@ int mailbox_read_record(struct account *a, struct span key, struct span value, s
 		m->id = m->id << 8 | (unsigned char)key.ptr[i];
 	uint8_t version = unpack_u8(&u);
 	struct span name = unpack_bytes(&u, MAILBOX_NAME_BYTES_MOST);
-	m->name = xcalloc(1, name.len + 1);
-	if (name.len)
-		memcpy(m->name, name.ptr, name.len);
+	m->name = span_strdup(name);
 	m->uidvalidity = unpack_u32(&u);
 	m->uidnext = unpack_u32(&u);
 	m->highestmodseq = unpack_u64(&u);
@@ -41,10 +39,7 @@ int mailbox_read_record(struct account *a, struct span key, struct span value, s
 	uint32_t count = unpack_u32(&u);
 	for (uint32_t i = 0; i < count && i < KEYWORDS_MOST && !u.bad; i++) {
 		struct span word = unpack_bytes(&u, 1024);
-		m->keywords[m->keyword_count] = xcalloc(1, word.len + 1);
-		if (word.len)
-			memcpy(m->keywords[m->keyword_count], word.ptr, word.len);
-		m->keyword_count++;
+		m->keywords[m->keyword_count++] = span_strdup(word);
 	}
 	if (version != MAILBOX_VERSION || !unpack_done(&u)) {
 		mailbox_free(m);
@@ -73,7 +68,7 @@ void mailbox_put(struct mailbox *m)
 	pack_u32(&value, m->keyword_count);
 	for (unsigned i = 0; i < m->keyword_count; i++)
 		pack_bytes(&value, span_cstr(m->keywords[i]));
-	m->is_renewed = false;
+	m->is_record_stale = false;
 	batch_put(&m->account->batch, account_partition(m->account), buf_span(&key), buf_span(&value));
 }
 
@@ -129,8 +124,7 @@ struct mailbox *mailbox_add(struct account *a, struct span name, uint8_t special
 		name = SPAN("INBOX");
 	*m = (struct mailbox){.account = a, .id = a->next_mailbox++, .uidvalidity = uidvalidity, .uidnext = 1, .highestmodseq = 1,
 	                      .recent_uid = 1, .special_use = special_use, .is_loaded = true, .index = {.tail_first = 1}};
-	m->name = xcalloc(1, name.len + 1);
-	memcpy(m->name, name.ptr, name.len);
+	m->name = span_strdup(name);
 	a->mailboxes = xrealloc_array(a->mailboxes, a->mailbox_count + 1, sizeof *a->mailboxes);
 	a->mailboxes[a->mailbox_count++] = m;
 	if (account_subscribe_only(a, name, false))
@@ -153,10 +147,8 @@ bool account_subscribe_only(struct account *a, struct span name, bool is_subscri
 	}
 	if (!is_subscribed || a->subscribed_only_count >= MAILBOXES_MOST)
 		return false;
-	char *copy = xcalloc(1, name.len + 1);
-	memcpy(copy, name.ptr, name.len);
 	a->subscribed_only = xrealloc_array(a->subscribed_only, a->subscribed_only_count + 1, sizeof *a->subscribed_only);
-	a->subscribed_only[a->subscribed_only_count++] = copy;
+	a->subscribed_only[a->subscribed_only_count++] = span_strdup(name);
 	return true;
 }
 
@@ -177,10 +169,9 @@ int mailbox_keywords(struct mailbox *m, struct span packed, bool may_add, uint64
 			continue;
 		}
 		if (k == m->keyword_count) {
-			m->keywords[k] = xcalloc(1, words[i].len + 1);
-			memcpy(m->keywords[k], words[i].ptr, words[i].len);
+			m->keywords[k] = span_strdup(words[i]);
 			m->keyword_count++;
-			m->is_renewed = true;
+			m->is_record_stale = true;
 		}
 		*bits |= (uint64_t)1 << k;
 	}
@@ -210,7 +201,7 @@ struct row *mailbox_append(struct mailbox *m, struct row *row)
 	m->unseen += !(row->flags & FLAG_SEEN);
 	uint32_t tail_first = m->index.tail_first;
 	index_append(&m->index, row, &a->batch, account_partition(a), m->id);
-	if (m->index.tail_first != tail_first || m->is_renewed)
+	if (m->index.tail_first != tail_first || m->is_record_stale)
 		mailbox_put(m);
 	mailbox_notify(m);
 	return &m->index.rows[m->index.count - 1];

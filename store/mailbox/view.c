@@ -32,7 +32,7 @@ static struct view *view_get(struct worker *w, uint64_t session, uint64_t accoun
 	struct account *a = account_get(w, account_id, &why);
 	if (!a) {
 		log_event(LOG_LEVEL_ERROR, "account-damaged", log_n("account", (int64_t)account_id), log_c("why", why.text),
-		          log_c("do", "carteiro verify --repair"));
+		          log_c("do", "restore it from a backup"));
 		return NULL;
 	}
 	v = xcalloc(1, sizeof *v);

@@ -4,6 +4,7 @@
 #ifndef STORE_MAILBOX_VIEW_H
 #define STORE_MAILBOX_VIEW_H
 
+#include "ipc/messages.gen.h"
 #include "store/mailbox/account.h"
 
 /* A FETCH or a SEARCH whose answer goes out in pieces. */
@@ -13,7 +14,8 @@ struct cursor {
 	uint32_t request;
 	struct buf ranges;    /* what is asked for */
 	uint32_t next_uid;
-	uint8_t want;
+	uint8_t want;         /* bits of enum fetch_want */
+	bool has_no_cache;    /* the message at next_uid: filter could make none */
 	uint64_t changed_since;
 	struct search *search;
 	bool is_active, is_waiting; /* for the disk or for filter */

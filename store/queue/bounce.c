@@ -11,7 +11,8 @@
 
 enum { RETURNED_WHOLE_MOST = 50000 }; /* octets; of larger messages the header is returned */
 
-bool recipient_is_news(const struct recipient *r, bool is_failure)
+/* There is something to tell of the recipient: it failed, or is done and its sender wants to know. */
+static bool is_news(const struct recipient *r, bool is_failure)
 {
 	if (!is_failure)
 		return r->state == RECIPIENT_DONE && r->report != REPORT_NONE;
@@ -38,7 +39,7 @@ static void copy_news(const struct queued *m, bool is_failure, struct arena *a, 
 	struct dsn_recipient *list = arena_alloc_array(a, m->recipient_count, sizeof *list);
 	for (uint32_t i = 0; i < m->recipient_count; i++) {
 		const struct recipient *r = &m->recipients[i];
-		if (!recipient_is_news(r, is_failure))
+		if (!is_news(r, is_failure))
 			continue;
 		struct dsn_recipient *to = &list[dsn->recipient_count++];
 		*to = (struct dsn_recipient){
@@ -99,7 +100,7 @@ static void build(struct store *s, const struct queued *m, bool is_failure, stru
 static bool has_news(const struct queued *m, bool is_failure)
 {
 	for (uint32_t i = 0; i < m->recipient_count; i++)
-		if (recipient_is_news(&m->recipients[i], is_failure))
+		if (is_news(&m->recipients[i], is_failure))
 			return true;
 	return false;
 }

@@ -12,29 +12,24 @@ void domains_open(struct domains *d)
 	d->turn_last = &d->turn;
 }
 
-/* FNV-1a. */
-static uint64_t hash_of(const struct domains *d, struct span name)
+static struct domain *domain_of(struct domains *d, struct span written)
 {
-	uint64_t h = d->secret;
-	for (size_t i = 0; i < name.len; i++)
-		h = (h ^ (unsigned char)ascii_lower(name.ptr[i])) * 0x100000001b3u;
-	return h;
-}
-
-static struct domain *domain_of(struct domains *d, struct span name)
-{
-	uint64_t hash = hash_of(d, name);
+	BUF_AUTO lower = {0};
+	for (size_t i = 0; i < written.len; i++)
+		buf_add_char(&lower, ascii_lower(written.ptr[i]));
+	struct span name = buf_span(&lower);
+	uint64_t hash = span_hash(name, d->secret);
 	struct domain *first = map_get(&d->by_hash, hash);
 	for (struct domain *one = first; one; one = one->same_hash)
-		if (span_equal_nocase(span_cstr(one->name), name))
+		if (span_equal(span_cstr(one->name), name))
 			return one;
 	struct domain *new = xcalloc(1, sizeof *new + name.len + 1);
 	new->hash = hash;
 	new->same_hash = first;
 	new->ready_last = &new->ready;
 	new->most = DOMAIN_JOBS_FIRST;
-	for (size_t i = 0; i < name.len; i++)
-		new->name[i] = ascii_lower(name.ptr[i]);
+	if (name.len)
+		memcpy(new->name, name.ptr, name.len);
 	map_put(&d->by_hash, hash, new);
 	return new;
 }

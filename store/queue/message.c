@@ -93,31 +93,23 @@ void queued_pack(const struct queued *m, struct buf *out)
 	}
 }
 
-static char *copy_text(struct span s)
-{
-	char *copy = xcalloc(1, s.len + 1);
-	if (s.len)
-		memcpy(copy, s.ptr, s.len);
-	return copy;
-}
-
 static void unpack_recipient(struct unpacker *u, struct recipient *r, int64_t wait_most_ms, bool has_dsn)
 {
 	r->account = unpack_u64(u);
-	r->address = copy_text(unpack_bytes(u, 512));
+	r->address = span_strdup(unpack_bytes(u, 512));
 	r->state = unpack_u8(u);
 	r->attempts = unpack_u32(u);
 	r->next_ms = clock_monotonic_ms() + wait_until((int64_t)unpack_u64(u), wait_most_ms);
 	struct span status = unpack_bytes(u, sizeof r->status - 1), host = unpack_bytes(u, sizeof r->host - 1), text = unpack_bytes(u, 512);
 	snprintf(r->status, sizeof r->status, "%.*s", SPAN_ARG(status));
 	snprintf(r->host, sizeof r->host, "%.*s", SPAN_ARG(host));
-	r->text = text.len ? copy_text(text) : NULL;
+	r->text = text.len ? span_strdup(text) : NULL;
 	if (!has_dsn)
 		return;
 	r->notify = unpack_u8(u);
 	r->report = unpack_u8(u);
 	struct span orcpt = unpack_bytes(u, SMTP_ORCPT_MAX);
-	r->orcpt = orcpt.len ? copy_text(orcpt) : NULL;
+	r->orcpt = orcpt.len ? span_strdup(orcpt) : NULL;
 }
 
 int queued_unpack(struct queued *m, struct span value, int64_t wait_most_ms)
@@ -130,10 +122,10 @@ int queued_unpack(struct queued *m, struct span value, int64_t wait_most_ms)
 	m->return_path_bytes = unpack_u32(&u);
 	m->facts = unpack_u8(&u);
 	m->is_shared = unpack_u8(&u) != 0;
-	m->reverse_path = copy_text(unpack_bytes(&u, 512));
+	m->reverse_path = span_strdup(unpack_bytes(&u, 512));
 	bool has_dsn = version == RECORD_VERSION;
 	m->ret = has_dsn ? unpack_u8(&u) : SMTP_RET_UNSAID;
-	m->envid = copy_text(has_dsn ? unpack_bytes(&u, SMTP_ENVID_MAX) : SPAN(""));
+	m->envid = span_strdup(has_dsn ? unpack_bytes(&u, SMTP_ENVID_MAX) : SPAN(""));
 	m->created_ms = clock_monotonic_ms() - age_of((int64_t)unpack_u64(&u));
 	uint32_t count = unpack_u32(&u);
 	if ((version != RECORD_VERSION && version != RECORD_WITHOUT_DSN) || u.bad || count > value.len)
@@ -147,7 +139,7 @@ int queued_unpack(struct queued *m, struct span value, int64_t wait_most_ms)
 void recipient_set_text(struct recipient *r, const char *status, struct span text, struct span host)
 {
 	free(r->text);
-	r->text = copy_text(span_slice(text, 0, 512));
+	r->text = span_strdup(span_slice(text, 0, 512));
 	snprintf(r->status, sizeof r->status, "%s", status);
 	snprintf(r->host, sizeof r->host, "%.*s", SPAN_ARG(span_slice(host, 0, sizeof r->host - 1)));
 }

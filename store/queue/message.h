@@ -78,8 +78,6 @@ void queue_deliver_due(struct queued *m);
 void queue_settle(struct queued *m);
 struct queued *queue_find(struct queue *q, struct id128 id);
 
-/* True if there is something to tell of the recipient: it failed, or is done and its sender wants to know. */
-bool recipient_is_news(const struct recipient *r, bool is_failure);
 /* Makes the notification for all failed recipients, or for all that are done and to be reported, and puts it into the batch as
  * an accept record of its own (RFC 3464; never for a message that is a notification itself, nor for recipients whose sender
  * wants none). Returns the new message, to be entered when the batch is written; NULL: none. */

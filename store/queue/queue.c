@@ -18,14 +18,6 @@ static void settle(struct queued *m);
 
 /* ---- accepting ---- */
 
-static char *copy_text(struct span s)
-{
-	char *copy = xcalloc(1, s.len + 1);
-	if (s.len)
-		memcpy(copy, s.ptr, s.len);
-	return copy;
-}
-
 static void put_blob(struct batch *b, struct accepted *m, bool is_shared)
 {
 	BUF_AUTO key = {0};
@@ -87,17 +79,17 @@ struct queued *queue_put_new(struct store *s, const struct queue_message *q, con
 	m->received = q->message->head.received;
 	m->return_path_bytes = return_path_bytes(q->message);
 	m->facts = q->facts;
-	m->reverse_path = copy_text(q->reverse_path);
+	m->reverse_path = span_strdup(q->reverse_path);
 	m->ret = q->ret;
-	m->envid = copy_text(q->envid);
+	m->envid = span_strdup(q->envid);
 	m->created_ms = clock_monotonic_ms();
 	m->recipients = xcalloc(targets->count, sizeof *m->recipients);
 	for (size_t i = 0; i < targets->count; i++) {
 		struct recipient *r = &m->recipients[m->recipient_count++];
 		r->account = targets->list[i].account;
-		r->address = copy_text(targets->list[i].address);
+		r->address = span_strdup(targets->list[i].address);
 		r->notify = targets->list[i].notify;
-		r->orcpt = targets->list[i].orcpt.len ? copy_text(targets->list[i].orcpt) : NULL;
+		r->orcpt = targets->list[i].orcpt.len ? span_strdup(targets->list[i].orcpt) : NULL;
 		if (targets->list[i].is_expanded) {
 			r->state = RECIPIENT_DONE;
 			r->report = REPORT_EXPANDED;
@@ -241,14 +233,6 @@ static void expire(struct queued *m)
 	}
 }
 
-static bool has_failed(const struct queued *m)
-{
-	for (uint32_t i = 0; i < m->recipient_count; i++)
-		if (m->recipients[i].state == RECIPIENT_FAILED)
-			return true;
-	return false;
-}
-
 /* A bounce is a message, and the disk has no room for one: what failed is tried again, and fails again later. */
 static void put_off_bounce(struct queued *m)
 {
@@ -301,12 +285,13 @@ static void settle(struct queued *m)
 			m->recipients[i].state = RECIPIENT_DONE;
 	settlement = xcalloc(1, sizeof *settlement);
 	settlement->message = m;
-	if (has_failed(m) && !engine_has_room(s->engine))
+	bool has_room = engine_has_room(s->engine);
+	if (!has_room)
 		put_off_bounce(m);
 	settlement->ended = m->ended;
 	m->ended = NULL;
 	settlement->bounce = bounce_make(s, m, true, &b);
-	settlement->report = engine_has_room(s->engine) ? bounce_make(s, m, false, &b) : NULL;
+	settlement->report = has_room ? bounce_make(s, m, false, &b) : NULL;
 	forget_news(m);
 	m->is_over = all_done(m) && m->jobs == 0;
 	if (m->is_over)
