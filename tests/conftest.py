@@ -19,6 +19,8 @@ import talk
 TOP = pathlib.Path(__file__).resolve().parent.parent
 CARTEIRO = os.path.abspath(os.environ.get('CARTEIRO', TOP / 'build/test/cli/carteiro'))
 PASSWORD = 'correct horse'
+US = 'u@example.test'
+SMALL = b'Subject: small\r\n\r\nbody\r\n'
 # the quarantine is small enough that a process's memory still tells something
 SANITIZERS = {'ASAN_OPTIONS': 'detect_leaks=0:abort_on_error=1:quarantine_size_mb=8', 'UBSAN_OPTIONS': 'print_stacktrace=1:halt_on_error=1'}
 FAULTS = re.compile(r'ERROR: AddressSanitizer|runtime error:|broken invariant')
@@ -264,10 +266,12 @@ def make_server(folder, request):
     """Makes instances for a module; all are checked and closed at its end."""
     made = []
 
-    def make(name=None, start=True, **options):
+    def make(name=None, start=True, users=(), **options):
         # short: a socket's path has 107 bytes at most
         server = Server(folder / ('%s-%s' % (request.module.__name__[5:], name or len(made))), **options)
         made.append(server)
+        for user in users:
+            server.add_user(user)
         return server.start() if start else server
     yield make
     faults = []
@@ -277,6 +281,16 @@ def make_server(folder, request):
         except AssertionError as fault:
             faults.append(str(fault))
     assert not faults, '\n'.join(faults)
+
+
+@pytest.fixture
+def i(server):
+    """An IMAP session on an account as new."""
+    if US in server.must('user', 'list').split():
+        server.must('user', 'remove', US)
+    server.add_user('u')
+    with server.imap(US) as session:
+        yield session
 
 
 @pytest.fixture(autouse=True)

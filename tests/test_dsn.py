@@ -5,8 +5,8 @@ import email.policy
 import pytest
 
 from conftest import PASSWORD, until
-from test_queue import (arrived, b, everything_is_empty, fake_server, greet, message, names, net, place, postfix, queue_is_empty,  # noqa: F401
-                        read_line, read_message, server, take_message)
+from hosts import (arrived, b, everything_is_empty, fake_server, greet, message, names, net, place, postfix, queue_is_empty,  # noqa: F401
+                   read_line, server, take_message)
 
 
 def submit(server, recipient, rcpt='', mail='', what=None, sender='u@a.test'):

@@ -5,25 +5,12 @@ import socket
 
 import pytest
 
-from conftest import until
-
-SMALL = b'Subject: small\r\n\r\nbody\r\n'
-US = 'u@example.test'
+from conftest import SMALL, until, US
 
 
 @pytest.fixture(scope='module')
 def server(make_server):
     return make_server()
-
-
-@pytest.fixture
-def i(server):
-    """A session on an account as new."""
-    if US in server.must('user', 'list').split():
-        server.must('user', 'remove', US)
-    server.add_user('u')
-    with server.imap(US) as session:
-        yield session
 
 
 @pytest.fixture

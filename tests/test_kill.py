@@ -297,7 +297,6 @@ def test_a_client_that_comes_back_finds_everything(server):
 
 
 def test_a_second_start_on_the_same_folders_is_refused(server):
-    """Attack 120."""
     done = server.command('run')
     assert done.returncode not in (0, -6) and 'runs already' in done.stderr
     assert server.send(USERS[0], b'X-Id: still\r\n\r\nx\r\n').code == 250

@@ -102,7 +102,6 @@ def test_stls(server):
 
 
 def test_commands_smuggled_behind_stls_are_dropped(server):
-    """Attack 15."""
     with server.pop3() as p:
         p.send(b'STLS\r\nCAPA\r\nUSER evil\r\n')
         assert p.line().startswith(b'+OK')
@@ -159,7 +158,6 @@ def test_top_gives_the_header_and_so_many_lines(p, lines):
                                   'UIDL 18446744073709551617', 'DELE 4294967297', 'DELE 0', 'DELE', 'TOP 1', 'TOP', 'TOP 1 -1', 'TOP 1 x', 'TOP 4 1',
                                   'TOP 4294967297 1', 'TOP 1 18446744073709551616', 'TOP 18446744073709551617 0', 'TOP 1 1 1'])
 def test_numbers_that_name_nothing_are_refused(p, line):
-    """Attack 89."""
     p.error(line)
     assert p.ok('STAT').startswith('+OK 3 ')
 

@@ -6,8 +6,7 @@ import time
 
 import pytest
 
-SMALL = b'Subject: small\r\n\r\nbody\r\n'
-US = 'u@example.test'
+from conftest import SMALL, US
 
 
 @pytest.fixture(scope='module')

@@ -364,7 +364,6 @@ def test_received_says_whether_tls_was_used(server, s, inbox):
 
 @pytest.mark.parametrize('hops, code', [(30, 250), (50, 250), (51, 554), (100, 554)])
 def test_a_message_that_has_come_round_too_often_is_refused(server, hops, code):
-    """Attack 33."""
     reply = server.send(US, b'Received: from a by b; Tue, 24 Nov 2026 10:00:00 +0000\r\n' * hops + MESSAGE)
     assert reply.code == code and is_enhanced(reply)
 
@@ -397,7 +396,6 @@ def test_starttls_takes_no_argument(s):
 
 @pytest.mark.parametrize('protocol', ['smtp', 'submission', 'lmtp'])
 def test_commands_smuggled_behind_starttls_are_dropped(server, protocol):
-    """Attack 13."""
     with server.smtp(protocol) as s:
         s.send(b'STARTTLS\r\nNOOP\r\nMAIL FROM:<evil@b.example>\r\n')
         assert s.reply().code == 220
