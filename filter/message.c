@@ -43,7 +43,7 @@ struct verdict {
 	struct buf prefix, cuts, added; /* added: fields of a submission that were missing */
 	unsigned cut_count, hops;
 	uint64_t cut_bytes;
-	bool has_date, has_message_id;
+	bool has_date, has_message_id, has_from;
 	struct arena memory;
 	struct span authors[AUTHORS_MOST];
 	size_t author_count;
@@ -152,6 +152,7 @@ static void cut(struct verdict *v, const struct header_field *field)
 	v->cut_bytes += field->whole.len;
 }
 
+/* What no address list has could be an address to the one who reads it: only what is grammar through and through is taken. */
 static void add_authors(struct verdict *v, struct span value)
 {
 	BUF_AUTO unfolded = {0};
@@ -170,7 +171,19 @@ static void add_authors(struct verdict *v, struct span value)
 		else
 			v->authors[v->author_count++] = arena_dup(&v->memory, buf_span(&address));
 	}
+	if (r.has_skipped)
+		refuse(v, "550 5.6.0 From, Sender or their Resent- forms are not lists of addresses");
 	address_list_reader_free(&r);
+}
+
+/* Whom the reader is told that a message is from (RFC 5322 §3.6.2, §3.6.6). */
+static bool names_authors(const struct header_field *field)
+{
+	static const struct span names[] = {SPAN("From"), SPAN("Sender"), SPAN("Resent-From"), SPAN("Resent-Sender")};
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+		if (span_equal_nocase(field->name, names[i]))
+			return true;
+	return false;
 }
 
 /* Authentication-Results that claim to be ours (RFC 8601 §5). */
@@ -204,9 +217,12 @@ static void read_header(struct verdict *v)
 			v->has_date = true;
 		else if (span_equal_nocase(field.name, SPAN("Message-ID")))
 			v->has_message_id = true;
-		else if (span_equal_nocase(field.name, SPAN("From")) && is_submission)
+		else if (is_submission && names_authors(&field))
 			add_authors(v, field.value);
+		v->has_from |= span_equal_nocase(field.name, SPAN("From"));
 	}
+	if (is_submission && !v->has_from)
+		v->author_count = 0; /* a Sender alone is nobody's message */
 	if (v->hops > HOPS_MOST)
 		refuse(v, "554 5.4.6 Too many hops: the message goes round in circles");
 	if (m->header.len > HEADER_BYTES_MOST)

@@ -33,6 +33,7 @@ struct delivery {
 	struct arena recipients_memory;
 	struct given_recipient *recipients;
 	size_t recipient_count, recipient_room;
+	uint64_t *recipient_accounts; /* of LMTP: whom each one is, 0 for nobody */
 	struct buf block;        /* bytes of the piece that is being filled */
 	uint32_t blocks_staged;
 	uint64_t received;
@@ -376,6 +377,7 @@ static struct accepted *accept_message(struct delivery *d)
 struct waiting_answer {
 	struct delivery *delivery;
 	uint32_t recipient;
+	uint64_t account;
 };
 
 /* The account's batch names the staged pieces, or nobody ever will. */
@@ -408,7 +410,9 @@ static void on_lmtp_appended(void *context, const struct append_result *result)
 {
 	struct waiting_answer *w = context;
 	struct delivery *d = w->delivery;
-	say_result(d, w->recipient, result->outcome, SPAN(""), 0, 0);
+	for (uint32_t i = w->recipient; i < d->recipient_count; i++)
+		if (d->recipient_accounts[i] == w->account)
+			say_result(d, i, result->outcome, SPAN(""), 0, 0);
 	log_outcome(d, result->outcome);
 	free(w);
 	if (--d->waiting == 0)
@@ -451,14 +455,14 @@ static void accept_for_several(struct delivery *d, struct accepted *m, const str
 	queue_accept(d->store, &q, targets, on_queued, d);
 }
 
-/* Each of them is one account: then each can be answered for by itself. */
+/* Each of them is one account, or none any more: then each can be answered for by itself. */
 static bool are_single_accounts(struct delivery *d)
 {
 	for (size_t i = 0; i < d->recipient_count; i++) {
 		ARENA_AUTO a = {0};
 		struct targets targets = {0};
 		directory_resolve(d->store, d->recipients[i].address, false, &a, &targets);
-		if (targets.count != 1 || !targets.list[0].account)
+		if (targets.count > 1 || (targets.count == 1 && !targets.list[0].account))
 			return false;
 	}
 	return true;
@@ -470,20 +474,23 @@ static void accept_lmtp(struct delivery *d, struct accepted *m)
 	ARENA_AUTO a = {0};
 	struct targets all = {0};
 	d->waiting = 1;
+	d->recipient_accounts = arena_alloc_array(&d->recipients_memory, d->recipient_count, sizeof *d->recipient_accounts);
 	for (size_t i = 0; i < d->recipient_count; i++) {
 		struct targets targets = {0};
 		enum rcpt_outcome outcome = directory_resolve(d->store, d->recipients[i].address, false, &a, &targets);
 		size_t before = all.count;
 		bool is_known = outcome == RCPT_LOCAL && targets.count == 1 && targets.list[0].account;
-		if (is_known)
-			directory_add_target(&a, &all, targets.list[0].account, targets.list[0].address);
-		if (!is_known || all.count == before) {
-			/* gone meanwhile, or an account that another recipient has reached already */
-			say_result(d, (uint32_t)i, is_known ? DELIVERED : outcome == RCPT_LOCAL ? DELIVERY_LATER : DELIVERY_NO_RECIPIENT, SPAN(""), 0, 0);
+		d->recipient_accounts[i] = is_known ? targets.list[0].account : 0;
+		if (!is_known) { /* gone since its RCPT */
+			bool is_later = outcome == RCPT_LOCAL || outcome == RCPT_LATER;
+			say_result(d, (uint32_t)i, is_later ? DELIVERY_LATER : DELIVERY_NO_RECIPIENT, SPAN(""), 0, 0);
 			continue;
 		}
+		directory_add_target(&a, &all, targets.list[0].account, targets.list[0].address);
+		if (all.count == before)
+			continue; /* an account that another recipient reaches: answered with it */
 		struct waiting_answer *w = xcalloc(1, sizeof *w);
-		*w = (struct waiting_answer){d, (uint32_t)i};
+		*w = (struct waiting_answer){d, (uint32_t)i, targets.list[0].account};
 		d->waiting++;
 		__atomic_add_fetch(&m->users, 1, __ATOMIC_ACQ_REL);
 		append_to(d, m, targets.list[0].account, on_lmtp_appended, w);
@@ -497,12 +504,16 @@ static void deliver(struct delivery *d)
 {
 	ARENA_AUTO a = {0};
 	struct targets targets = {0};
-	bool is_later = false;
+	bool is_later = false, has_any = d->kind == DELIVERY_APPEND;
 	if (d->kind == DELIVERY_APPEND)
 		directory_add_target(&a, &targets, d->account, SPAN(""));
-	for (size_t i = 0; d->kind != DELIVERY_APPEND && i < d->recipient_count; i++)
-		is_later |= directory_resolve_recipient(d->store, &d->recipients[i], d->kind == DELIVERY_SUBMISSION, &a, &targets) == RCPT_LATER;
-	if (is_later || targets.count == 0) {
+	for (size_t i = 0; d->kind != DELIVERY_APPEND && i < d->recipient_count; i++) {
+		enum rcpt_outcome outcome =
+			directory_resolve_recipient(d->store, &d->recipients[i], d->kind == DELIVERY_SUBMISSION, &a, &targets);
+		is_later |= outcome == RCPT_LATER;
+		has_any |= outcome == RCPT_LOCAL || outcome == RCPT_REMOTE;
+	}
+	if (is_later || !has_any) {
 		answer(d, is_later ? DELIVERY_LATER : DELIVERY_NO_RECIPIENT, SPAN(""));
 		return;
 	}

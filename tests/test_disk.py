@@ -5,14 +5,20 @@ import subprocess
 
 import pytest
 
-from conftest import Server, strip_trace, until
+from conftest import PASSWORD, Server, failing_dns, strip_trace, until
 
 MIB = 1024 * 1024
 MESSAGE = b'Subject: a full disk\r\n\r\n' + b'x' * 70 + b'\r\n'
 
 
 @pytest.fixture
-def small_disk(folder, request):
+def settings(request):
+    """Of the server; a parameter names the fixture that makes them."""
+    return request.getfixturevalue(request.param) if hasattr(request, 'param') else {}
+
+
+@pytest.fixture
+def small_disk(folder, request, settings):
     """A server whose data lie on a disk of their own, and a function that leaves so many bytes of it free."""
     home = folder / ('disk-%s' % request.node.name[5:15])
     data = home / 'data'
@@ -29,7 +35,7 @@ def small_disk(folder, request):
         with open(filler, 'wb') as f:
             os.posix_fallocate(f.fileno(), 0, free - size)
 
-    server = Server(home)
+    server = Server(home, settings=settings)
     try:
         server.add_user('joe')
         server.start()
@@ -105,3 +111,26 @@ def test_a_disk_that_fills_under_the_servers_hands_loses_nothing_acknowledged(sm
     leave_free(None)
     assert until(lambda: rcpt_code(server).code == 250, 20)
     assert server.send('joe@example.test', MESSAGE).code == 250
+
+
+@pytest.fixture
+def short_lives():
+    with failing_dns() as port:
+        yield {'resolver': '127.0.0.1@%d' % port, 'retry_first': '1s', 'retry_most': '2s', 'queue_lifetime': '6s'}
+
+
+@pytest.mark.parametrize('settings', ['short_lives'], indirect=True)
+def test_a_bounce_that_finds_no_room_comes_when_there_is_some(small_disk):
+    server, leave_free = small_disk
+    with server.smtp('submission') as s:
+        assert s.plain('joe@example.test', PASSWORD).code == 235
+        assert s.send_message('joe@example.test', ['x@nowhere.example'], b'From: joe@example.test\r\n\r\nbody\r\n').code == 250
+    leave_free(20 * MIB)
+    assert until(lambda: 'x@nowhere.example failed' in server.must('queue', 'list'), 20)
+    assert server.messages('joe@example.test') == []
+    assert server.stop() < 30
+    server.start()
+    assert 'x@nowhere.example failed' in server.must('queue', 'list')
+    leave_free(None)
+    assert until(lambda: any(b'Status: 4.4.7' in m for m in server.messages('joe@example.test')), 20)
+    assert until(lambda: '0 messages' in server.must('queue', 'list'))

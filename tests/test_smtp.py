@@ -458,3 +458,14 @@ def test_lmtp_does_not_relay(server):
     with server.smtp('lmtp') as s:
         s.command('MAIL FROM:<a@b.example>')
         assert s.command('RCPT TO:<u@other.example>').code == 550
+
+
+def test_lmtp_answers_once_for_two_names_of_one_account_and_for_one_that_is_gone(server, inbox):
+    server.add_user('gone')
+    with server.smtp('lmtp') as s:
+        assert s.command('MAIL FROM:<s@remote.example>').code == 250
+        for name in ('u@example.test', 'gone@example.test', 'u+tag@example.test'):
+            assert s.command('RCPT TO:<%s>' % name).code == 250
+        server.must('user', 'remove', 'gone@example.test')
+        assert [s.data(MESSAGE).code, s.reply().code, s.reply().code] == [250, 550, 250]
+    assert len(inbox()) == 1

@@ -212,6 +212,11 @@ FROM = [(b'From: ana@example.test', 250), (b'From: "Leo leo@example.test" <ana@e
         (b'From: leo@example.test', 550), (b'From: ana@example.test, leo@example.test', 550), (b'From: ana@example.test\r\nFrom: leo@example.test', 550),
         (b'From: "ana@example.test" <leo@example.test>', 550), (b'From: leo@example.test (ana@example.test)', 550), (b'From : leo@example.test', 550),
         (b'From: Group: ana@example.test, leo@example.test;', 550), (b'From:\r\n\tleo@example.test', 550), (b'Subject: no From at all', 550), (b'From: ', 550),
+        (b'From: <ana@example.test> <leo@example.test>', 550), (b'From: ana@example.test leo@example.test', 550),
+        (b'From: ana@example.test; leo@example.test', 550), (b'From: <ana@example.test> leo@example.test', 550),
+        (b'From: ana@example.test\r\nSender: leo@example.test', 550), (b'From: ana@example.test\r\nSender: office@example.test', 250),
+        (b'Sender: ana@example.test', 550), (b'From: ana@example.test\r\nResent-From: leo@example.test', 550),
+        (b'From: ana@example.test\r\nResent-Sender: <leo@example.test>\r\nResent-From: ana@example.test', 550),
         (b'From: <>', 550), (b'From: nonsense', 550), (b'From: =?utf-8?q?leo=40example=2Etest?= <x@remote.example>', 550)]
 
 
@@ -282,3 +287,22 @@ def test_a_password_that_changed_is_the_only_one_that_works(server):
 
 def test_passwords_never_stand_in_the_log(server):
     assert PASSWORD not in server.log() and PLAIN not in server.log()
+
+
+def test_a_recipient_who_is_removed_before_the_message_ends_is_told_to_the_sender(server, ana, inbox):
+    server.add_user('gone')
+    assert ana.command('MAIL FROM:<ana@example.test>').code == 250
+    assert ana.command('RCPT TO:<leo@example.test>').code == 250
+    assert ana.command('RCPT TO:<gone@example.test>').code == 250
+    server.must('user', 'remove', 'gone@example.test')
+    assert ana.data(MESSAGE).code == 250
+    assert until(lambda: len(server.messages('leo@example.test')) == 1)
+    assert until(lambda: any(b'gone@example.test' in m and b'Status: 5.1.1' in m for m in server.messages('ana@example.test')))
+
+
+def test_if_all_are_removed_before_the_message_ends_it_is_refused(server, ana):
+    server.add_user('gone')
+    assert ana.command('MAIL FROM:<ana@example.test>').code == 250
+    assert ana.command('RCPT TO:<gone@example.test>').code == 250
+    server.must('user', 'remove', 'gone@example.test')
+    assert ana.data(MESSAGE).code == 550

@@ -154,8 +154,12 @@ static void finish_entry(struct address_list_reader *r, int token)
 {
 	bool spaced;
 
-	while (!ends_entry(r, token))
+	if (token == '>')
+		token = take_token(r, &spaced); /* of an angle address; what ends an entry otherwise is out of place */
+	while (!ends_entry(r, token)) {
+		r->has_skipped = true;
 		token = take_token(r, &spaced);
+	}
 	/* The group's end is an entry of its own: leave it. */
 	if (token == ';')
 		r->rest = span_of(r->rest.ptr - 1, r->rest.len + 1);

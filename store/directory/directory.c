@@ -286,6 +286,10 @@ enum rcpt_outcome directory_resolve_recipient(struct store *s, const struct give
 {
 	size_t before = targets->count;
 	enum rcpt_outcome outcome = directory_resolve(s, r->address, may_relay, a, targets);
+	if (outcome != RCPT_LOCAL && outcome != RCPT_REMOTE && outcome != RCPT_LATER) {
+		directory_add_target(a, targets, 0, r->address);
+		targets->list[targets->count - 1].is_gone |= targets->count > before;
+	}
 	bool is_several = targets->count - before > 1;
 	uint8_t notify = is_several ? r->notify & (uint8_t)~SMTP_NOTIFY_SUCCESS : r->notify;
 	if (r->notify && !notify)

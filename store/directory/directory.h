@@ -40,6 +40,7 @@ struct target {
 	uint8_t notify;
 	struct span orcpt;
 	bool is_expanded;    /* none that gets it: an alias of several, whose sender wants to hear of that */
+	bool is_gone;        /* none that gets it: no longer a recipient, whose sender must hear of that */
 };
 
 struct targets {
@@ -59,7 +60,8 @@ struct given_recipient {
 	uint8_t notify;
 };
 
-/* As directory_resolve; the targets get what the RCPT asked for. */
+/* As directory_resolve; the targets get what the RCPT asked for. One that RCPT took, and that is none of ours any more, becomes a
+ * target too (is_gone). */
 enum rcpt_outcome directory_resolve_recipient(struct store *s, const struct given_recipient *r, bool may_relay, struct arena *a,
                                               struct targets *targets);
 

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/die.h"
 #include "base/log.h"
+#include "base/utf8.h"
 #include "store/queue/message.h"
 #include "store/trace.h"
 #include "wire/dsn.h"
@@ -105,6 +106,14 @@ static bool has_news(const struct queued *m, bool is_failure)
 	return false;
 }
 
+bool bounce_is_possible(struct store *s, const struct queued *m)
+{
+	ARENA_AUTO a = {0};
+	struct targets targets = {0};
+	return m->reverse_path[0] == 0 || (!has_news(m, true) && !has_news(m, false)) ||
+	       directory_resolve(s, span_cstr(m->reverse_path), true, &a, &targets) != RCPT_LATER;
+}
+
 struct queued *bounce_make(struct store *s, const struct queued *m, bool is_failure, struct batch *b)
 {
 	ARENA_AUTO a = {0};
@@ -134,6 +143,8 @@ struct queued *bounce_make(struct store *s, const struct queued *m, bool is_fail
 	char bounce_text[ID128_TEXT_BYTES + 1];
 	log_event(LOG_LEVEL_INFO, is_failure ? "bounce" : "report", log_s("id", span_cstr(text)), log_s("bounce", id128_text(id, bounce_text)),
 	          log_c("to", m->reverse_path));
-	struct queue_message q = {.delivery = id, .message = message, .reverse_path = SPAN("")};
+	bool has_8bit = utf8_has_8bit(buf_span(&message->head_memory)), is_utf8 = utf8_has_8bit(span_cstr(m->reverse_path));
+	struct queue_message q = {.delivery = id, .message = message, .reverse_path = SPAN(""),
+	                          .facts = (uint8_t)((has_8bit ? FACT_8BIT : 0) | (is_utf8 ? FACT_SMTPUTF8 : 0))};
 	return queue_put_new(s, &q, &targets, b);
 }

@@ -144,6 +144,11 @@ void recipient_set_text(struct recipient *r, const char *status, struct span tex
 	snprintf(r->host, sizeof r->host, "%.*s", SPAN_ARG(span_slice(host, 0, sizeof r->host - 1)));
 }
 
+bool recipient_has_news(const struct recipient *r)
+{
+	return r->state == RECIPIENT_FAILED || (r->state == RECIPIENT_DONE && r->report != REPORT_NONE);
+}
+
 struct span recipient_domain(const struct recipient *r)
 {
 	struct span address = span_cstr(r->address);

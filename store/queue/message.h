@@ -19,7 +19,7 @@ struct recipient {
 	char *address;
 	enum recipient_state state;
 	uint32_t attempts;
-	int64_t next_ms;        /* of a waiting one; 0: at once */
+	int64_t next_ms;        /* of a waiting one, or when to tell the news of one that is over; 0: at once */
 	uint8_t notify;         /* bits of enum smtp_notify: what its RCPT asked for; 0: nothing was said */
 	uint8_t report;         /* enum recipient_report */
 	char *orcpt;            /* as it was written; NULL: unsaid */
@@ -65,6 +65,8 @@ int queued_unpack(struct queued *m, struct span value, int64_t wait_most_ms);
 int64_t queue_wall_ms(int64_t monotonic_ms);
 void queue_key(struct buf *key, char letter, struct id128 id);
 void recipient_set_text(struct recipient *r, const char *status, struct span text, struct span host);
+/* There may be something to tell the sender of it. */
+bool recipient_has_news(const struct recipient *r);
 /* "example.org" of an address; lower case is not assumed. */
 struct span recipient_domain(const struct recipient *r);
 
@@ -78,6 +80,8 @@ void queue_deliver_due(struct queued *m);
 void queue_settle(struct queued *m);
 struct queued *queue_find(struct queue *q, struct id128 id);
 
+/* False while the directory cannot tell whose the sender's address is. */
+bool bounce_is_possible(struct store *s, const struct queued *m);
 /* Makes the notification for all failed recipients, or for all that are done and to be reported, and puts it into the batch as
  * an accept record of its own (RFC 3464; never for a message that is a notification itself, nor for recipients whose sender
  * wants none). Returns the new message, to be entered when the batch is written; NULL: none. */

@@ -94,6 +94,10 @@ struct queued *queue_put_new(struct store *s, const struct queue_message *q, con
 			r->state = RECIPIENT_DONE;
 			r->report = REPORT_EXPANDED;
 		}
+		if (targets->list[i].is_gone) {
+			r->state = RECIPIENT_FAILED;
+			recipient_set_text(r, "5.1.1", SPAN("550 5.1.1 the mailbox has been removed"), SPAN(""));
+		}
 		m->is_shared |= r->account != 0;
 	}
 	q->message->is_shared = m->is_shared;
@@ -214,7 +218,7 @@ static void on_settled(void *context);
 static bool all_done(const struct queued *m)
 {
 	for (uint32_t i = 0; i < m->recipient_count; i++)
-		if (m->recipients[i].state != RECIPIENT_DONE)
+		if (m->recipients[i].state != RECIPIENT_DONE || recipient_has_news(&m->recipients[i]))
 			return false;
 	return true;
 }
@@ -233,16 +237,12 @@ static void expire(struct queued *m)
 	}
 }
 
-/* A bounce is a message, and the disk has no room for one: what failed is tried again, and fails again later. */
-static void put_off_bounce(struct queued *m)
+/* A bounce is a message: the disk may have no room for one, or the directory cannot say who its recipient is. The news wait. */
+static void put_off_news(struct queued *m)
 {
-	for (uint32_t i = 0; i < m->recipient_count; i++) {
-		struct recipient *r = &m->recipients[i];
-		if (r->state != RECIPIENT_FAILED)
-			continue;
-		r->state = RECIPIENT_WAITING;
-		r->next_ms = schedule_next(m->queue, r->attempts);
-	}
+	for (uint32_t i = 0; i < m->recipient_count; i++)
+		if (recipient_has_news(&m->recipients[i]))
+			m->recipients[i].next_ms = schedule_next(m->queue, m->recipients[i].attempts);
 }
 
 static void delete_message(const struct queued *m, struct batch *b)
@@ -281,18 +281,21 @@ static void settle(struct queued *m)
 	}
 	expire(m);
 	for (uint32_t i = 0; m->is_removed && i < m->recipient_count; i++)
-		if (m->recipients[i].state == RECIPIENT_WAITING)
+		if (m->recipients[i].state != RECIPIENT_TRYING) {
 			m->recipients[i].state = RECIPIENT_DONE;
+			m->recipients[i].report = REPORT_NONE;
+		}
 	settlement = xcalloc(1, sizeof *settlement);
 	settlement->message = m;
-	bool has_room = engine_has_room(s->engine);
-	if (!has_room)
-		put_off_bounce(m);
 	settlement->ended = m->ended;
 	m->ended = NULL;
-	settlement->bounce = bounce_make(s, m, true, &b);
-	settlement->report = has_room ? bounce_make(s, m, false, &b) : NULL;
-	forget_news(m);
+	if (engine_has_room(s->engine) && bounce_is_possible(s, m)) {
+		settlement->bounce = bounce_make(s, m, true, &b);
+		settlement->report = bounce_make(s, m, false, &b);
+		forget_news(m);
+	} else {
+		put_off_news(m);
+	}
 	m->is_over = all_done(m) && m->jobs == 0;
 	if (m->is_over)
 		delete_message(m, &b);

@@ -74,9 +74,11 @@ void schedule_add(struct queued *m)
 	struct queue *q = m->queue;
 	int64_t due = INT64_MAX;
 	schedule_remove(m);
-	for (uint32_t i = 0; i < m->recipient_count; i++)
-		if (m->recipients[i].state == RECIPIENT_WAITING && m->recipients[i].next_ms < due)
-			due = m->recipients[i].next_ms;
+	for (uint32_t i = 0; i < m->recipient_count; i++) {
+		const struct recipient *r = &m->recipients[i];
+		if ((r->state == RECIPIENT_WAITING || recipient_has_news(r)) && r->next_ms < due)
+			due = r->next_ms;
+	}
 	if (due == INT64_MAX)
 		return;
 	m->due_ms = due;
