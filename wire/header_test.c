@@ -39,7 +39,7 @@ static void fields_are_chosen_by_name(void **state)
 	assert_span(buf_span(&others), "From: a\r\njunk\r\n\r\n");
 }
 
-/* Writes the entries as name|route|mailbox|domain; "+" and "-" for groups. */
+/* Writes the entries as name|route|mailbox|domain; "+" and "-" for groups; "!" at the end if something was left out. */
 static void write_list(struct span value, struct buf *out)
 {
 	struct address_list_reader r = {.rest = value};
@@ -54,6 +54,8 @@ static void write_list(struct span value, struct buf *out)
 			buf_printf(out, "%.*s|%.*s|%.*s|%.*s ", SPAN_ARG(e.name), SPAN_ARG(e.route),
 			           SPAN_ARG(e.mailbox), SPAN_ARG(e.domain));
 	}
+	if (r.has_skipped)
+		buf_add_char(out, '!');
 	address_list_reader_free(&r);
 }
 
@@ -80,7 +82,12 @@ static void address_lists_are_read(void **state)
 	    {"<a@b", "||a|b "},
 	    {"\"open <a@b>", "||open <a@b>| "},
 	    {"g: a@b", "+g ||a|b - "},
-	    {"g: h: a@b;, c@d", "+g ||h| - ||c|d "},
+	    {"g: h: a@b;, c@d", "+g ||h| - ||c|d !"},
+	    {"<a@b> <c@d>", "||a|b !"},
+	    {"a@b; c@d", "||a|b !"},
+	    {"a@b c@d, e@f", "||a|bc ||e|f !"},
+	    {"<a@b> c (d)", "d||a|b !"},
+	    {"<a@b> (d)", "d||a|b "},
 	    {"=?utf-8?q?a?= <a@b>", "=?utf-8?q?a?=||a|b "},
 	    {"", ""},
 	    {",;>", ""},
