@@ -118,6 +118,22 @@ static void a_table_finds_what_was_put(void **state)
 	map_free(&m);
 }
 
+static void a_high_byte_is_found_wherever_it_is(void **state)
+{
+	char text[200];
+
+	(void)state;
+	memset(text, 'a', sizeof(text));
+	for (size_t len = 0; len <= sizeof(text); len++) {
+		assert_false(utf8_has_8bit(span_of(text, len)));
+		for (size_t at = 0; at < len; at++) {
+			text[at] = (char)0x80;
+			assert_true(utf8_has_8bit(span_of(text, len)));
+			text[at] = 'a';
+		}
+	}
+}
+
 static void utf8_is_what_rfc_3629_says(void **state)
 {
 	(void)state;
@@ -160,6 +176,7 @@ int main(void)
 		cmocka_unit_test(an_id_and_its_text_are_one),
 		cmocka_unit_test(a_table_finds_what_was_put),
 		cmocka_unit_test(utf8_is_what_rfc_3629_says),
+		cmocka_unit_test(a_high_byte_is_found_wherever_it_is),
 		cmocka_unit_test(an_arena_keeps_copies_apart),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

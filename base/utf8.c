@@ -47,10 +47,15 @@ bool utf8_is_valid(struct span s)
 
 bool utf8_has_8bit(struct span s)
 {
-	for (size_t i = 0; i < s.len; i++)
-		if ((unsigned char)s.ptr[i] & 0x80)
-			return true;
-	return false;
+	enum { AT_ONCE = 64 }; /* bytes that are looked at together: whole messages pass here */
+	unsigned char seen = 0;
+	size_t at = 0;
+	for (; !(seen & 0x80) && s.len - at >= AT_ONCE; at += AT_ONCE)
+		for (size_t i = 0; i < AT_ONCE; i++)
+			seen |= (unsigned char)s.ptr[at + i];
+	for (; at < s.len; at++)
+		seen |= (unsigned char)s.ptr[at];
+	return seen & 0x80;
 }
 
 void utf8_add(struct buf *out, uint32_t c)
