@@ -6,6 +6,7 @@
 
 #include "base/die.h"
 #include "base/sandbox.h"
+#include "filter/dns.h"
 #include "filter/message.h"
 #include "filter/question.h"
 #include "wire/charset.h"
@@ -92,6 +93,10 @@ static void on_store_closed(void *context, bool is_violation)
 static void attach(void *context, enum role role, unsigned index, int fd)
 {
 	struct filter_process *f = context;
+	if (role == ROLE_RESOLVE) {
+		filter_dns_attach(f->dns, fd);
+		return;
+	}
 	if (role == ROLE_STORE) {
 		struct channel_use use = {store_to_filter_dispatch, &store_handlers, f, on_store_closed, "store"};
 		if (f->store)
@@ -110,6 +115,7 @@ static void configure(void *context, const struct config *config)
 	struct filter_process *f = context;
 	(void)config;
 	f->loop = child_loop(f->self);
+	f->dns = filter_dns_new(f);
 	/* ICU and OpenSSL open what they need now, while they can */
 	unsigned char digest[32];
 	charset_is_known(SPAN("utf-8"));

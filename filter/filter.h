@@ -8,11 +8,13 @@
 #include "ipc/terms.h"
 
 struct filter_edge;
+struct filter_dns;
 
 struct filter_process {
 	struct child *self;
 	struct loop *loop;
 	struct channel *store;
+	struct filter_dns *dns; /* towards resolve (filter/dns.h) */
 	struct map judged;    /* messages being judged, by id128_hash (filter/message.h) */
 	struct map questions; /* of store, by job (filter/question.h) */
 	uint64_t judged_count, refused_count, asked_count;

@@ -17,6 +17,7 @@ enum {
 	RCODE_FORMERR = 1,
 	RCODE_SERVFAIL = 2,
 	SECURITY_BOGUS = 1,     /* unbound-event.h */
+	SECURITY_SECURE = 2,
 };
 
 struct dns {
@@ -131,6 +132,7 @@ static void on_answer(void *context, int rcode, void *message, int len, int secu
 		finish(q, &result);
 		return;
 	}
+	result.is_secure = security == SECURITY_SECURE;
 	switch (rcode_of(rcode, bytes)) {
 	case 0:
 		result.outcome = LOOKUP_ANSWER;

@@ -22,6 +22,7 @@ enum lookup_outcome {
 struct lookup_result {
 	enum lookup_outcome outcome;
 	struct span message; /* valid during the call */
+	bool is_secure;      /* DNSSEC has proved the answer */
 	char text[160];      /* printable ASCII */
 };
 

@@ -8,13 +8,26 @@
 #include "resolve/own.h"
 
 struct question;
+struct record_question;
+
+/* One that asks for records: a filter. */
+struct resolve_peer {
+	struct resolve_process *process;
+	struct resolve_peer *next;
+	struct channel *channel;
+	enum role role;
+	unsigned index;
+	struct record_question *questions; /* under way */
+	size_t question_count;
+};
 
 struct resolve_process {
 	struct child *self;
 	struct loop *loop;
 	struct dns *dns;
 	struct channel *relay;       /* NULL while there is none */
-	struct question *questions;  /* under way */
+	struct resolve_peer *peers;
+	struct question *questions;  /* of relay, under way */
 	size_t question_count;
 	uint64_t asked_count;
 	struct own_addresses own;

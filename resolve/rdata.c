@@ -142,3 +142,52 @@ int rdata_address(struct span message, const struct rdata_record *record, char o
 		return -1;
 	return inet_ntop(is_v4 ? AF_INET : AF_INET6, message.ptr + record->at, out, INET6_ADDRSTRLEN) ? 0 : -1;
 }
+
+/* RFC 1035 §3.3.14: one or more strings, each with its length in front. */
+static int add_strings(struct span data, struct buf *out)
+{
+	size_t before = out->len;
+	while (data.len) {
+		size_t n = byte_at(data, 0);
+		if (data.len - 1 < n) {
+			out->len = before;
+			return -1;
+		}
+		buf_add(out, span_slice(data, 1, n));
+		data = span_skip(data, 1 + n);
+	}
+	return 0;
+}
+
+int rdata_value(struct span message, const struct rdata_record *record, struct buf *out)
+{
+	struct span data = span_slice(message, record->at, record->len);
+	char name[RDATA_NAME_MOST];
+	unsigned preference;
+	switch (record->type) {
+	case RDATA_TYPE_A:
+	case RDATA_TYPE_AAAA:
+		if (record->len != (record->type == RDATA_TYPE_A ? sizeof(struct in_addr) : sizeof(struct in6_addr)))
+			return -1;
+		buf_add(out, data);
+		return 0;
+	case RDATA_TYPE_MX:
+		if (rdata_mx(message, record, &preference, name))
+			return -1;
+		buf_add(out, span_slice(data, 0, 2));
+		buf_add_cstr(out, name);
+		return 0;
+	case RDATA_TYPE_PTR:
+		if (rdata_host_name(message, record->at, name) != (ssize_t)record->len)
+			return -1;
+		buf_add_cstr(out, name);
+		return 0;
+	case RDATA_TYPE_TXT:
+		return add_strings(data, out);
+	case RDATA_TYPE_TLSA:
+		buf_add(out, data);
+		return 0;
+	default:
+		return -1;
+	}
+}

@@ -5,6 +5,7 @@
 #ifndef RESOLVE_RDATA_H
 #define RESOLVE_RDATA_H
 
+#include "base/buf.h"
 #include "base/error.h"
 #include "base/span.h"
 
@@ -12,8 +13,11 @@
 
 enum {
 	RDATA_TYPE_A = 1,
+	RDATA_TYPE_PTR = 12,
 	RDATA_TYPE_MX = 15,
+	RDATA_TYPE_TXT = 16,
 	RDATA_TYPE_AAAA = 28,
+	RDATA_TYPE_TLSA = 52,
 	RDATA_NAME_MOST = 254, /* a name of 255 octets on the wire (RFC 1035 §2.3.4) as text, with its NUL */
 	RDATA_NO_NAME = 3,     /* the rcode NXDOMAIN */
 };
@@ -43,5 +47,7 @@ ssize_t rdata_host_name(struct span message, size_t at, char out[RDATA_NAME_MOST
 int rdata_mx(struct span message, const struct rdata_record *record, unsigned *preference, char host[RDATA_NAME_MOST]);
 /* An A or AAAA record as text. 0, or -1 if it is none. */
 int rdata_address(struct span message, const struct rdata_record *record, char out[INET6_ADDRSTRLEN]);
+/* Appends a record's value as auth/dns.h has it. 0, or -1 and nothing appended if it is malformed or of another type. */
+int rdata_value(struct span message, const struct rdata_record *record, struct buf *out);
 
 #endif

@@ -2,8 +2,9 @@
  *
  *   configure   starts libunbound with the resolver, the trust anchor and everything else that lies in files; asks for
  *               this machine's addresses, as a reload does (resolve/own.c)
- *   attach      the channel to relay
- *   mx_ask      -> resolve/mx.c, which asks by resolve/lookup.c and reads with resolve/rdata.c; answered by mx_answer
+ *   attach      the channel to relay, or to a filter
+ *   mx_ask      of relay -> resolve/mx.c, which asks by resolve/lookup.c and reads with resolve/rdata.c; answered by mx_answer
+ *   dns_ask     of a filter -> resolve/record.c; answered by dns_answer
  *
  * It has no mail and no keys, and keeps nothing but libunbound's cache. */
 #include "resolve/resolve.h"
@@ -13,6 +14,7 @@
 #include "base/sandbox.h"
 #include "resolve/mx.h"
 #include "resolve/process.h"
+#include "resolve/record.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -40,6 +42,47 @@ static void on_relay_closed(void *context, bool is_violation)
 	drop_relay(p);
 	if (is_violation)
 		child_report_violation(p->self, ROLE_RELAY, 0);
+}
+
+static void on_dns_ask(void *context, const struct msg_dns_ask *m)
+{
+	record_ask(context, m);
+}
+
+static const struct filter_to_resolve filter_handlers = {.dns_ask = on_dns_ask};
+
+static void drop_peer(struct resolve_peer *peer)
+{
+	struct resolve_peer **at = &peer->process->peers;
+	while (*at != peer)
+		at = &(*at)->next;
+	*at = peer->next;
+	record_end_all(peer, NULL);
+	channel_free(peer->channel);
+	free(peer);
+}
+
+static void on_peer_closed(void *context, bool is_violation)
+{
+	struct resolve_peer *peer = context;
+	if (is_violation)
+		child_report_violation(peer->process->self, peer->role, peer->index);
+	drop_peer(peer);
+}
+
+static void attach_peer(struct resolve_process *p, enum role role, unsigned index, int fd)
+{
+	struct resolve_peer *peer = p->peers;
+	while (peer && (peer->role != role || peer->index != index))
+		peer = peer->next;
+	if (peer)
+		drop_peer(peer); /* a new one was started */
+	peer = xcalloc(1, sizeof *peer);
+	*peer = (struct resolve_peer){.process = p, .next = p->peers, .role = role, .index = index};
+	p->peers = peer;
+	struct channel_use use = {filter_to_resolve_dispatch, &filter_handlers, peer, on_peer_closed, role_name(role)};
+	peer->channel = channel_new(p->loop, fd, &use);
+	channel_set_epoch(peer->channel, child_epoch(p->self));
 }
 
 static void start_dns(struct resolve_process *p, const struct config *config)
@@ -78,6 +121,10 @@ static void configure(void *context, const struct config *config)
 static void attach(void *context, enum role role, unsigned index, int fd)
 {
 	struct resolve_process *p = context;
+	if (role == ROLE_FILTER) {
+		attach_peer(p, role, index, fd);
+		return;
+	}
 	if (role != ROLE_RELAY)
 		die("resolve: a channel to %s, number %u, which it does not talk to", role_name(role), index);
 	if (p->relay)
@@ -92,12 +139,16 @@ static void reload(void *context, const struct config *config)
 	struct resolve_process *p = context;
 	if (p->relay)
 		channel_set_epoch(p->relay, child_epoch(p->self));
+	for (struct resolve_peer *peer = p->peers; peer; peer = peer->next)
+		channel_set_epoch(peer->channel, child_epoch(p->self));
 	own_addresses_ask(&p->own, config);
 	if (memcmp(p->resolver.address, config->resolver.address, sizeof p->resolver.address) == 0 &&
 	    p->resolver.port == config->resolver.port && p->is_dnssec == config->dnssec &&
 	    strcmp(p->trust_anchor, config->trust_anchor) == 0)
 		return;
 	mx_end_all(p, "the resolver is being changed");
+	for (struct resolve_peer *peer = p->peers; peer; peer = peer->next)
+		record_end_all(peer, "the resolver is being changed");
 	if (!is_within_reach(config)) {
 		log_event(LOG_LEVEL_INFO, "resolve-begins-anew", log_c("why", "its sandbox does not have the file that it is to read now"));
 		exit(0); /* master starts it again with the new configuration */
@@ -109,7 +160,10 @@ static void reload(void *context, const struct config *config)
 static void status(void *context, struct buf *text)
 {
 	struct resolve_process *p = context;
-	buf_printf(text, "questions=%zu asked=%llu", p->question_count, (unsigned long long)p->asked_count);
+	size_t count = p->question_count;
+	for (const struct resolve_peer *peer = p->peers; peer; peer = peer->next)
+		count += peer->question_count;
+	buf_printf(text, "questions=%zu asked=%llu", count, (unsigned long long)p->asked_count);
 }
 
 static const struct child_use use = {.configure = configure, .attach = attach, .reload = reload, .status = status};

@@ -5,7 +5,7 @@ import re
 import sys
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-SHARED = ['base', 'wire', 'config', 'ipc']           # each includes itself and those before it
+SHARED = ['base', 'wire', 'config', 'ipc', 'auth']           # each includes itself and those before it
 ROOMS = ['store', 'edge', 'filter', 'relay', 'resolve', 'vault', 'master']  # side by side
 ALLOWED = {name: set(SHARED[:i + 1]) for i, name in enumerate(SHARED)}
 ALLOWED.update({room: set(SHARED) | {room} for room in ROOMS})
