@@ -1,0 +1,39 @@
+/* Which signatures of a message hold: RFC 6376 §6, with RFC 8301 (RSA of 1024 to 4096 bits, no SHA-1) and RFC 8463 (Ed25519).
+ *
+ * A signature that covers a part of the body only (l=) is no more than none: what anybody can append to is not whose it says. */
+#ifndef AUTH_DKIM_H
+#define AUTH_DKIM_H
+
+#include "auth/dns.h"
+#include "base/loop.h"
+#include "wire/dkim.h"
+
+enum { DKIM_SIGNATURES_MOST = 8 }; /* of a message that are looked at: from the top (attack 55) */
+
+/* RFC 8601 §2.7.1 */
+enum auth_outcome { AUTH_NONE, AUTH_PASS, AUTH_FAIL, AUTH_SOFTFAIL, AUTH_POLICY, AUTH_NEUTRAL, AUTH_TEMPERROR, AUTH_PERMERROR };
+const char *auth_outcome_word(enum auth_outcome outcome);
+
+struct dkim_result {
+	enum auth_outcome outcome;
+	const char *reason;             /* printable; "" for a pass */
+	bool is_testing;                /* t=y: a fault is to be taken as none */
+	bool is_expired;
+	struct dkim_signature signature; /* domain and selector are empty if it could not be read */
+};
+
+struct dkim_check;
+
+/* header: the message's, up to its blank line or beyond; it stays where it is as long as the check lives. The keys are asked for at
+ * once. now_s: wall clock. */
+struct dkim_check *dkim_check_new(struct dns_client *dns, struct span header, int64_t now_s);
+/* Bytes of the body, in their order. */
+void dkim_check_body(struct dkim_check *c, struct span piece);
+/* The body is whole: calls done(context) once all keys are there, perhaps before it returns. */
+void dkim_check_end(struct dkim_check *c, loop_fn *done, void *context);
+/* When done was called. Valid as long as the check. */
+const struct dkim_result *dkim_check_results(const struct dkim_check *c, size_t *count);
+/* Also before done was called, which is not called any more. NULL is allowed. */
+void dkim_check_free(struct dkim_check *c);
+
+#endif
