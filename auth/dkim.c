@@ -53,12 +53,6 @@ struct dkim_check {
 	void *context;
 };
 
-const char *auth_outcome_word(enum auth_outcome outcome)
-{
-	static const char *words[] = {"none", "pass", "fail", "softfail", "policy", "neutral", "temperror", "permerror"};
-	return words[outcome];
-}
-
 static void conclude(struct one *o, enum auth_outcome outcome, const char *reason)
 {
 	snprintf(o->reason, sizeof o->reason, "%.159s", reason);

@@ -5,14 +5,11 @@
 #define AUTH_DKIM_H
 
 #include "auth/dns.h"
+#include "auth/outcome.h"
 #include "base/loop.h"
 #include "wire/dkim.h"
 
 enum { DKIM_SIGNATURES_MOST = 8 }; /* of a message that are looked at: from the top (attack 55) */
-
-/* RFC 8601 §2.7.1 */
-enum auth_outcome { AUTH_NONE, AUTH_PASS, AUTH_FAIL, AUTH_SOFTFAIL, AUTH_POLICY, AUTH_NEUTRAL, AUTH_TEMPERROR, AUTH_PERMERROR };
-const char *auth_outcome_word(enum auth_outcome outcome);
 
 struct dkim_result {
 	enum auth_outcome outcome;

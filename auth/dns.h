@@ -39,8 +39,8 @@ typedef void dns_done_fn(void *context, const struct dns_answer *answer);
 struct dns_question; /* the client's own */
 
 struct dns_client {
-	/* name: without a dot at its end; one that no DNS name can have (too long, an empty label, a byte that is no letter, digit,
-	 * hyphen or underscore) is answered with DNS_NO_NAME. */
+	/* name: without a dot at its end; one that no question can have (too long, an empty label, a byte that is no printable
+	 * ASCII, a backslash) is answered with DNS_NO_NAME. */
 	struct dns_question *(*ask)(struct dns_client *c, enum dns_type type, struct span name, dns_done_fn *done, void *context);
 	void (*cancel)(struct dns_client *c, struct dns_question *q);
 };

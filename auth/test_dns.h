@@ -3,6 +3,7 @@
 #define AUTH_TEST_DNS_H
 
 #include "auth/dns.h"
+#include "base/buf.h"
 #include "base/die.h"
 
 #include <stdlib.h>

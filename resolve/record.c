@@ -75,12 +75,13 @@ static void on_looked_up(void *context, const struct lookup_result *result)
 	free_question(q);
 }
 
-static bool is_host_name(struct span name)
+/* Macros of SPF make names of more than hosts have; a backslash would be read as an escape. */
+static bool is_name(struct span name)
 {
 	size_t label = 0;
 	for (size_t i = 0; i < name.len; i++) {
 		char c = name.ptr[i];
-		if (c == '.' ? label == 0 : !ascii_is_alpha(c) && !ascii_is_digit(c) && c != '-' && c != '_')
+		if (c == '.' ? label == 0 : c <= ' ' || c > '~' || c == '\\')
 			return false;
 		label = c == '.' ? 0 : label + 1;
 		if (label > 63)
@@ -95,8 +96,8 @@ void record_ask(struct resolve_peer *peer, const struct msg_dns_ask *m)
 	BUF_AUTO none = {0};
 	words_pack(&none, NULL, 0);
 	peer->process->asked_count++;
-	if (!is_host_name(m->name) || peer->question_count >= QUESTIONS_MOST) {
-		bool is_full = is_host_name(m->name);
+	if (!is_name(m->name) || peer->question_count >= QUESTIONS_MOST) {
+		bool is_full = is_name(m->name);
 		answer(peer, m->id, is_full ? DNS_LATER : DNS_NO_NAME, false, buf_span(&none), is_full ? "too many questions at once" : "");
 		return;
 	}
