@@ -34,6 +34,7 @@ struct spf_check {
 	struct dns_client *dns;
 	struct arena memory;
 	unsigned char ip[16];
+	bool has_address;
 	struct span address;       /* of `ip`: four or sixteen bytes */
 	struct spf_macros macros;  /* domain is the frame's */
 	struct frame *frames[FRAMES_MOST];
@@ -421,7 +422,8 @@ static void set_address(struct spf_check *c, struct span ip)
 	BUF_AUTO dotted = {0};
 	snprintf(text, sizeof text, "%.*s", SPAN_ARG(span_slice(ip, 0, sizeof text - 1)));
 	c->macros.is_ipv6 = inet_pton(AF_INET, text, c->ip) != 1;
-	if (c->macros.is_ipv6 && inet_pton(AF_INET6, text, c->ip) == 1 && memcmp(c->ip, mapped, sizeof mapped) == 0) {
+	c->has_address = !c->macros.is_ipv6 || inet_pton(AF_INET6, text, c->ip) == 1;
+	if (c->macros.is_ipv6 && c->has_address && memcmp(c->ip, mapped, sizeof mapped) == 0) {
 		memmove(c->ip, c->ip + 12, 4);
 		c->macros.is_ipv6 = false;
 	}
@@ -429,7 +431,7 @@ static void set_address(struct spf_check *c, struct span ip)
 	inet_ntop(c->macros.is_ipv6 ? AF_INET6 : AF_INET, c->ip, text, sizeof text);
 	c->macros.readable_ip = arena_dup(&c->memory, span_cstr(text));
 	for (size_t i = 0; i < 16; i++)
-		buf_printf(&dotted, "%s%x.%x", i ? "." : "", c->ip[i] >> 4, c->ip[i] & 15);
+		buf_printf(&dotted, "%s%X.%X", i ? "." : "", c->ip[i] >> 4, c->ip[i] & 15);
 	c->macros.dotted_ip = c->macros.is_ipv6 ? arena_dup(&c->memory, buf_span(&dotted)) : c->macros.readable_ip;
 }
 
@@ -480,8 +482,8 @@ void spf_check_start(struct spf_check *c, loop_fn *done, void *context)
 {
 	c->done = done;
 	c->context = context;
-	if (!is_checkable(c->result.domain)) {
-		conclude(c, AUTH_NONE, "there is no domain to check");
+	if (!c->has_address || !is_checkable(c->result.domain)) {
+		conclude(c, AUTH_NONE, c->has_address ? "there is no domain to check" : "that is no address of a client");
 		return;
 	}
 	push(c, c->result.domain);

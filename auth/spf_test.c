@@ -171,7 +171,7 @@ static void a_fail_is_explained_in_the_domains_words(void **state)
 		 "fail -all 192.0.2.65 is not one of test.example's: see http://test.example/why?s=strong-bad%40test.example&h=amy.example.com"
 		 "&c=192.0.2.65&r=mx.here.example&t=1000&p=amy.example.com 100% sure"},
 		{SPAN("v=spf1 -all exp=why.example"), "2001:db8::7",
-		 "fail -all 2.0.0.1.0.d.b.8.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.7 is not one of test.example's: see http://test.example/"
+		 "fail -all 2.0.0.1.0.D.B.8.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.7 is not one of test.example's: see http://test.example/"
 		 "why?s=strong-bad%40test.example&h=amy.example.com&c=2001:db8::7&r=mx.here.example&t=1000&p=unknown 100% sure"},
 		{SPAN("v=spf1 -all exp=bad-why.example"), "192.0.2.65", "fail -all"},
 		{SPAN("v=spf1 -all exp=nowhere.example"), "192.0.2.65", "fail -all"},

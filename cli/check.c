@@ -78,6 +78,11 @@ int cli_check(const struct cli *cli)
 	struct stat status;
 	if (cli_read_config(cli->config_file, &c))
 		return 78;
+	if (cli->count > 1 && strcmp(cli->words[1], "spf") == 0) {
+		int code = cli_check_spf(&c);
+		config_free(&c);
+		return code;
+	}
 	int faults = check_keys(&c);
 	if (geteuid() == 0 && !getpwnam(c.user))
 		faults += printf("user: there is no user %s on this system: `carteiro setup` makes it\n", c.user) > 0;

@@ -15,6 +15,8 @@ struct cli {
 int cli_setup(const struct cli *c);
 /* check.c */
 int cli_check(const struct cli *c);
+/* check_spf.c: `carteiro check spf` */
+int cli_check_spf(const struct config *config);
 /* user.c: what needs a password typed or hashed */
 int cli_user(const struct cli *c);
 /* server.c */

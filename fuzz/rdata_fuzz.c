@@ -19,6 +19,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (rdata_mx(message, &record, &preference, host) == 0 && strlen(host) >= RDATA_NAME_MOST)
 			die("a name without end");
 		rdata_address(message, &record, address);
+		BUF_AUTO value = {0};
+		if (rdata_value(message, &record, &value) == 0 && value.len > record.len + RDATA_NAME_MOST)
+			die("a value larger than its record");
 	}
 	return 0;
 }

@@ -81,7 +81,13 @@ static bool is_host_char(char c)
 	return ascii_is_alpha(c) || ascii_is_digit(c) || c == '-' || c == '_';
 }
 
-static int add_label(struct span label, char *out, size_t *len)
+/* Names that are only asked for again (the macros of SPF make such) may have more in them. */
+static bool is_name_char(char c)
+{
+	return c >= ' ' && c <= '~' && c != '.' && c != '\\';
+}
+
+static int add_label(struct span label, bool (*is_allowed)(char c), char *out, size_t *len)
 {
 	/* the dot before it, and the NUL */
 	if (*len + (*len > 0) + label.len + 1 > RDATA_NAME_MOST)
@@ -89,14 +95,14 @@ static int add_label(struct span label, char *out, size_t *len)
 	if (*len)
 		out[(*len)++] = '.';
 	for (size_t i = 0; i < label.len; i++) {
-		if (!is_host_char(label.ptr[i]))
+		if (!is_allowed(label.ptr[i]))
 			return -1;
 		out[(*len)++] = ascii_lower(label.ptr[i]);
 	}
 	return 0;
 }
 
-ssize_t rdata_host_name(struct span m, size_t at, char out[RDATA_NAME_MOST])
+static ssize_t read_name(struct span m, size_t at, bool (*is_allowed)(char c), char out[RDATA_NAME_MOST])
 {
 	size_t taken = name_length(m, at), len = 0;
 	if (taken == 0)
@@ -118,11 +124,16 @@ ssize_t rdata_host_name(struct span m, size_t at, char out[RDATA_NAME_MOST])
 			at = target;
 			continue;
 		}
-		if (n > LABEL_MOST || m.len - at - 1 < n || add_label(span_slice(m, at + 1, n), out, &len))
+		if (n > LABEL_MOST || m.len - at - 1 < n || add_label(span_slice(m, at + 1, n), is_allowed, out, &len))
 			return -1;
 		at += 1 + n;
 	}
 	return -1;
+}
+
+ssize_t rdata_host_name(struct span m, size_t at, char out[RDATA_NAME_MOST])
+{
+	return read_name(m, at, is_host_char, out);
 }
 
 int rdata_mx(struct span message, const struct rdata_record *record, unsigned *preference, char host[RDATA_NAME_MOST])
@@ -163,7 +174,6 @@ int rdata_value(struct span message, const struct rdata_record *record, struct b
 {
 	struct span data = span_slice(message, record->at, record->len);
 	char name[RDATA_NAME_MOST];
-	unsigned preference;
 	switch (record->type) {
 	case RDATA_TYPE_A:
 	case RDATA_TYPE_AAAA:
@@ -172,13 +182,13 @@ int rdata_value(struct span message, const struct rdata_record *record, struct b
 		buf_add(out, data);
 		return 0;
 	case RDATA_TYPE_MX:
-		if (rdata_mx(message, record, &preference, name))
+		if (record->len < 3 || read_name(message, record->at + 2, is_name_char, name) != (ssize_t)record->len - 2)
 			return -1;
 		buf_add(out, span_slice(data, 0, 2));
 		buf_add_cstr(out, name);
 		return 0;
 	case RDATA_TYPE_PTR:
-		if (rdata_host_name(message, record->at, name) != (ssize_t)record->len)
+		if (read_name(message, record->at, is_name_char, name) != (ssize_t)record->len)
 			return -1;
 		buf_add_cstr(out, name);
 		return 0;

@@ -1,7 +1,6 @@
 /* One question of a peer: a look-up, its records as words. */
 #include "resolve/record.h"
 
-#include "auth/dns.h"
 #include "base/die.h"
 #include "ipc/words.h"
 #include "resolve/rdata.h"
@@ -41,24 +40,22 @@ static void free_question(struct record_question *q)
 	free(q);
 }
 
-/* The answer section's records of the type that was asked for; a chain of aliases before them is libunbound's concern. */
-static void pack_records(struct span message, unsigned type, struct buf *packed)
+/* A chain of aliases before the records is libunbound's concern. */
+size_t record_values(struct span message, enum dns_type type, struct buf *values, struct span words[DNS_RECORDS_MOST])
 {
-	BUF_AUTO values = {0};
 	size_t ends[DNS_RECORDS_MOST], count = 0;
-	struct span words[DNS_RECORDS_MOST];
 	struct rdata_reader reader;
 	struct rdata_record record;
 	if (rdata_start(&reader, message, NULL))
-		return;
+		return 0;
 	while (count < DNS_RECORDS_MOST && rdata_next(&reader, &record, NULL) == 1) {
-		if (record.type != type || values.len + record.len > ANSWER_BYTES_MOST || rdata_value(message, &record, &values))
+		if (record.type != (unsigned)type || values->len + record.len > ANSWER_BYTES_MOST || rdata_value(message, &record, values))
 			continue;
-		ends[count++] = values.len;
+		ends[count++] = values->len;
 	}
 	for (size_t i = 0; i < count; i++)
-		words[i] = span_slice(buf_span(&values), i ? ends[i - 1] : 0, ends[i] - (i ? ends[i - 1] : 0));
-	words_pack(packed, words, count);
+		words[i] = span_slice(buf_span(values), i ? ends[i - 1] : 0, ends[i] - (i ? ends[i - 1] : 0));
+	return count;
 }
 
 static void on_looked_up(void *context, const struct lookup_result *result)
@@ -66,22 +63,21 @@ static void on_looked_up(void *context, const struct lookup_result *result)
 	static const enum dns_outcome outcomes[] = {
 		[LOOKUP_ANSWER] = DNS_ANSWER, [LOOKUP_NO_NAME] = DNS_NO_NAME, [LOOKUP_LATER] = DNS_LATER};
 	struct record_question *q = context;
-	BUF_AUTO packed = {0};
-	if (result->outcome == LOOKUP_ANSWER)
-		pack_records(result->message, q->type, &packed);
-	else
-		words_pack(&packed, NULL, 0);
+	BUF_AUTO packed = {0}, values = {0};
+	struct span words[DNS_RECORDS_MOST];
+	size_t count = result->outcome == LOOKUP_ANSWER ? record_values(result->message, q->type, &values, words) : 0;
+	words_pack(&packed, words, count);
 	answer(q->peer, q->id, outcomes[result->outcome], result->is_secure, buf_span(&packed), result->text);
 	free_question(q);
 }
 
 /* Macros of SPF make names of more than hosts have; a backslash would be read as an escape. */
-static bool is_name(struct span name)
+bool record_is_name(struct span name)
 {
 	size_t label = 0;
 	for (size_t i = 0; i < name.len; i++) {
 		char c = name.ptr[i];
-		if (c == '.' ? label == 0 : c <= ' ' || c > '~' || c == '\\')
+		if (c == '.' ? label == 0 : c < ' ' || c > '~' || c == '\\')
 			return false;
 		label = c == '.' ? 0 : label + 1;
 		if (label > 63)
@@ -96,8 +92,8 @@ void record_ask(struct resolve_peer *peer, const struct msg_dns_ask *m)
 	BUF_AUTO none = {0};
 	words_pack(&none, NULL, 0);
 	peer->process->asked_count++;
-	if (!is_name(m->name) || peer->question_count >= QUESTIONS_MOST) {
-		bool is_full = is_name(m->name);
+	if (!record_is_name(m->name) || peer->question_count >= QUESTIONS_MOST) {
+		bool is_full = record_is_name(m->name);
 		answer(peer, m->id, is_full ? DNS_LATER : DNS_NO_NAME, false, buf_span(&none), is_full ? "too many questions at once" : "");
 		return;
 	}
