@@ -31,6 +31,7 @@ enum config_protocol {
 
 enum { CONFIG_PROTOCOLS = 8 };
 
+enum sender_checks { SENDER_CHECKS_OFF, SENDER_CHECKS_REPORT, SENDER_CHECKS_OBEY };
 enum plaintext_login { PLAINTEXT_LOGIN_OFF, PLAINTEXT_LOGIN_LOOPBACK, PLAINTEXT_LOGIN_ON };
 
 struct config_listener {

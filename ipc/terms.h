@@ -10,6 +10,7 @@ enum message_facts {
 	FACT_SMTPUTF8 = 1, /* its envelope or header needs RFC 6531 */
 	FACT_8BIT = 2,     /* its body has bytes above 0x7f */
 	FACT_SECURED = 4,  /* it came over TLS */
+	FACT_JUNK = 8,     /* of store alone: a mailbox gets it in Junk */
 };
 
 /* Pieces of a message's body that edge sends ahead of store's and filter's credits, and how many may be: beyond the window

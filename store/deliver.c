@@ -45,6 +45,7 @@ struct delivery {
 	unsigned waiting;        /* writes whose outcome is still to come, once is_sent_on */
 	/* of the verdict */
 	uint8_t verdict;
+	bool is_junk;
 	struct buf text, prefix, cuts, authors, message_id, cache;
 	unsigned char judged_digest[32];
 	uint64_t judged_size;
@@ -303,6 +304,7 @@ int deliver_verdict(struct store_peer *filter, const struct msg_verdict *m)
 		return -1;
 	d->has_verdict = true;
 	d->verdict = m->outcome;
+	d->is_junk = m->is_junk;
 	d->judged_size = m->size;
 	d->header_bytes = m->header_bytes;
 	d->has_8bit = m->has_8bit;
@@ -364,6 +366,7 @@ static struct accepted *accept_message(struct delivery *d)
 		m->head_memory = whole;
 		m->head = (struct blob_head){.whole = buf_span(&m->head_memory)};
 	}
+	m->is_junk = d->is_junk;
 	m->size = (uint32_t)blob_size(&m->head);
 	m->header_bytes = d->header_bytes;
 	m->cache = d->cache;
@@ -451,7 +454,7 @@ static void accept_for_several(struct delivery *d, struct accepted *m, const str
 	}
 	struct queue_message q = {.delivery = d->id, .message = m, .reverse_path = buf_span(&d->reverse_path), .ret = d->ret,
 	                          .envid = buf_span(&d->envid),
-	                          .facts = (uint8_t)((d->facts & FACT_SMTPUTF8) | (d->has_8bit ? FACT_8BIT : 0))};
+	                          .facts = (uint8_t)((d->facts & FACT_SMTPUTF8) | (d->has_8bit ? FACT_8BIT : 0) | (d->is_junk ? FACT_JUNK : 0))};
 	queue_accept(d->store, &q, targets, on_queued, d);
 }
 

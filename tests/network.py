@@ -94,9 +94,11 @@ class Network:
 
 
 class Names:
-    """A signed zone `test.` by NSD, and unbound before it, which recurses but leaves the validation to who asks."""
+    """A signed zone `test.` by NSD, and unbound before it, which recurses but leaves the validation to who asks.
 
-    def __init__(self, network, host, address, folder, zone, spoil):
+    reverse  names of addresses"""
+
+    def __init__(self, network, host, address, folder, zone, spoil=lambda signed: signed, reverse=()):
         self.network, self.host, self.address, self.folder = network, host, address, pathlib.Path(folder)
         self.folder.mkdir()
         os.chmod(self.folder, 0o755)
@@ -140,12 +142,12 @@ zone:
  cache-max-negative-ttl: 1
  infra-host-ttl: 1
  num-threads: 1
-remote-control:
+%sremote-control:
  control-enable: no
 stub-zone:
  name: "test."
  stub-addr: 127.0.0.1@5300
-''' % (address, self.folder, self.folder))
+''' % (address, self.folder, self.folder, ''.join(' local-data-ptr: "%s %s"\n' % pair for pair in dict(reverse).items())))
         self.nsd = self.unbound = None
 
     def start_nsd(self):

@@ -74,11 +74,19 @@ static void put_message(struct account *acc, struct accepted *m)
 	batch_put(&acc->batch, account_partition(acc), buf_span(&key), buf_span(&m->trace));
 }
 
+/* The one that is named, or Junk for what is to go there. NULL if there is none. */
+static struct mailbox *wanted_mailbox(struct account *acc, const struct append *a)
+{
+	if (a->mailbox.len)
+		return mailbox_find(acc, buf_span(&a->mailbox));
+	return a->message->is_junk ? mailbox_of_use(acc, USE_JUNK) : NULL;
+}
+
 static void append(struct account *acc, struct append *a, struct append_result *result)
 {
 	struct accepted *m = a->message;
 	struct error why = {0};
-	struct mailbox *box = mailbox_find(acc, a->mailbox.len ? buf_span(&a->mailbox) : SPAN("INBOX"));
+	struct mailbox *box = wanted_mailbox(acc, a);
 	if (!box && a->is_append) {
 		result->outcome = DELIVERY_NO_MAILBOX;
 		return;

@@ -9,6 +9,7 @@ struct accepted {
 	unsigned users;         /* accounts that still work on it; atomic */
 	struct id128 delivery, blob;
 	bool is_shared;         /* the blob is written already, and several accounts name it */
+	bool is_junk;           /* it goes to Junk where no mailbox is named */
 	struct buf head_memory; /* holds prefix and whole */
 	struct blob_head head;
 	uint32_t size, header_bytes;

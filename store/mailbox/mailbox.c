@@ -98,6 +98,14 @@ struct mailbox *mailbox_find(struct account *a, struct span name)
 	return NULL;
 }
 
+struct mailbox *mailbox_of_use(struct account *a, enum special_use use)
+{
+	for (size_t i = 0; i < a->mailbox_count; i++)
+		if (a->mailboxes[i]->special_use == use)
+			return a->mailboxes[i];
+	return NULL;
+}
+
 struct mailbox *mailbox_load(struct mailbox *m, struct error *why)
 {
 	if (m->is_loaded)

@@ -168,6 +168,7 @@ static struct accepted *message_of(struct queued *m)
 	BUF_AUTO key = {0};
 	a->blob = m->blob;
 	a->is_shared = true;
+	a->is_junk = m->facts & FACT_JUNK;
 	a->size = (uint32_t)m->size;
 	queue_key(&key, 'd', m->id);
 	engine_get(m->queue->store->engine, QUEUE_PARTITION, buf_span(&key), &a->trace, NULL);

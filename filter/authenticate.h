@@ -1,0 +1,41 @@
+/* Who really sent a stranger's message: SPF, DKIM, DMARC and the client's name in the DNS (RFC 8601), while the message comes.
+ *
+ * What can be asked about the client is asked at once, keys as soon as the header is there; so the answers are mostly here when the
+ * message is whole. What is not answered within AUTHENTICATE_MOST_MS after its end counts as temperror. */
+#ifndef FILTER_AUTHENTICATE_H
+#define FILTER_AUTHENTICATE_H
+
+#include "auth/dmarc.h"
+#include "filter/filter.h"
+
+enum { AUTHENTICATE_MOST_MS = 30000, AUTHENTICATE_AUTHORS_MOST = 4 };
+
+struct authentication;
+
+struct authentication_facts {
+	struct span client_address, helo, reverse_path; /* as edge heard them */
+};
+
+/* The facts are copied. */
+struct authentication *authentication_new(struct filter_process *f, const struct authentication_facts *facts);
+/* The message's header, which stays where it is from now on. */
+void authentication_header(struct authentication *a, struct span header);
+/* Bytes of the body, in their order. */
+void authentication_body(struct authentication *a, struct span piece);
+/* The message is whole, and its header was given. authors: domains of the From field's addresses; none if the field is not there, or no list of addresses.
+ * Calls done(context), perhaps before it returns. */
+void authentication_end(struct authentication *a, const struct span *authors, size_t author_count, loop_fn *done, void *context);
+
+/* ---- once done was called ---- */
+
+/* Appends the Authentication-Results field. */
+void authentication_write(const struct authentication *a, struct buf *out);
+/* The client's name in the DNS, that leads back to its address; empty if there is none. */
+struct span authentication_client_name(const struct authentication *a);
+/* What the author's domain asks for, if nothing vouches for it: DMARC_POLICY_NONE if something does. *domain: whose policy it is. */
+enum dmarc_policy authentication_policy(const struct authentication *a, struct span *domain);
+
+/* At any time; done is not called any more. NULL is allowed. */
+void authentication_free(struct authentication *a);
+
+#endif

@@ -1,0 +1,208 @@
+"""Who really sent a stranger's message: SPF, DKIM and DMARC, and what follows from them. Signatures are made by dkimpy."""
+import base64
+import os
+import re
+import subprocess
+
+import dkim
+import pytest
+
+import network
+import talk
+from conftest import strip_trace, until
+
+DNS, SERVER, FRIEND, OTHER = '10.99.0.2', '10.99.0.10', '10.99.0.20', '10.99.0.30'
+ZONE = '''$ORIGIN test.
+$TTL 1
+@ SOA ns hostmaster 1 3600 600 86400 1
+@ NS ns
+ns A 10.99.0.2
+a MX 10 mx.a
+mx.a A 10.99.0.10
+mail.friend A 10.99.0.20
+friend TXT "v=spf1 ip4:10.99.0.20 -all"
+_dmarc.friend TXT "v=DMARC1; p=reject; sp=quarantine"
+sel._domainkey.friend TXT %s
+ed._domainkey.friend TXT %s
+news.friend TXT "v=spf1 ip4:10.99.0.20 -all"
+calm TXT "v=spf1 ip4:10.99.0.20 ~all"
+_dmarc.calm TXT "v=DMARC1; p=none"
+plain A 10.99.0.20
+'''
+MESSAGE = b'From: Ana <ana@friend.test>\r\nTo: u@a.test\r\nSubject: who sent it\r\nDate: Tue, 24 Nov 2026 10:00:00 +0000\r\nMessage-ID: <1@friend.test>\r\n\r\nHello,\r\n\r\n.dots and \xe2\x82\xac\r\n\r\n'
+
+
+def openssl(*words, stdin=b''):
+    return subprocess.run(['openssl', *words], input=stdin, capture_output=True, check=True).stdout
+
+
+def strings(text):
+    return ' '.join('"%s"' % text[i:i + 200] for i in range(0, len(text), 200))
+
+
+@pytest.fixture(scope='module')
+def rsa():
+    return openssl('genrsa', '-traditional', '2048')
+
+
+@pytest.fixture(scope='module')
+def ed25519():
+    """The secret in base64, as dkimpy wants it, and the public key."""
+    key = openssl('genpkey', '-algorithm', 'ed25519', '-outform', 'DER')
+    public = openssl('pkey', '-inform', 'DER', '-pubout', '-outform', 'DER', stdin=key)
+    return base64.b64encode(key[-32:]), base64.b64encode(public[-32:]).decode()
+
+
+@pytest.fixture(scope='module')
+def net():
+    n = network.Network({'dns': [DNS], 'a': [SERVER], 'friend': [FRIEND], 'other': [OTHER]}, DNS)
+    try:
+        yield n
+    finally:
+        n.close()
+
+
+@pytest.fixture(scope='module')
+def server(make_server, net, folder, rsa, ed25519):
+    place = folder / 'senders'
+    place.mkdir()
+    os.chmod(place, 0o755)
+    public = base64.b64encode(openssl('rsa', '-pubout', '-outform', 'DER', stdin=rsa)).decode()
+    zone = ZONE % (strings('v=DKIM1; k=rsa; p=' + public), strings('v=DKIM1; k=ed25519; p=' + ed25519[1]))
+    names = network.Names(net, 'dns', DNS, place / 'dns', zone, reverse={FRIEND: 'mail.friend.test', OTHER: 'mail.friend.test'})
+    names.start()
+    return make_server('a', domain='a.test', hostname='mx.a.test', netns=net.name('a'), users=['u', 'v'],
+                       settings={'resolver': DNS, 'trust_anchor': str(names.anchor)})
+
+
+@pytest.fixture(autouse=True)
+def empty(server):
+    server.empty('u@a.test')
+    server.empty('v@a.test')
+    for user in ('u@a.test', 'v@a.test'):
+        with server.imap(user) as i:
+            i.ok('SELECT Junk')
+            if i.bodies('Junk'):
+                i.ok('SELECT Junk')
+                i.ok('STORE 1:* +FLAGS (\\Deleted)')
+                i.ok('EXPUNGE')
+
+
+def send(net, host, message, sender='ana@friend.test', recipients=('u@a.test',), helo='mail.friend.test'):
+    with network.inside(net.name(host)):
+        s = talk.Smtp(25, SERVER, hello=False)
+    with s:
+        s.hello(helo)
+        return s.send_message(sender, recipients, message)
+
+
+def junk(server, user):
+    with server.imap(user) as i:
+        return i.bodies('Junk')
+
+
+def results(server, user='u@a.test', read=None):
+    """What Authentication-Results of the only message says: [(method, result)], and the whole of it on one line."""
+    read = read or (lambda: server.messages(user))
+    assert until(lambda: len(read()) == 1)
+    (got,) = read()
+    field = re.search(rb'(?m)^Authentication-Results: (.*\r\n(?:[ \t].*\r\n)*)', got)[1]
+    text = re.sub(r'\s+', ' ', field.decode()).strip()
+    return [tuple(one.split()[0].split('=')) for one in text.split('; ')[1:]], text
+
+
+def sign(message, key, selector=b'sel', domain=b'friend.test', algorithm=b'rsa-sha256', **options):
+    return dkim.sign(message, selector, domain, key, signature_algorithm=algorithm, canonicalize=(b'relaxed', b'simple'), **options) + message
+
+
+def test_mail_from_its_own_server_passes(net, server):
+    assert send(net, 'friend', MESSAGE).code == 250
+    found, text = results(server)
+    assert found == [('iprev', 'pass'), ('spf', 'pass'), ('dkim', 'none'), ('dmarc', 'pass')]
+    assert text.startswith('mx.a.test; ') and 'smtp.mailfrom=friend.test' in text and 'header.from=friend.test' in text
+    (got,) = server.messages('u@a.test')
+    assert b'\r\nReceived: from mail.friend.test (mail.friend.test [10.99.0.20])\r\n' in got and strip_trace(got) == MESSAGE
+
+
+@pytest.mark.parametrize('algorithm', ['rsa-sha256', 'ed25519-sha256'])
+def test_a_signature_vouches_for_mail_that_comes_by_others(net, server, rsa, ed25519, algorithm):
+    key, selector = (rsa, b'sel') if algorithm == 'rsa-sha256' else (ed25519[0], b'ed')
+    assert send(net, 'other', sign(MESSAGE, key, selector, algorithm=algorithm.encode()), sender='list@calm.test').code == 250
+    found, text = results(server)
+    assert found == [('iprev', 'fail'), ('spf', 'softfail'), ('dkim', 'pass'), ('dmarc', 'pass')]
+    assert 'header.d=friend.test header.s=%s header.a=%s' % (selector.decode(), algorithm) in text
+
+
+def test_a_large_signed_message_comes_in_pieces(net, server, rsa):
+    large = sign(MESSAGE + b'line of a large message\r\n' * 30000 + b'\r\n\r\n', rsa)
+    assert send(net, 'other', large, sender='').code == 250
+    assert results(server)[0][2:] == [('dkim', 'pass'), ('dmarc', 'pass')]
+
+
+def test_nobody_vouches_and_the_policy_is_to_refuse(net, server):
+    reply = send(net, 'other', MESSAGE)
+    assert reply.code == 550 and '5.7.26' in reply and 'friend.test' in reply
+    assert server.messages('u@a.test') == []
+
+
+@pytest.mark.parametrize('change', [lambda m: m.replace(b'Hello', b'Hallo'), lambda m: m.replace(b'Subject: who', b'Subject: How'),
+                                    lambda m: m.replace(b'\r\n\r\n', b'\r\nFrom: Bea <bea@plain.test>\r\n\r\n', 1)],
+                         ids=['body', 'header', 'second author'])
+def test_a_signature_of_another_message_is_none(net, server, rsa, change):
+    assert send(net, 'other', change(sign(MESSAGE, rsa))).code == 550
+
+
+def test_quarantined_mail_goes_to_junk(net, server):
+    sub = MESSAGE.replace(b'ana@friend.test', b'ana@shop.friend.test')
+    assert send(net, 'other', sub, recipients=['u@a.test', 'v@a.test']).code == 250
+    for user in ('u@a.test', 'v@a.test'):
+        found, text = results(server, read=lambda: junk(server, user))
+        assert found[-1] == ('dmarc', 'fail') and '(p=quarantine)' in text
+        assert server.messages(user) == []
+
+
+def test_a_policy_of_none_changes_nothing(net, server):
+    calm = MESSAGE.replace(b'friend.test', b'calm.test')
+    assert send(net, 'other', calm, sender='ana@calm.test').code == 250
+    assert results(server)[0] == [('iprev', 'fail'), ('spf', 'softfail'), ('dkim', 'none'), ('dmarc', 'fail')]
+
+
+@pytest.mark.parametrize('field', [b'', b'From: ana@friend.test, bea@other.test\r\n', b'From: a@plain.test\r\nFrom: ana@friend.test\r\n',
+                                   b'From: <a@plain.test> <ana@friend.test>\r\n', b'From :ana@friend.test\r\n', b'From:\r\n ana@friend.test\r\n',
+                                   b'From: =?utf-8?q?ana=40friend.test?= <x@nowhere.test>\r\n', b'From: ana@friend.test (x@plain.test)\r\n'])
+def test_no_form_of_author_passes_without_one_who_vouches(net, server, field):
+    reply = send(net, 'other', MESSAGE.replace(b'From: Ana <ana@friend.test>\r\n', field), sender='x@plain.test')
+    if reply.code == 250:
+        assert ('dmarc', 'pass') not in results(server)[0]
+    else:
+        assert reply.code == 550
+
+
+def test_the_client_is_asked_for_where_the_sender_is_null(net, server):
+    assert send(net, 'friend', MESSAGE, sender='', helo='news.friend.test').code == 250
+    found, text = results(server)
+    assert found[1] == ('spf', 'pass') and 'smtp.helo=news.friend.test' in text and found[3] == ('dmarc', 'pass')
+
+
+def test_results_that_claim_to_be_ours_are_taken_out(net, server):
+    forged = b'Authentication-Results: mx.a.test; dmarc=pass header.from=bank.test\r\nAuthentication-Results: mx.other.test; spf=pass\r\n'
+    assert send(net, 'friend', forged + MESSAGE).code == 250
+    until(lambda: server.messages('u@a.test'))
+    (got,) = server.messages('u@a.test')
+    assert b'bank.test' not in got and b'Authentication-Results: mx.other.test; spf=pass\r\n' in got
+
+
+def test_policies_are_only_reported_where_that_is_wanted(net, server):
+    server.configure(sender_checks='report')
+    server.must('reload')
+    try:
+        assert until(lambda: send(net, 'other', MESSAGE).code == 250)
+        assert results(server)[0][-1] == ('dmarc', 'fail')
+        server.empty('u@a.test')
+        server.configure(sender_checks='off')
+        server.must('reload')
+        assert until(lambda: send(net, 'other', MESSAGE).code == 250 and b'Authentication-Results' not in server.messages('u@a.test')[-1])
+    finally:
+        server.configure(sender_checks='obey')
+        server.must('reload')
+        assert until(lambda: send(net, 'other', MESSAGE).code == 550)
