@@ -181,7 +181,7 @@ void authentication_end(struct authentication *a, const struct span *authors, si
 struct span authentication_client_name(const struct authentication *a)
 {
 	struct span best = a->has_names ? spf_names_best(&a->names, a->helo) : SPAN("unknown");
-	return span_equal(best, SPAN("unknown")) ? (struct span){0} : best;
+	return span_equal(best, SPAN("unknown")) ? SPAN("") : best;
 }
 
 enum dmarc_policy authentication_policy(const struct authentication *a, struct span *domain)
