@@ -1,7 +1,11 @@
 /* The signed message of RFC 8463 appendix A, as it is and as others have changed it. */
 #include "auth/dkim.h"
+#include "auth/dkim_sign.h"
 #include "auth/test_dns.h"
 #include "wire/test.h"
+
+#include <openssl/rsa.h>
+#include <openssl/x509.h>
 
 #define NOW 1528637910
 
@@ -168,6 +172,55 @@ static void a_check_can_end_before_its_answers(void **state)
 	assert_false(is_done);
 }
 
+/* Signs a message with a new key, and checks it as somebody else would. */
+static void what_we_sign_holds_and_cannot_be_added_to(void **state)
+{
+	static const struct {
+		const char *before, *result;
+	} cases[] = {{"", "pass"}, {"X-Other: y\r\n", "pass"}, {"Subject: another\r\n", "fail the signature does not fit the header"},
+	             {"Reply-To: a@b.example\r\n", "fail the signature does not fit the header"}};
+	int types[] = {EVP_PKEY_ED25519, EVP_PKEY_RSA};
+	(void)state;
+	for (size_t t = 0; t < 2; t++) {
+		EVP_PKEY *key = types[t] == EVP_PKEY_RSA ? EVP_RSA_gen(2048) : EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+		unsigned char raw[512], digest[32], *at = raw;
+		struct dkim_fields fields = {0};
+		BUF_AUTO names = {0}, data = {0}, field = {0}, record = {0}, body = {0};
+		struct dkim_body canonical = {.form = DKIM_RELAXED};
+		size_t raw_len = sizeof raw;
+		if (types[t] == EVP_PKEY_RSA)
+			raw_len = (size_t)i2d_PUBKEY(key, &at);
+		else
+			assert_int_equal(EVP_PKEY_get_raw_public_key(key, raw, &raw_len), 1);
+		char text[1024];
+		EVP_EncodeBlock((unsigned char *)text, raw, (int)raw_len);
+		buf_printf(&record, "v=DKIM1; k=%s; p=%s", types[t] == EVP_PKEY_RSA ? "rsa" : "ed25519", text);
+		dkim_body_feed(&canonical, SPAN(BODY), &body);
+		dkim_body_end(&canonical, &body);
+		EVP_Digest(body.ptr, body.len, digest, NULL, EVP_sha256(), NULL);
+		dkim_fields_read(&fields, SPAN(FIELDS "\r\n"));
+		dkim_choose_names(&fields, &names);
+		assert_int_equal(dkim_signed_fields(&fields, buf_span(&names), &data), 0);
+		struct dkim_request r = {.domain = SPAN("football.example.com"), .selector = SPAN("new"), .header_names = buf_span(&names),
+		                         .fields = buf_span(&data), .body_hash = span_of(digest, sizeof digest), .now_s = NOW};
+		assert_int_equal(dkim_sign(&r, key, &field), 0);
+		for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+			struct test_record published = {DNS_TXT, "new._domainkey.football.example.com", buf_span(&record), DNS_ANSWER};
+			struct test_dns dns = test_dns_of(&published, 1);
+			BUF_AUTO header = {0}, out = {0};
+			buf_add(&header, buf_span(&field));
+			buf_add_cstr(&header, cases[i].before);
+			buf_add(&header, SPAN(FIELDS "\r\n"));
+			check(&dns, buf_cstr(&header), BODY, 1000, NOW + 5, &out);
+			assert_span(buf_span(&out), cases[i].result);
+			check(&dns, buf_cstr(&header), BODY, 1000, NOW + DKIM_LIFETIME_S + 1, &out);
+			assert_span(buf_span(&out), "fail the signature has expired");
+		}
+		dkim_fields_free(&fields);
+		EVP_PKEY_free(key);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -178,6 +231,7 @@ int main(void)
 		cmocka_unit_test(a_part_of_the_body_is_not_enough),
 		cmocka_unit_test(of_a_thousand_signatures_eight_are_looked_at),
 		cmocka_unit_test(a_check_can_end_before_its_answers),
+		cmocka_unit_test(what_we_sign_holds_and_cannot_be_added_to),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

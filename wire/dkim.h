@@ -45,6 +45,18 @@ struct dkim_key {
 /* Parses a key's record (§3.6.1), whose strings are joined. 0, or -1 with *why. */
 int dkim_key_parse(struct span record, struct arena *a, struct dkim_key *out, struct error *why);
 
+/* What a new signature says; relaxed/relaxed always. */
+struct dkim_new {
+	bool is_ed25519;
+	struct span domain, selector;
+	uint64_t time_s, expiration_s;
+	struct span header_names; /* "From:To:Subject" */
+	struct span body_hash, signature; /* bytes; without a signature, it is the field whose canonical form is signed */
+};
+
+/* Appends the whole DKIM-Signature field, folded, with its line end. */
+void dkim_build_field(const struct dkim_new *n, struct buf *out);
+
 /* Appends the field in its canonical form (§3.4.1, §3.4.2). `field` is whole: name, colon, value, line ends; the form ends in
  * CR LF. */
 void dkim_canonical_field(enum dkim_canonical form, struct span field, struct buf *out);

@@ -142,6 +142,35 @@ static void keys_are_read_and_bad_ones_refused(void **state)
 	}
 }
 
+static void a_new_field_is_read_as_it_was_meant(void **state)
+{
+	static const char hash[32] = "0123456789abcdef0123456789abcdef";
+	BUF_AUTO out = {0}, signature = {0};
+	ARENA_AUTO a = {0};
+	struct dkim_signature s;
+
+	(void)state;
+	for (int i = 0; i < 256; i++)
+		buf_add_char(&signature, (char)i);
+	struct dkim_new n = {.domain = SPAN("example.org"), .selector = SPAN("c20261125r"), .time_s = 100, .expiration_s = 200,
+	                     .header_names = SPAN("From:From:To:To:Cc:Subject:Subject:Date:Date:Message-ID:Message-ID:In-Reply-To:References:"
+	                                          "MIME-Version:Content-Type:Content-Transfer-Encoding:List-Unsubscribe"),
+	                     .body_hash = span_of(hash, sizeof(hash)), .signature = buf_span(&signature)};
+	dkim_build_field(&n, &out);
+	struct span field = buf_span(&out);
+	for (ssize_t end; (end = span_chr(field, '\n')) >= 0; field = span_skip(field, (size_t)end + 1))
+		assert_true(end < 80);
+	assert_int_equal(dkim_signature_parse(span_skip(buf_span(&out), strlen("DKIM-Signature:")), &a, &s, NULL), 0);
+	assert_int_equal(s.algorithm, DKIM_RSA_SHA256);
+	assert_int_equal(s.header, DKIM_RELAXED);
+	assert_int_equal(s.body, DKIM_RELAXED);
+	assert_span(s.domain, "example.org");
+	assert_span(s.selector, "c20261125r");
+	assert_int_equal(s.header_name_count, 17);
+	assert_true(span_equal(s.body_hash, n.body_hash) && span_equal(s.signature, n.signature));
+	assert_int_equal(s.expiration_s, 200);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -150,6 +179,7 @@ int main(void)
 	    cmocka_unit_test(bodies_have_canonical_forms_however_they_come),
 	    cmocka_unit_test(signatures_are_read_and_bad_ones_refused),
 	    cmocka_unit_test(keys_are_read_and_bad_ones_refused),
+	    cmocka_unit_test(a_new_field_is_read_as_it_was_meant),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
