@@ -46,7 +46,7 @@ class World:
 
     def make(self, name):
         for at in [i for i, c in enumerate(name) if c == '/'] + [len(name)]:
-            if name[:at] not in self.boxes:
+            if not self.is_name(name[:at]) or name[:at] == name not in self.boxes:
                 self.last_number += 1
                 self.boxes[name[:at]] = Box(self.last_number)
         return self.boxes[name]
@@ -59,6 +59,13 @@ class World:
 
     def children(self, name):
         return [other for other in self.boxes if other.startswith(name + '/')]
+
+    def is_name(self, name):
+        """RFC 3501 §6.3.4: also a name without a mailbox, as long as there are mailboxes below it."""
+        return name in self.boxes or bool(self.children(name))
+
+    def bare_names(self):
+        return {box[:at] for box in self.boxes for at, c in enumerate(box) if c == '/'} - set(self.boxes)
 
 
 # ---- sets ----
@@ -229,9 +236,9 @@ class Delete(Command):
         self.name = name
 
     def apply(self, world):
-        if self.name not in world.boxes:
+        if not world.is_name(self.name):
             return 'NO [NONEXISTENT]'
-        if self.name == 'INBOX' or world.children(self.name):
+        if self.name == 'INBOX' or self.name not in world.boxes:
             return 'NO [CANNOT]'
         del world.boxes[self.name]
         return 'OK'
@@ -243,11 +250,11 @@ class Rename(Command):
         self.name, self.to = name, to
 
     def apply(self, world):
-        if self.name not in world.boxes:
+        if not world.is_name(self.name):
             return 'NO [NONEXISTENT]'
         if self.to.startswith(self.name + '/'):
             return 'NO [CANNOT]'
-        if self.to in world.boxes:
+        if world.is_name(self.to):
             return 'NO [ALREADYEXISTS]'
         if self.name == 'INBOX':
             # RFC 3501 §6.3.5: its messages move, INBOX stays
@@ -255,9 +262,9 @@ class Rename(Command):
             for uid in inbox.uids():
                 to.add(*inbox.messages.pop(uid))
             return 'OK'
-        if '/' in self.to:
+        if '/' in self.to and not world.is_name(self.to.rsplit('/', 1)[0]):
             world.make(self.to.rsplit('/', 1)[0])
-        for name in [self.name] + world.children(self.name):
+        for name in [self.name] * (self.name in world.boxes) + world.children(self.name):
             world.boxes[self.to + name[len(self.name):]] = world.boxes.pop(name)
         return 'OK'
 

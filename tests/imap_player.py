@@ -385,8 +385,10 @@ class Run:
 
     def step_list(self, session):
         said = self.plain(session, 'LIST "" *')
-        found = sorted(re.search(rb'"/" "?([^"]*)"?$', row)[1].decode() for row in said if row.startswith(b'* LIST'))
-        assert found == sorted(wire_name(name) for name in self.world.boxes), found
+        rows = [row for row in said if row.startswith(b'* LIST')]
+        found = sorted((re.search(rb'"/" "?([^"]*)"?$', row)[1].decode(), b'\\Noselect' in row) for row in rows)
+        names = [(name, False) for name in self.world.boxes] + [(name, True) for name in self.world.bare_names()]
+        assert found == sorted((wire_name(name), is_bare) for name, is_bare in names), found
         self.after(session)
 
     def step_idle(self, session):
@@ -459,6 +461,8 @@ class Run:
         """What there is, as a session that comes now sees it: by name, (UIDVALIDITY, UIDNEXT, messages)."""
         found = {}
         for row in self.watcher.ok('LIST "" *'):
+            if b'\\Noselect' in row:
+                continue
             name = re.search(rb'"/" "?([^"]*)"?$', row)[1].decode()
             said = b'\n'.join(self.watcher.ok('EXAMINE "%s"' % name))
             messages = {}

@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from conftest import SMALL
+from conftest import SMALL, US
 
 
 @pytest.fixture(scope='module')
@@ -51,6 +51,73 @@ def test_a_new_keyword_is_among_the_permanent_flags_at_once(i):
     assert re.match(rb'\* FLAGS \(.*\$New\)$', said[0]) and re.match(rb'\* OK \[PERMANENTFLAGS \(.*\$New \\\*\)\]', said[1])
     said = i.ok('EXAMINE INBOX')
     assert any(b'$New' in response for response in said) and any(b'[PERMANENTFLAGS ()]' in response for response in said)
+
+
+def validity(i, name):
+    return int(re.search(rb'UIDVALIDITY (\d+)', b''.join(i.ok('STATUS %s (UIDVALIDITY)' % name)))[1])
+
+
+def test_a_mailbox_deleted_above_others_leaves_a_name_that_cannot_be_selected(i):
+    """§6.3.4, and RFC 5258 §5, example 11."""
+    i.ok('CREATE foo/bar/deep')
+    i.append('foo', SMALL)
+    i.append('foo/bar', SMALL)
+    before = validity(i, 'foo')
+    i.ok('DELETE foo')
+    for pattern in ('*', '%', 'foo'):
+        assert listed(i.ok('LIST "" ' + pattern))['foo'][0] == {'\\Noselect', '\\HasChildren'}, pattern
+    assert listed(i.ok('LIST "" % RETURN (CHILDREN)'))['foo'][0] == {'\\NonExistent', '\\HasChildren'}
+    assert listed(i.ok('LIST "" "foo/*"')) == {'foo/bar': ({'\\HasChildren'}, None), 'foo/bar/deep': ({'\\HasNoChildren'}, None)}
+    assert i.bodies('foo/bar') == [SMALL]
+    for line in ('SELECT foo', 'EXAMINE foo', 'STATUS foo (MESSAGES)'):
+        assert i.no(line).startswith('NO [NONEXISTENT]'), line
+    assert i.append('foo', SMALL).startswith('NO [TRYCREATE]')
+    assert i.no('DELETE foo').startswith('NO [CANNOT]')
+    # what is created below it does not bring it back; it comes back empty, and as another mailbox, when it is created itself
+    i.ok('CREATE foo/new')
+    assert i.no('SELECT foo').startswith('NO [NONEXISTENT]')
+    i.ok('CREATE foo')
+    assert validity(i, 'foo') > before and i.bodies('foo') == []
+    assert listed(i.ok('LIST "" foo'))['foo'][0] == {'\\HasChildren'}
+    # and the name goes with the last one below it
+    i.ok('DELETE foo')
+    for name in ('foo/bar', 'foo/new', 'foo/bar/deep'):
+        assert 'foo' in listed(i.ok('LIST "" *'))
+        i.ok('DELETE ' + name)
+    assert not [name for name in listed(i.ok('LIST "" *')) if name.startswith('foo')]
+    assert i.no('DELETE foo').startswith('NO [NONEXISTENT]')
+
+
+def test_a_name_without_a_mailbox_is_renamed_with_what_lies_below_it(i):
+    """§6.3.5, the first example."""
+    i.ok('CREATE foo/bar')
+    i.append('foo/bar', SMALL)
+    i.ok('CREATE other/bar')
+    i.ok('DELETE foo')
+    assert i.no('RENAME other foo').startswith('NO [ALREADYEXISTS]')
+    assert i.no('RENAME foo foo/below').startswith('NO [CANNOT]')
+    i.ok('RENAME foo zowie')
+    found = listed(i.ok('LIST "" *'))
+    assert found['zowie'][0] == {'\\Noselect', '\\HasChildren'} and 'zowie/bar' in found and 'foo' not in found and 'foo/bar' not in found
+    assert i.bodies('zowie/bar') == [SMALL]
+    assert i.no('RENAME foo new').startswith('NO [NONEXISTENT]')
+    # out of it, the last one takes the name along
+    i.ok('RENAME zowie/bar bar')
+    assert 'zowie' not in listed(i.ok('LIST "" *'))
+
+
+def test_who_has_a_mailbox_open_that_is_deleted_above_others_is_told_so(server, i):
+    """RFC 2180 §3.3."""
+    i.ok('CREATE foo/bar')
+    with server.imap(US) as other, server.imap(US) as below:
+        other.ok('SELECT foo')
+        below.ok('SELECT foo/bar')
+        i.ok('SELECT foo')
+        i.ok('DELETE foo')
+        i.bad('FETCH 1 FLAGS')
+        other.ok('NOOP')
+        assert other.rest() == b'* BYE The mailbox that was selected has been deleted\r\n'
+        below.ok('NOOP')
 
 
 # ---- RFC 5258 ----

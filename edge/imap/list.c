@@ -34,14 +34,8 @@ static void add(struct imap_session *s, const struct listed *one)
 
 static void on_row(struct imap_session *s, const struct msg_mailbox_row *m)
 {
-	struct listing *w = s->work;
-	struct listed one = {.name = arena_dup(&s->arena, m->name), .special_use = m->special_use,
-	                     .is_subscribed = m->is_subscribed, .exists = m->exists};
-	/* RFC 5258 §3.1, example 8: with RECURSIVEMATCH the levels above a name are told too, though they do not exist */
-	for (size_t i = 1; !one.exists && (w->what.options & IMAP_LIST_RECURSIVE) && i < one.name.len; i++)
-		if (one.name.ptr[i] == '/')
-			add(s, &(struct listed){.name = span_slice(one.name, 0, i)});
-	add(s, &one);
+	add(s, &(struct listed){.name = arena_dup(&s->arena, m->name), .special_use = m->special_use,
+	                        .is_subscribed = m->is_subscribed, .exists = m->exists});
 }
 
 /* By name, with what lies below a mailbox directly behind it. */
@@ -56,33 +50,57 @@ static int by_name(const void *a, const void *b)
 	return left - right;
 }
 
-/* Of entries with one name the best stays: a mailbox before a subscription before a level above one. */
-static void drop_doubles(struct listing *w)
-{
-	size_t n = 0;
-	for (size_t i = 0; i < w->count; i++) {
-		struct listed *l = w->sorted[i], *before = n ? w->sorted[n - 1] : NULL;
-		if (!before || !span_equal(before->name, l->name))
-			w->sorted[n++] = l;
-		else if (l->exists || (l->is_subscribed && !before->exists))
-			w->sorted[n - 1] = l;
-	}
-	w->count = n;
-}
-
 static bool is_below(struct span name, struct span parent)
 {
 	return name.len > parent.len && name.ptr[parent.len] == '/' && span_starts_with(name, parent);
 }
 
-static bool is_selected(const struct listing *w, const struct listed *l)
+static void sort(struct imap_session *s, struct listing *w)
 {
+	size_t n = 0;
+	w->sorted = arena_alloc_array(&s->arena, w->count, sizeof(struct listed *));
+	for (struct listed *l = w->first; l; l = l->next)
+		w->sorted[n++] = l;
+	if (n)
+		qsort(w->sorted, n, sizeof(struct listed *), by_name);
+}
+
+/* Adds the levels above names that are no rows of their own: those of mailboxes (RFC 3501 §6.3.8), and those of subscriptions,
+ * which RECURSIVEMATCH may tell (RFC 5258 §3.1, example 8). Since what lies below a name stands directly behind it, a level is
+ * missing where the first name below it does not follow it. store bounds how many there can be. */
+static void add_missing_levels(struct imap_session *s, struct listing *w)
+{
+	size_t count = w->count;
+	for (size_t at = 0; at < count; at++) {
+		struct span name = w->sorted[at]->name, before = at ? w->sorted[at - 1]->name : SPAN("");
+		for (size_t i = 1; i < name.len; i++) {
+			struct span level = span_slice(name, 0, i);
+			if (name.ptr[i] == '/' && !span_equal(before, level) && !is_below(before, level))
+				add(s, &(struct listed){.name = level});
+		}
+	}
+	if (w->count > count)
+		sort(s, w);
+}
+
+static bool has_children(const struct listing *w, size_t at)
+{
+	for (size_t i = at + 1; i < w->count && is_below(w->sorted[i]->name, w->sorted[at]->name); i++)
+		if (w->sorted[i]->exists)
+			return true;
+	return false;
+}
+
+static bool is_selected(const struct listing *w, size_t at)
+{
+	const struct listed *l = w->sorted[at];
 	unsigned options = w->what.options;
 	if ((options & IMAP_LIST_SUBSCRIBED) && !l->is_subscribed)
 		return false;
 	if ((options & IMAP_LIST_SPECIAL_USE) && l->special_use == USE_NONE)
 		return false;
-	return l->exists || (options & IMAP_LIST_SUBSCRIBED);
+	/* RFC 3501 §6.3.4: a name above others is there without a mailbox too */
+	return l->exists || (options & IMAP_LIST_SUBSCRIBED) || has_children(w, at);
 }
 
 static bool matches(const struct listing *w, struct span name)
@@ -104,12 +122,10 @@ static void say_listed(struct imap_session *s, const struct listing *w, size_t a
 	static const char *const uses[] = {[USE_DRAFTS] = " \\Drafts", [USE_SENT] = " \\Sent", [USE_JUNK] = " \\Junk",
 	                                   [USE_TRASH] = " \\Trash", [USE_ARCHIVE] = " \\Archive"};
 	const struct listed *l = w->sorted[at];
-	bool has_children = false;
-	for (size_t i = at + 1; i < w->count && !has_children && is_below(w->sorted[i]->name, l->name); i++)
-		has_children = w->sorted[i]->exists;
-	buf_printf(&s->out, "* LIST (%s", has_children ? "\\HasChildren" : "\\HasNoChildren");
+	buf_printf(&s->out, "* LIST (%s", has_children(w, at) ? "\\HasChildren" : "\\HasNoChildren");
+	/* RFC 5258 §3: \NonExistent implies \Noselect, for those who know it */
 	if (!l->exists)
-		buf_add_cstr(&s->out, " \\NonExistent");
+		buf_add_cstr(&s->out, w->what.is_extended ? " \\NonExistent" : " \\Noselect");
 	if (l->is_subscribed && (w->what.options & IMAP_LIST_RETURN_SUBSCRIBED))
 		buf_add_cstr(&s->out, " \\Subscribed");
 	if (l->special_use && l->special_use < sizeof uses / sizeof uses[0])
@@ -128,7 +144,7 @@ static bool has_selected_below(const struct listing *w, size_t at, bool only_uns
 	if (!(w->what.options & IMAP_LIST_RECURSIVE))
 		return false;
 	for (size_t i = at + 1; i < w->count && is_below(w->sorted[i]->name, w->sorted[at]->name); i++)
-		if (is_selected(w, w->sorted[i]) && !(only_unsaid && matches(w, w->sorted[i]->name)))
+		if (is_selected(w, i) && !(only_unsaid && matches(w, w->sorted[i]->name)))
 			return true;
 	return false;
 }
@@ -139,7 +155,7 @@ static void say_list(struct imap_session *s, const struct listing *w)
 		if (!matches(w, w->sorted[i]->name))
 			continue;
 		/* RFC 5258 §3.5: one that is not selected itself is said only for what the client does not see below it */
-		if (is_selected(w, w->sorted[i]) || has_selected_below(w, i, true))
+		if (is_selected(w, i) || has_selected_below(w, i, true))
 			say_listed(s, w, i, has_selected_below(w, i, false));
 	}
 }
@@ -179,17 +195,13 @@ static void say_lsub(struct imap_session *s, const struct listing *w)
 static void on_done(struct imap_session *s, const struct msg_request_done *m)
 {
 	struct listing *w = s->work;
-	size_t n = 0;
 	if (m->outcome != REQUEST_OK) {
 		imap_no_outcome(s, m, false);
 		return;
 	}
-	w->sorted = arena_alloc_array(&s->arena, w->count, sizeof(struct listed *));
-	for (struct listed *l = w->first; l; l = l->next)
-		w->sorted[n++] = l;
-	if (n)
-		qsort(w->sorted, n, sizeof(struct listed *), by_name);
-	drop_doubles(w);
+	sort(s, w);
+	if (!w->is_lsub)
+		add_missing_levels(s, w);
 	w->patterns = arena_alloc_array(&s->arena, w->what.pattern_count, sizeof(struct imap_pattern *));
 	for (size_t i = 0; i < w->what.pattern_count; i++)
 		w->patterns[i] = w->what.patterns[i].ptr ? imap_pattern_new(w->what.patterns[i]) : NULL;

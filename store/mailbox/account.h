@@ -94,9 +94,9 @@ void account_cache_key(struct buf *key, struct id128 blob);
 
 /* ---- mailboxes ---- */
 
-struct mailbox *mailbox_find(struct account *a, struct span name);
+struct mailbox *mailbox_find(const struct account *a, struct span name);
 /* The one with that special use (RFC 6154); NULL if its user has deleted it. */
-struct mailbox *mailbox_of_use(struct account *a, enum special_use use);
+struct mailbox *mailbox_of_use(const struct account *a, enum special_use use);
 /* With its index read. NULL with *why. */
 struct mailbox *mailbox_load(struct mailbox *m, struct error *why);
 /* A new mailbox; its name has been checked. */

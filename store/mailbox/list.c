@@ -44,6 +44,45 @@ static bool has_children(const struct account *a, struct span name)
 	return false;
 }
 
+/* RFC 3501 §6.3.4: a mailbox that is deleted while there are others below it leaves its name, which is \Noselect then. It
+ * is stored nowhere: it is there as long as they are. */
+static bool is_name(const struct account *a, struct span name)
+{
+	return mailbox_find(a, name) || has_children(a, name);
+}
+
+static int by_bytes(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Names that stand above others. In the order of bytes all that begin with the same "level/" stand together. */
+static size_t count_levels(const struct account *a)
+{
+	const char **names = xcalloc(a->mailbox_count, sizeof *names);
+	size_t levels = 0;
+	for (size_t i = 0; i < a->mailbox_count; i++)
+		names[i] = a->mailboxes[i]->name;
+	if (a->mailbox_count)
+		qsort(names, a->mailbox_count, sizeof *names, by_bytes);
+	for (size_t i = 0; i < a->mailbox_count; i++) {
+		size_t same = 0;
+		while (i && names[i][same] && names[i][same] == names[i - 1][same])
+			same++;
+		for (const char *c = names[i] + same; *c; c++)
+			levels += *c == '/';
+	}
+	free(names);
+	return levels;
+}
+
+/* Whether there is room for one more mailbox and for the levels above it. Levels are bounded too: of each mailbox there may be
+ * many that are names without a mailbox. */
+static bool has_room(const struct account *a)
+{
+	return a->mailbox_count + MAILBOX_DEPTH_MOST <= MAILBOXES_MOST && count_levels(a) + MAILBOX_DEPTH_MOST <= MAILBOXES_MOST;
+}
+
 static void say_row(struct request *r, uint32_t request, struct mailbox *m)
 {
 	request_say(r, mailbox_row, .session = r->view->session, .request = request, .name = span_cstr(m->name),
@@ -75,11 +114,19 @@ void mailbox_list_asked(void *context, const struct msg_mailbox_list_ask *msg)
 	request_done(r, msg->request, REQUEST_OK, "");
 }
 
-/* The levels above a name, as far as they are missing. */
+static bool needs_levels(const struct account *a, struct span name)
+{
+	size_t n = name.len;
+	while (n && name.ptr[n - 1] != '/')
+		n--;
+	return n && !is_name(a, span_slice(name, 0, n - 1));
+}
+
+/* The levels above a name, as far as they are missing (RFC 3501 §6.3.3). One that is a name without a mailbox stays one. */
 static void add_parents(struct account *a, struct span name)
 {
 	for (size_t i = 0; i < name.len; i++)
-		if (name.ptr[i] == '/' && !mailbox_find(a, span_slice(name, 0, i)))
+		if (name.ptr[i] == '/' && !is_name(a, span_slice(name, 0, i)))
 			mailbox_add(a, span_slice(name, 0, i), USE_NONE);
 }
 
@@ -99,7 +146,7 @@ void mailbox_create_asked(void *context, const struct msg_mailbox_create *msg)
 		request_done(r, msg->request, REQUEST_BAD_NAME, fault);
 	} else if (mailbox_find(r->account, name)) {
 		request_done(r, msg->request, REQUEST_EXISTS, "there is a mailbox of that name");
-	} else if (r->account->mailbox_count + MAILBOX_DEPTH_MOST > MAILBOXES_MOST) {
+	} else if (!has_room(r->account)) {
 		request_done(r, msg->request, REQUEST_LIMIT, "too many mailboxes");
 	} else {
 		add_with_parents(r->account, name);
@@ -111,12 +158,13 @@ void mailbox_delete_asked(void *context, const struct msg_mailbox_delete *msg)
 {
 	struct request *r = context;
 	struct mailbox *m = mailbox_find(r->account, msg->name);
-	if (!m) {
+	if (!m && has_children(r->account, msg->name)) {
+		/* RFC 3501 §6.3.4: it is \Noselect, and there are names below it */
+		request_done(r, msg->request, REQUEST_HAS_CHILDREN, "there are mailboxes below it");
+	} else if (!m) {
 		request_done(r, msg->request, REQUEST_NO_MAILBOX, "there is no mailbox of that name");
 	} else if (span_equal(span_cstr(m->name), SPAN("INBOX"))) {
 		request_done(r, msg->request, REQUEST_BAD_NAME, "INBOX stays");
-	} else if (has_children(r->account, msg->name)) {
-		request_done(r, msg->request, REQUEST_HAS_CHILDREN, "there are mailboxes below it");
 	} else {
 		/* who is subscribed stays subscribed (RFC 3501 §6.3.6) */
 		if (m->is_subscribed && account_subscribe_only(r->account, msg->name, true))
@@ -159,12 +207,14 @@ static void moved_name(const struct mailbox *below, struct span old, struct span
 	buf_add(out, span_skip(span_cstr(below->name), old.len));
 }
 
-static void rename_with_children(struct account *a, struct mailbox *m, struct span to)
+/* RFC 3501 §6.3.5: what lies below is renamed too, also below a name without a mailbox (m is NULL then). */
+static void rename_with_children(struct account *a, struct mailbox *m, struct span from, struct span to)
 {
 	BUF_AUTO old = {0}, name = {0};
-	buf_add_cstr(&old, m->name);
+	buf_add(&old, from);
 	add_parents(a, to);
-	set_name(m, to);
+	if (m)
+		set_name(m, to);
 	for (size_t i = 0; i < a->mailbox_count; i++) {
 		if (!is_below(a->mailboxes[i]->name, buf_span(&old)))
 			continue;
@@ -174,15 +224,14 @@ static void rename_with_children(struct account *a, struct mailbox *m, struct sp
 }
 
 /* What is wrong with the names that the mailboxes below would get; NULL: nothing. */
-static const char *fault_of_children(const struct account *a, const struct mailbox *m, struct span to)
+static const char *fault_of_children(const struct account *a, struct span from, struct span to)
 {
-	struct span old = span_cstr(m->name);
 	BUF_AUTO name = {0};
 	const char *fault = NULL;
 	for (size_t i = 0; i < a->mailbox_count && !fault; i++) {
-		if (!is_below(a->mailboxes[i]->name, old))
+		if (!is_below(a->mailboxes[i]->name, from))
 			continue;
-		moved_name(a->mailboxes[i], old, to, &name);
+		moved_name(a->mailboxes[i], from, to, &name);
 		fault = fault_of_name(buf_span(&name));
 	}
 	return fault;
@@ -195,26 +244,25 @@ void mailbox_rename_asked(void *context, const struct msg_mailbox_rename *msg)
 	struct span to = without_slash(msg->to);
 	const char *fault = fault_of_name(to);
 	struct mailbox *m = mailbox_find(a, msg->from);
-	if (!m) {
-		request_done(r, msg->request, REQUEST_NO_MAILBOX, "there is no mailbox of that name");
-		return;
-	}
+	struct span from = m ? span_cstr(m->name) : msg->from;
+	bool is_inbox = m && span_equal(from, SPAN("INBOX"));
 	BUF_AUTO name = {0};
 	buf_add(&name, to);
-	if (!fault && !span_equal(span_cstr(m->name), SPAN("INBOX")))
-		fault = fault_of_children(a, m, to);
-	if (fault || is_below(buf_cstr(&name), span_cstr(m->name))) {
+	if (!fault && !is_inbox)
+		fault = fault_of_children(a, from, to);
+	if (!m && !has_children(a, from)) {
+		request_done(r, msg->request, REQUEST_NO_MAILBOX, "there is no mailbox of that name");
+	} else if (fault || is_below(buf_cstr(&name), from)) {
 		request_done(r, msg->request, REQUEST_BAD_NAME, fault ? fault : "a mailbox cannot go below itself");
-		return;
-	}
-	if (mailbox_find(a, to)) {
+	} else if (is_name(a, to)) {
+		/* also where it is a name without a mailbox: what lies below it could be in the way */
 		request_done(r, msg->request, REQUEST_EXISTS, "there is a mailbox of that name");
-		return;
-	}
-	if (span_equal(span_cstr(m->name), SPAN("INBOX"))) {
+	} else if ((is_inbox || needs_levels(a, to)) && !has_room(a)) {
+		request_done(r, msg->request, REQUEST_LIMIT, "too many mailboxes");
+	} else if (is_inbox) {
 		rename_inbox(r, msg->request, m, to);
 	} else {
-		rename_with_children(a, m, to);
+		rename_with_children(a, m, from, to);
 		request_done(r, msg->request, REQUEST_OK, "");
 	}
 }

@@ -88,7 +88,7 @@ static bool is_inbox(struct span name)
 	return span_equal_nocase(name, SPAN("INBOX"));
 }
 
-struct mailbox *mailbox_find(struct account *a, struct span name)
+struct mailbox *mailbox_find(const struct account *a, struct span name)
 {
 	if (is_inbox(name))
 		name = SPAN("INBOX");
@@ -98,7 +98,7 @@ struct mailbox *mailbox_find(struct account *a, struct span name)
 	return NULL;
 }
 
-struct mailbox *mailbox_of_use(struct account *a, enum special_use use)
+struct mailbox *mailbox_of_use(const struct account *a, enum special_use use)
 {
 	for (size_t i = 0; i < a->mailbox_count; i++)
 		if (a->mailboxes[i]->special_use == use)
