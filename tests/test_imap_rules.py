@@ -106,6 +106,62 @@ def test_a_name_without_a_mailbox_is_renamed_with_what_lies_below_it(i):
     assert 'zowie' not in listed(i.ok('LIST "" *'))
 
 
+def subscribed(i):
+    """The names that do not come with an account, as LSUB, LIST (SUBSCRIBED) and LIST RETURN (SUBSCRIBED) tell them."""
+    first = {'INBOX', 'Drafts', 'Sent', 'Junk', 'Trash', 'Archive'}
+    lsub, extended = listed(i.ok('LSUB "" *')), listed(i.ok('LIST (SUBSCRIBED) "" *'))
+    assert set(lsub) == set(extended) and first <= set(lsub)
+    found = listed(i.ok('LIST "" * RETURN (SUBSCRIBED)'))
+    for name, (attributes, _) in extended.items():
+        is_there = name in found and '\\NonExistent' not in found[name][0]
+        assert '\\Subscribed' in attributes and ('\\NonExistent' in attributes) == (not is_there), (name, attributes)
+    assert {name for name, (attributes, _) in found.items() if '\\Subscribed' in attributes} == set(lsub) & set(found)
+    return set(lsub) - first
+
+
+def test_a_subscription_is_of_a_name_and_stays_when_the_mailbox_goes(server, i):
+    """§6.3.6, §6.3.9, and RFC 5258 §3.1."""
+    i.ok('CREATE Work/a')
+    i.ok('SUBSCRIBE Work')
+    i.ok('SUBSCRIBE Work/a')
+    i.ok('RENAME Work Play')
+    assert subscribed(i) == {'Work', 'Work/a'}
+    # what takes a subscribed name is subscribed, and takes nothing along when it leaves it
+    i.ok('CREATE Other')
+    i.ok('RENAME Other Work')
+    assert subscribed(i) == {'Work', 'Work/a'} and '\\NonExistent' not in listed(i.ok('LIST (SUBSCRIBED) "" Work'))['Work'][0]
+    i.ok('RENAME Work Other')
+    i.ok('SUBSCRIBE Play/a')
+    i.ok('DELETE Play/a')
+    i.ok('SUBSCRIBE Play')
+    i.ok('DELETE Play')
+    assert subscribed(i) == {'Work', 'Work/a', 'Play', 'Play/a'}
+    assert listed(i.ok('LSUB "" Play'))['Play'][0] == set()
+    # they are there after a restart, and go when they are told to
+    server.kill_role('store')
+    server.wait_all_running()
+    with server.imap(US) as again:
+        assert subscribed(again) == {'Work', 'Work/a', 'Play', 'Play/a'}
+        for name in ('Work/a', 'Play', 'Nothing'):
+            again.ok('UNSUBSCRIBE ' + name)
+        assert subscribed(again) == {'Work', 'Play/a'}
+        assert again.no('SUBSCRIBE Nothing').startswith('NO [NONEXISTENT]')
+        assert again.no('SUBSCRIBE Play').startswith('NO [NONEXISTENT]')
+        again.ok('CREATE Work')
+        again.ok('UNSUBSCRIBE inbox')
+        assert 'INBOX' not in listed(again.ok('LSUB "" *'))
+        again.ok('SUBSCRIBE inbox')
+        assert subscribed(again) == {'Work', 'Play/a'}
+
+
+def test_a_name_without_a_mailbox_can_be_subscribed(i):
+    i.ok('CREATE foo/bar')
+    i.ok('DELETE foo')
+    i.ok('SUBSCRIBE foo')
+    assert subscribed(i) == {'foo'}
+    assert listed(i.ok('LIST (SUBSCRIBED) "" foo'))['foo'][0] == {'\\Subscribed', '\\NonExistent', '\\HasChildren'}
+
+
 def test_who_has_a_mailbox_open_that_is_deleted_above_others_is_told_so(server, i):
     """RFC 2180 §3.3."""
     i.ok('CREATE foo/bar')

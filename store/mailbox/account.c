@@ -13,7 +13,7 @@
 #include <stdlib.h>
 
 enum {
-	ACCOUNT_VERSION = 1,
+	ACCOUNT_VERSION = 2,
 	USES_LEAST = 256, /* reference counts kept in memory before it is looked which of them are on the disk */
 };
 
@@ -78,10 +78,8 @@ static void free_account(struct account *a)
 	unlink_account(a);
 	for (size_t i = 0; i < a->mailbox_count; i++)
 		mailbox_free(a->mailboxes[i]);
-	for (size_t i = 0; i < a->subscribed_only_count; i++)
-		free(a->subscribed_only[i]);
+	account_forget_subscriptions(a);
 	free_uses(a);
-	free(a->subscribed_only);
 	free(a->mailboxes);
 	batch_free(&a->batch);
 	free(a);
@@ -97,12 +95,6 @@ static int read_account_record(struct account *a, struct error *why)
 	uint8_t version = unpack_u8(&u);
 	a->next_mailbox = unpack_u32(&u);
 	a->last_uidvalidity = unpack_u32(&u);
-	uint32_t count = unpack_u32(&u);
-	for (uint32_t i = 0; i < count && !u.bad; i++) {
-		struct span name = unpack_bytes(&u, MAILBOX_NAME_BYTES_MOST);
-		if (!u.bad)
-			account_subscribe_only(a, name, true);
-	}
 	if (version != ACCOUNT_VERSION || !unpack_done(&u))
 		return error_set(why, EBADMSG, "the record of account %s is damaged", a->partition);
 	return 1;
@@ -114,19 +106,18 @@ void account_put(struct account *a)
 	pack_u8(&value, ACCOUNT_VERSION);
 	pack_u32(&value, a->next_mailbox);
 	pack_u32(&value, a->last_uidvalidity);
-	pack_u32(&value, (uint32_t)a->subscribed_only_count);
-	for (size_t i = 0; i < a->subscribed_only_count; i++)
-		pack_bytes(&value, span_cstr(a->subscribed_only[i]));
 	batch_put(&a->batch, account_partition(a), SPAN("i"), buf_span(&value));
 }
 
-static int read_mailboxes(struct account *a, struct error *why)
+typedef int read_row_fn(struct account *a, struct span key, struct span value, struct error *why);
+
+static int read_rows(struct account *a, struct span from, struct span to, read_row_fn *read_row, struct error *why)
 {
-	struct engine_scan *scan = engine_scan_open(a->worker->engine, account_partition(a), SPAN("m"), SPAN("n"));
+	struct engine_scan *scan = engine_scan_open(a->worker->engine, account_partition(a), from, to);
 	struct span key, value;
 	int more, bad = 0;
 	while (!bad && (more = engine_scan_next(scan, &key, &value, why)) > 0)
-		bad = mailbox_read_record(a, key, value, why);
+		bad = read_row(a, key, value, why);
 	engine_scan_close(scan);
 	return bad || more < 0 ? -1 : 0;
 }
@@ -158,10 +149,10 @@ static void make_first_mailboxes(struct account *a)
 	static const struct { const char *name; uint8_t use; } first[] = {
 		{"INBOX", USE_NONE}, {"Drafts", USE_DRAFTS}, {"Sent", USE_SENT}, {"Junk", USE_JUNK}, {"Trash", USE_TRASH},
 		{"Archive", USE_ARCHIVE}};
-	for (size_t i = 0; i < sizeof first / sizeof first[0]; i++)
-		mailbox_add(a, span_cstr(first[i].name), first[i].use)->is_subscribed = true;
-	for (size_t i = 0; i < a->mailbox_count; i++)
-		mailbox_put(a->mailboxes[i]);
+	for (size_t i = 0; i < sizeof first / sizeof first[0]; i++) {
+		mailbox_add(a, span_cstr(first[i].name), first[i].use);
+		account_subscribe(a, span_cstr(first[i].name));
+	}
 }
 
 struct account *account_get(struct worker *w, uint64_t id, struct error *why)
@@ -180,7 +171,8 @@ struct account *account_get(struct worker *w, uint64_t id, struct error *why)
 	map_put(&w->loaded, id, a);
 	link_newest(a);
 	int found = read_account_record(a, why);
-	if (found < 0 || read_mailboxes(a, why) || read_tails(a, why)) {
+	if (found < 0 || read_rows(a, SPAN("m"), SPAN("n"), mailbox_read_record, why) ||
+	    read_rows(a, SPAN("s"), SPAN("t"), account_read_subscription, why) || read_tails(a, why)) {
 		free_account(a);
 		return NULL;
 	}
@@ -385,6 +377,7 @@ void account_erase(struct account *a)
 {
 	while (a->mailbox_count)
 		mailbox_erase(a->mailboxes[0]);
+	account_forget_subscriptions(a);
 	batch_delete_range(&a->batch, account_partition(a), SPAN(""), SPAN(""));
 	account_settle(a);
 }

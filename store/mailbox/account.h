@@ -37,7 +37,7 @@ struct mailbox {
 	uint32_t unseen;
 	uint64_t size;            /* of all messages */
 	uint8_t special_use;
-	bool is_subscribed, is_loaded, is_gone;
+	bool is_loaded, is_gone;
 	bool is_record_stale;          /* the record on the disk lacks something that tail rows do not tell */
 	char *keywords[KEYWORDS_MOST];
 	unsigned keyword_count;
@@ -55,8 +55,8 @@ struct account {
 	struct mailbox **mailboxes;
 	size_t mailbox_count;
 	uint32_t next_mailbox, last_uidvalidity;
-	char **subscribed_only;   /* names that are subscribed but do not exist (RFC 3501 §6.3.6) */
-	size_t subscribed_only_count;
+	char **subscriptions;     /* names, in the order of bytes (subscription.c) */
+	size_t subscription_count;
 	struct batch batch;
 	uint64_t submitted;       /* number of the last commit */
 	_Atomic uint64_t durable; /* of the last one that is on the disk; set by the committer */
@@ -94,6 +94,8 @@ void account_cache_key(struct buf *key, struct id128 blob);
 
 /* ---- mailboxes ---- */
 
+/* INBOX is INBOX in any case: RFC 3501 §5.1. */
+struct span mailbox_canonical(struct span name);
 struct mailbox *mailbox_find(const struct account *a, struct span name);
 /* The one with that special use (RFC 6154); NULL if its user has deleted it. */
 struct mailbox *mailbox_of_use(const struct account *a, enum special_use use);
@@ -108,8 +110,6 @@ void mailbox_count_tail(struct mailbox *m, const struct row *row);
 /* A record as it was scanned from the engine. -1 with *why if it is damaged. */
 int mailbox_read_record(struct account *a, struct span key, struct span value, struct error *why);
 void mailbox_free(struct mailbox *m);
-/* Remembers or forgets that a name without a mailbox is subscribed. True if that was a change. */
-bool account_subscribe_only(struct account *a, struct span name, bool is_subscribed);
 void account_put(struct account *a); /* the account's own record */
 /* Bits of the keywords, which are added to the mailbox as far as there is room. `words`: a list (ipc/words.h). -1 if it
  * is no such list, or a keyword that it must add is not there and may_add is false or there is no room. */
@@ -126,5 +126,16 @@ void mailbox_erase(struct mailbox *m);
 struct row *mailbox_append(struct mailbox *m, struct row *row);
 /* Takes messages out. */
 void mailbox_remove(struct mailbox *m, struct span ranges, bool keep_blobs);
+
+/* ---- subscriptions: subscription.c ---- */
+
+/* The name's number among a->subscriptions; -1: it is not subscribed. */
+ssize_t account_subscription(const struct account *a, struct span name);
+/* The caller has looked whether there may be one more. */
+void account_subscribe(struct account *a, struct span name);
+void account_unsubscribe(struct account *a, struct span name);
+/* A row as it was scanned from the engine, in order. -1 with *why if it is damaged. */
+int account_read_subscription(struct account *a, struct span key, struct span value, struct error *why);
+void account_forget_subscriptions(struct account *a); /* in memory only */
 
 #endif

@@ -56,40 +56,74 @@ static int by_bytes(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* Names that stand above others. In the order of bytes all that begin with the same "level/" stand together. */
-static size_t count_levels(const struct account *a)
+/* How many names stand above these, which are put in order: all that begin with the same "level/" stand together then. */
+static size_t count_levels(const char **names, size_t count)
 {
-	const char **names = xcalloc(a->mailbox_count, sizeof *names);
 	size_t levels = 0;
-	for (size_t i = 0; i < a->mailbox_count; i++)
-		names[i] = a->mailboxes[i]->name;
-	if (a->mailbox_count)
-		qsort(names, a->mailbox_count, sizeof *names, by_bytes);
-	for (size_t i = 0; i < a->mailbox_count; i++) {
+	if (count)
+		qsort(names, count, sizeof *names, by_bytes);
+	for (size_t i = 0; i < count; i++) {
 		size_t same = 0;
 		while (i && names[i][same] && names[i][same] == names[i - 1][same])
 			same++;
 		for (const char *c = names[i] + same; *c; c++)
 			levels += *c == '/';
 	}
-	free(names);
 	return levels;
 }
 
-/* Whether there is room for one more mailbox and for the levels above it. Levels are bounded too: of each mailbox there may be
- * many that are names without a mailbox. */
+/* Whether there may be one more of these names, with all that may stand above it. Levels are bounded like names are, since LIST
+ * tells them too, and one name can have many that are no mailboxes. */
+static bool has_room_beside(const char **names, size_t count)
+{
+	return count + MAILBOX_DEPTH_MOST <= MAILBOXES_MOST && count_levels(names, count) + MAILBOX_DEPTH_MOST <= MAILBOXES_MOST;
+}
+
 static bool has_room(const struct account *a)
 {
-	return a->mailbox_count + MAILBOX_DEPTH_MOST <= MAILBOXES_MOST && count_levels(a) + MAILBOX_DEPTH_MOST <= MAILBOXES_MOST;
+	const char **names = xcalloc(a->mailbox_count + 1, sizeof *names);
+	for (size_t i = 0; i < a->mailbox_count; i++)
+		names[i] = a->mailboxes[i]->name;
+	bool result = has_room_beside(names, a->mailbox_count);
+	free(names);
+	return result;
+}
+
+static bool may_subscribe(const struct account *a)
+{
+	const char **names = xcalloc(a->subscription_count + 1, sizeof *names);
+	for (size_t i = 0; i < a->subscription_count; i++)
+		names[i] = a->subscriptions[i];
+	bool result = has_room_beside(names, a->subscription_count);
+	free(names);
+	return result;
 }
 
 static void say_row(struct request *r, uint32_t request, struct mailbox *m)
 {
 	request_say(r, mailbox_row, .session = r->view->session, .request = request, .name = span_cstr(m->name),
-	            .special_use = m->special_use, .is_subscribed = m->is_subscribed, .exists = 1,
+	            .special_use = m->special_use, .is_subscribed = account_subscription(r->account, span_cstr(m->name)) >= 0, .exists = 1,
 	            .messages = (uint32_t)m->index.count, .unseen = m->unseen, .uidnext = m->uidnext,
 	            .recent = (uint32_t)(m->index.count - index_lower(&m->index, m->recent_uid)),
 	            .uidvalidity = m->uidvalidity, .highestmodseq = m->highestmodseq, .size = m->size);
+}
+
+/* LIST needs no counts, so no index is read for it. Behind the mailboxes come the names that are subscribed and have none. */
+static void say_all(struct request *r, uint32_t request)
+{
+	struct account *a = r->account;
+	bool *has_mailbox = xcalloc(a->subscription_count + 1, sizeof *has_mailbox);
+	for (size_t i = 0; i < a->mailbox_count; i++) {
+		ssize_t subscription = account_subscription(a, span_cstr(a->mailboxes[i]->name));
+		if (subscription >= 0)
+			has_mailbox[subscription] = true;
+		say_row(r, request, a->mailboxes[i]);
+	}
+	for (size_t i = 0; i < a->subscription_count; i++)
+		if (!has_mailbox[i])
+			request_say(r, mailbox_row, .session = r->view->session, .request = request,
+			            .name = span_cstr(a->subscriptions[i]), .is_subscribed = 1);
+	free(has_mailbox);
 }
 
 void mailbox_list_asked(void *context, const struct msg_mailbox_list_ask *msg)
@@ -105,12 +139,7 @@ void mailbox_list_asked(void *context, const struct msg_mailbox_list_ask *msg)
 		request_done(r, msg->request, m ? m->is_loaded ? REQUEST_OK : REQUEST_FAILED : REQUEST_NO_MAILBOX, why.text);
 		return;
 	}
-	/* LIST needs no counts, so no index is read for it */
-	for (size_t i = 0; i < a->mailbox_count; i++)
-		say_row(r, msg->request, a->mailboxes[i]);
-	for (size_t i = 0; i < a->subscribed_only_count; i++)
-		request_say(r, mailbox_row, .session = msg->session, .request = msg->request,
-		            .name = span_cstr(a->subscribed_only[i]), .is_subscribed = 1);
+	say_all(r, msg->request);
 	request_done(r, msg->request, REQUEST_OK, "");
 }
 
@@ -166,9 +195,6 @@ void mailbox_delete_asked(void *context, const struct msg_mailbox_delete *msg)
 	} else if (span_equal(span_cstr(m->name), SPAN("INBOX"))) {
 		request_done(r, msg->request, REQUEST_BAD_NAME, "INBOX stays");
 	} else {
-		/* who is subscribed stays subscribed (RFC 3501 §6.3.6) */
-		if (m->is_subscribed && account_subscribe_only(r->account, msg->name, true))
-			account_put(r->account);
 		bool is_own = r->view->mailbox == m;
 		if (is_own)
 			view_leave_mailbox(r->view);
@@ -267,18 +293,22 @@ void mailbox_rename_asked(void *context, const struct msg_mailbox_rename *msg)
 	}
 }
 
+/* RFC 3501 §6.3.6 and §6.3.7: what can be subscribed is looked at once; a name stays subscribed whatever becomes of it. */
 void mailbox_subscribe_asked(void *context, const struct msg_mailbox_subscribe *msg)
 {
 	struct request *r = context;
-	struct mailbox *m = mailbox_find(r->account, msg->name);
-	if (m) {
-		m->is_subscribed = msg->is_subscribed;
-		mailbox_put(m);
-	} else if (msg->is_subscribed) {
+	struct account *a = r->account;
+	bool is_subscribed = account_subscription(a, msg->name) >= 0;
+	if (!msg->is_subscribed) {
+		account_unsubscribe(a, msg->name);
+	} else if (!is_subscribed && !is_name(a, msg->name)) {
 		request_done(r, msg->request, REQUEST_NO_MAILBOX, "there is no mailbox of that name");
 		return;
-	} else if (account_subscribe_only(r->account, msg->name, false)) {
-		account_put(r->account);
+	} else if (!is_subscribed && !may_subscribe(a)) {
+		request_done(r, msg->request, REQUEST_LIMIT, "too many subscriptions");
+		return;
+	} else {
+		account_subscribe(a, msg->name);
 	}
 	request_done(r, msg->request, REQUEST_OK, "");
 }

@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { MAILBOX_VERSION = 1 };
+enum { MAILBOX_VERSION = 2 };
 
 static void record_key(struct buf *key, uint32_t mailbox)
 {
@@ -32,7 +32,6 @@ int mailbox_read_record(struct account *a, struct span key, struct span value, s
 	m->highestmodseq = unpack_u64(&u);
 	m->recent_uid = unpack_u32(&u);
 	m->special_use = unpack_u8(&u);
-	m->is_subscribed = unpack_u8(&u) != 0;
 	m->unseen = unpack_u32(&u);
 	m->size = unpack_u64(&u);
 	m->index.tail_first = unpack_u32(&u);
@@ -61,7 +60,6 @@ void mailbox_put(struct mailbox *m)
 	pack_u64(&value, m->highestmodseq);
 	pack_u32(&value, m->recent_uid);
 	pack_u8(&value, m->special_use);
-	pack_u8(&value, m->is_subscribed);
 	pack_u32(&value, m->unseen);
 	pack_u64(&value, m->size);
 	pack_u32(&value, m->index.tail_first);
@@ -82,16 +80,14 @@ void mailbox_free(struct mailbox *m)
 	free(m);
 }
 
-/* RFC 3501 §5.1: INBOX in any case is the same mailbox. */
-static bool is_inbox(struct span name)
+struct span mailbox_canonical(struct span name)
 {
-	return span_equal_nocase(name, SPAN("INBOX"));
+	return span_equal_nocase(name, SPAN("INBOX")) ? SPAN("INBOX") : name;
 }
 
 struct mailbox *mailbox_find(const struct account *a, struct span name)
 {
-	if (is_inbox(name))
-		name = SPAN("INBOX");
+	name = mailbox_canonical(name);
 	for (size_t i = 0; i < a->mailbox_count; i++)
 		if (span_equal(span_cstr(a->mailboxes[i]->name), name))
 			return a->mailboxes[i];
@@ -128,36 +124,14 @@ struct mailbox *mailbox_add(struct account *a, struct span name, uint8_t special
 	if (uidvalidity <= a->last_uidvalidity)
 		uidvalidity = a->last_uidvalidity + 1;
 	a->last_uidvalidity = uidvalidity;
-	if (is_inbox(name))
-		name = SPAN("INBOX");
 	*m = (struct mailbox){.account = a, .id = a->next_mailbox++, .uidvalidity = uidvalidity, .uidnext = 1, .highestmodseq = 1,
 	                      .recent_uid = 1, .special_use = special_use, .is_loaded = true, .index = {.tail_first = 1}};
-	m->name = span_strdup(name);
+	m->name = span_strdup(mailbox_canonical(name));
 	a->mailboxes = xrealloc_array(a->mailboxes, a->mailbox_count + 1, sizeof *a->mailboxes);
 	a->mailboxes[a->mailbox_count++] = m;
-	if (account_subscribe_only(a, name, false))
-		m->is_subscribed = true;
 	account_put(a);
 	mailbox_put(m);
 	return m;
-}
-
-bool account_subscribe_only(struct account *a, struct span name, bool is_subscribed)
-{
-	for (size_t i = 0; i < a->subscribed_only_count; i++) {
-		if (!span_equal(span_cstr(a->subscribed_only[i]), name))
-			continue;
-		if (is_subscribed)
-			return false;
-		free(a->subscribed_only[i]);
-		a->subscribed_only[i] = a->subscribed_only[--a->subscribed_only_count];
-		return true;
-	}
-	if (!is_subscribed || a->subscribed_only_count >= MAILBOXES_MOST)
-		return false;
-	a->subscribed_only = xrealloc_array(a->subscribed_only, a->subscribed_only_count + 1, sizeof *a->subscribed_only);
-	a->subscribed_only[a->subscribed_only_count++] = span_strdup(name);
-	return true;
 }
 
 int mailbox_keywords(struct mailbox *m, struct span packed, bool may_add, uint64_t *bits)
