@@ -142,3 +142,90 @@ def test_what_changes_twice_during_a_long_fetch_is_told_again(server, i, other):
     told = [response for response in i.untagged if response.startswith(b'* 2 FETCH')]
     assert len(told) == 1 and b'\\Answered' in told[0]
     assert sum(response.startswith(b'* 256 FETCH') for response in i.untagged) >= 1
+
+
+# ---- \Recent: RFC 3501 §2.3.2 ----
+
+def send(server):
+    assert server.send(US, SMALL).code == 250
+
+
+def recent(i):
+    """The messages that are \\Recent to this session, by FLAGS and by SEARCH, which must agree; and as RECENT last said."""
+    by_flags = [int(re.match(rb'\* (\d+) FETCH', r)[1]) for r in i.ok('FETCH 1:* FLAGS') if b'\\Recent' in r]
+    by_search = [int(word) for r in i.ok('SEARCH RECENT') if r.startswith(b'* SEARCH') for word in r.split()[2:]]
+    assert by_flags == by_search, (by_flags, by_search)
+    return by_flags
+
+
+def told(i, line='NOOP'):
+    """The numbers of EXISTS and RECENT that come with a command."""
+    said = b'\n'.join(i.ok(line))
+    return tuple(int(n[-1]) if n else None for n in (re.findall(rb'\* (\d+) EXISTS', said), re.findall(rb'\* (\d+) RECENT', said)))
+
+
+def status_recent(server):
+    with server.imap(US) as i:
+        return int(re.search(rb'RECENT (\d+)', i.ok('STATUS INBOX (RECENT)')[0])[1])
+
+
+def test_a_message_is_recent_to_the_first_session_that_is_told_of_it_and_to_no_other(server, i, other):
+    i.ok('SELECT INBOX')
+    other.ok('SELECT INBOX')
+    send(server)
+    assert status_recent(server) == 1
+    # whose NOOP comes first
+    assert told(other) == (1, 1) and told(i) == (1, 0)
+    assert recent(other) == [1] and recent(i) == []
+    send(server)
+    assert told(i) == (2, 1) and told(other) == (2, 1)
+    assert recent(i) == [2] and recent(other) == [1]
+    send(server)
+    assert told(other) == (3, 2) and told(i) == (3, 1)
+    assert recent(other) == [1, 3] and recent(i) == [2] and status_recent(server) == 0
+    with server.imap(US) as third:
+        assert told(third, 'SELECT INBOX') == (3, 0) and recent(third) == []
+    # what goes is not counted any more
+    i.ok('STORE 2:3 +FLAGS.SILENT (\\Deleted)')
+    i.ok('EXPUNGE')
+    send(server)
+    assert told(other) == (2, 2) and recent(other) == [1, 2] and told(i) == (2, 0)
+    # NEW and OLD: §6.4.4
+    assert [r for r in other.ok('SEARCH OLD') if r.startswith(b'* SEARCH')] == [b'* SEARCH']
+    assert [r for r in i.ok('SEARCH NEW') if r.startswith(b'* SEARCH')] == [b'* SEARCH']
+
+
+def test_sessions_in_idle_share_out_what_is_recent(server, i, other):
+    for session in (i, other):
+        session.ok('SELECT INBOX')
+        session.send_command('IDLE')
+        assert session.response().startswith(b'+')
+    send(server)
+    said = [[session.response() for _ in range(2)] for session in (i, other)]
+    assert sorted(said) == [[b'* 1 EXISTS', b'* 0 RECENT'], [b'* 1 EXISTS', b'* 1 RECENT']]
+
+
+def test_examine_shows_what_is_recent_and_does_not_take_it_away(server, i, other):
+    """§6.3.2."""
+    send(server)
+    assert told(other, 'EXAMINE INBOX') == (1, 1) and recent(other) == [1]
+    send(server)
+    assert told(other) == (2, 2) and recent(other) == [1, 2] and status_recent(server) == 2
+    assert told(i, 'SELECT INBOX') == (2, 2) and recent(i) == [1, 2]
+    send(server)
+    assert told(i) == (3, 3) and told(other) == (3, 2)
+    assert told(other, 'EXAMINE INBOX') == (3, 0) and recent(other) == []
+
+
+def test_what_was_recent_to_one_session_is_so_to_nobody_after_a_restart(server, i, other):
+    i.ok('SELECT INBOX')
+    send(server)
+    assert told(i) == (1, 1)
+    i.ok('LOGOUT')
+    assert i.is_closed()
+    assert other.append('Archive', SMALL).startswith('OK')  # what comes behind it is on the disk
+    server.kill_role('store')
+    server.wait_all_running()
+    with server.imap(US) as again:
+        assert status_recent(server) == 0
+        assert told(again, 'SELECT INBOX') == (1, 0) and recent(again) == []

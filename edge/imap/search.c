@@ -29,14 +29,6 @@ static bool pack_set(struct imap_session *s, const struct imap_search_key *k, st
 	return true;
 }
 
-static void pack_recent(const struct imap_view *v, struct buf *out)
-{
-	BUF_AUTO ranges = {0};
-	ranges_add_range(&ranges, v->first_recent_uid ? v->first_recent_uid : 1, UINT32_MAX);
-	pack_u8(out, SEARCH_UIDS);
-	pack_bytes(out, buf_span(&ranges));
-}
-
 /* Recursion is no deeper than the parser's, which is bounded. */
 static bool pack_key(struct imap_session *s, const struct imap_search_key *k, struct buf *out)
 {
@@ -57,7 +49,10 @@ static bool pack_key(struct imap_session *s, const struct imap_search_key *k, st
 		pack_u8(out, SEARCH_KEYWORD);
 		pack_bytes(out, k->text);
 		break;
-	case IMAP_SEARCH_RECENT: pack_recent(&s->view, out); break;
+	case IMAP_SEARCH_RECENT:
+		pack_u8(out, SEARCH_UIDS);
+		pack_bytes(out, buf_span(&s->view.recent));
+		break;
 	case IMAP_SEARCH_BEFORE: pack_day(out, SEARCH_BEFORE, k->day); break;
 	case IMAP_SEARCH_ON: pack_day(out, SEARCH_ON, k->day); break;
 	case IMAP_SEARCH_SINCE: pack_day(out, SEARCH_SINCE, k->day); break;

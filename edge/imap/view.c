@@ -8,7 +8,10 @@
 #include <roaring/roaring.h>
 #include <stdlib.h>
 
-enum { RANGES_MOST = 65536 / 8 }; /* of one question to store */
+enum {
+	RANGES_MOST = 65536 / 8,  /* of one question to store */
+	RECENT_RANGES_MOST = 4096, /* of what is \Recent: one more each time that another session has been told in between */
+};
 
 /* ---- opening and closing ---- */
 
@@ -21,14 +24,25 @@ static void set_keywords(struct imap_view *v, struct span packed)
 	v->keyword_count = count > 0 ? (size_t)count : 0;
 }
 
+/* RFC 3501 §2.3.2: \Recent is what this session is the first to be told of; from which UID on that is so, store knows. */
+static void add_recent(struct imap_view *v, uint32_t first, uint32_t uidnext)
+{
+	if (first >= uidnext)
+		return;
+	ranges_add_range(&v->recent, first, uidnext - 1);
+	if (ranges_count(buf_span(&v->recent)) > RECENT_RANGES_MOST)
+		buf_drop_front(&v->recent, RECENT_RANGES_MOST / 2 * 2 * sizeof(uint32_t)); /* the oldest have been \Recent for long */
+}
+
 void imap_view_open(struct imap_session *s, const struct msg_mailbox_opened *m, bool is_read_only)
 {
 	struct imap_view *v = &s->view;
 	imap_view_close(s);
 	*v = (struct imap_view){.uids = roaring_bitmap_create(), .expunged = roaring_bitmap_create(), .own = roaring_bitmap_create(),
 	                        .modseq = m->highestmodseq, .uidvalidity = m->uidvalidity, .uidnext = m->uidnext,
-	                        .first_recent_uid = m->first_recent_uid, .is_read_only = is_read_only};
+	                        .is_read_only = is_read_only};
 	set_keywords(v, m->keywords);
+	add_recent(v, m->first_recent_uid, m->uidnext);
 }
 
 void imap_view_add_uids(struct imap_session *s, struct span ranges)
@@ -48,6 +62,7 @@ void imap_view_close(struct imap_session *s)
 		if (sets[i])
 			roaring_bitmap_free(sets[i]);
 	arena_free(&v->keyword_arena);
+	buf_free(&v->recent);
 	*v = (struct imap_view){0};
 }
 
@@ -60,8 +75,14 @@ uint32_t imap_view_count(const struct imap_view *v)
 
 uint32_t imap_view_recent(const struct imap_view *v)
 {
-	uint64_t old = v->first_recent_uid ? roaring_bitmap_rank(v->uids, v->first_recent_uid - 1) : 0;
-	return imap_view_count(v) - (uint32_t)old;
+	struct span recent = buf_span(&v->recent);
+	uint64_t count = 0;
+	for (size_t i = 0; i < ranges_count(recent); i++) {
+		uint32_t first, last;
+		ranges_get(recent, i, &first, &last);
+		count += roaring_bitmap_rank(v->uids, last) - (first ? roaring_bitmap_rank(v->uids, first - 1) : 0);
+	}
+	return (uint32_t)count;
 }
 
 uint32_t imap_view_sequence(const struct imap_view *v, uint32_t uid)
@@ -168,7 +189,7 @@ void imap_view_render_flags(const struct imap_view *v, const struct imap_row *ro
 	for (size_t i = 0; i < sizeof system_flags / sizeof system_flags[0]; i++)
 		if (row->flags & system_flags[i].flag)
 			add_word(out, start, span_cstr(system_flags[i].name));
-	if (row->uid >= v->first_recent_uid)
+	if (ranges_have(buf_span(&v->recent), row->uid))
 		add_word(out, start, SPAN("\\Recent"));
 	for (size_t k = 0; k < v->keyword_count; k++)
 		if (row->keywords >> k & 1)
@@ -323,6 +344,7 @@ void imap_view_changes(struct imap_session *s, const struct msg_changes *m)
 		return;
 	v->is_asking = false;
 	v->modseq = m->highestmodseq;
+	add_recent(v, m->first_recent_uid > v->uidnext ? m->first_recent_uid : v->uidnext, m->uidnext);
 	v->uidnext = m->uidnext;
 	roaring_bitmap_clear(v->own);
 	v->own_modseq = 0;

@@ -106,6 +106,8 @@ struct mailbox *mailbox_add(struct account *a, struct span name, uint8_t special
 /* Its record, into account->batch. A message that is only appended needs none: what it changes in the record (UIDNEXT,
  * HIGHESTMODSEQ, counters) follows from its row in the tail, and mailbox_count_tail makes it up when the account is read. */
 void mailbox_put(struct mailbox *m);
+/* The same where only \Recent has changed, which is no promise worth a sync, in an operation that changes nothing else. */
+void mailbox_put_recent(struct mailbox *m);
 void mailbox_count_tail(struct mailbox *m, const struct row *row);
 /* A record as it was scanned from the engine. -1 with *why if it is damaged. */
 int mailbox_read_record(struct account *a, struct span key, struct span value, struct error *why);

@@ -47,7 +47,8 @@ static void say_changes(struct request *r, uint32_t request, struct buf *rows, s
 	BUF_AUTO keywords = {0};
 	mailbox_pack_keywords(m, &keywords);
 	request_say(r, changes, .session = r->view->session, .request = request, .rows = buf_span(rows), .expunged = expunged,
-	            .highestmodseq = m->highestmodseq, .uidnext = m->uidnext, .keywords = buf_span(&keywords), .is_last = is_last);
+	            .highestmodseq = m->highestmodseq, .uidnext = m->uidnext, .first_recent_uid = m->recent_uid,
+	            .keywords = buf_span(&keywords), .is_last = is_last);
 	buf_clear(rows);
 }
 
@@ -74,7 +75,8 @@ void changes_asked(void *context, const struct msg_changes_ask *msg)
 		say_changes(r, msg->request, &rows, span_slice(left, 0, EXPUNGED_BYTES), false);
 	say_changes(r, msg->request, &rows, left, true);
 	if (!r->view->is_read_only && m->recent_uid != m->uidnext) {
-		m->recent_uid = m->uidnext; /* this session shows them as \Recent; written with the next change */
+		/* RFC 3501 §2.3.2: this session is the first that is told. Written with the next change, or when the session leaves */
+		m->recent_uid = m->uidnext;
 		m->is_record_stale = true;
 	}
 }

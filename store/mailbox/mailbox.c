@@ -70,6 +70,13 @@ void mailbox_put(struct mailbox *m)
 	batch_put(&m->account->batch, account_partition(m->account), buf_span(&key), buf_span(&value));
 }
 
+void mailbox_put_recent(struct mailbox *m)
+{
+	if (batch_is_empty(&m->account->batch))
+		m->account->batch.is_durable = false;
+	mailbox_put(m);
+}
+
 void mailbox_free(struct mailbox *m)
 {
 	for (unsigned i = 0; i < m->keyword_count; i++)

@@ -30,7 +30,7 @@ void mailbox_open_asked(void *context, const struct msg_mailbox_open *msg)
 {
 	struct request *r = context;
 	struct view *v = r->view;
-	view_leave_mailbox(v);
+	view_close_mailbox(v);
 	struct mailbox *m = mailbox_find(r->account, msg->name);
 	if (!m) {
 		request_done(r, msg->request, REQUEST_NO_MAILBOX, "there is no mailbox of that name");
@@ -53,12 +53,11 @@ void mailbox_open_asked(void *context, const struct msg_mailbox_open *msg)
 	            .first_unseen_uid = first_unseen(m), .first_recent_uid = m->recent_uid, .keywords = buf_span(&keywords));
 	say_uids(r, m, msg->request);
 	request_done(r, msg->request, REQUEST_OK, "");
-	/* RFC 3501 §2.3.2: \Recent is for the first session that is told. It is no promise worth a sync. */
+	/* RFC 3501 §2.3.2: \Recent is for the first session that is told, which EXAMINE is not (§6.3.2) */
 	if (!msg->is_read_only && m->recent_uid != m->uidnext) {
 		account_say(r->account, v->peer, &r->out);
 		m->recent_uid = m->uidnext;
-		r->account->batch.is_durable = false;
-		mailbox_put(m);
+		mailbox_put_recent(m);
 	}
 }
 
@@ -66,5 +65,5 @@ void mailbox_close_asked(void *context, const struct msg_mailbox_close *msg)
 {
 	struct request *r = context;
 	(void)msg;
-	view_leave_mailbox(r->view);
+	view_close_mailbox(r->view);
 }

@@ -90,7 +90,8 @@ static void run_close(struct worker *w, struct job *j)
 	struct message_job *m = (struct message_job *)j;
 	struct view *v = map_take(&w->views, m->session);
 	if (v) {
-		view_leave_mailbox(v);
+		view_close_mailbox(v);
+		account_settle(v->account);
 		v->is_closed = true;
 		if (!v->cursor.is_waiting)
 			free_view(v);
@@ -185,6 +186,14 @@ void view_leave_mailbox(struct view *v)
 	view_forget_expunged(m);
 	if (m->is_gone && !m->views)
 		mailbox_free(m);
+}
+
+void view_close_mailbox(struct view *v)
+{
+	struct mailbox *m = v->mailbox;
+	if (m && !m->is_gone && m->is_record_stale)
+		mailbox_put_recent(m);
+	view_leave_mailbox(v);
 }
 
 void view_mailbox_gone(struct mailbox *m)

@@ -62,6 +62,8 @@ void view_say(struct view *v, struct buf *out);
 void mailbox_move_all(struct mailbox *from, struct mailbox *to);
 
 void view_leave_mailbox(struct view *v);
+/* The same, and writes what the record on the disk lacks; in an operation that changes nothing else. */
+void view_close_mailbox(struct view *v);
 /* Forgets the expunged messages that every view has heard of. */
 void view_forget_expunged(struct mailbox *m);
 void view_mailbox_gone(struct mailbox *m);
