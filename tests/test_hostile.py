@@ -140,3 +140,35 @@ def test_a_certificate_may_be_a_link(make_server, folder):
     s.start()
     with talk.Line(s.ports['imaps'], tls=True) as c:
         assert c.line().startswith(b'* OK')
+
+
+def test_nobody_waits_for_a_fetch_of_many_fields_of_many_headers(server):
+    """The most names and items that one command may have, over headers with the most fields that come with their rows. Others
+    get their answers in between, turn by turn of the loop."""
+    server.empty('v@example.test')
+    header = b''.join(b'%c%c:\r\n' % (97 + n % 26, 97 + n // 26 % 26) for n in range(13000))
+    items = ' '.join('BODY.PEEK[HEADER.FIELDS (x%d)]' % n for n in range(200))
+    with server.imap('v@example.test') as c, server.imap('u@example.test') as other:
+        for _ in range(2):  # which edge is given at once
+            assert c.append('INBOX', header + b'\r\nbody\r\n').startswith('OK')
+        c.ok('SELECT INBOX')
+        tag = c.send_command('FETCH 1:* (%s)' % items)
+        for _ in range(5):
+            other.ok('NOOP')
+        c.socket.setblocking(False)
+        said = c.buffer
+        try:
+            while data := c.socket.recv(1 << 20):
+                said += data
+        except BlockingIOError:
+            pass
+        c.socket.settimeout(talk.DEADLINE)
+        assert tag + b' OK' not in said, 'the fetch was over before others had five answers'
+        c.buffer = said
+        assert c.result(tag).startswith('OK')
+        assert len(c.untagged) == 2 and all(response.count(b'{2}\r\n\r\n') == 200 for response in c.untagged)
+        # and more names than that are refused, however they are spread over items
+        names = ' '.join('y%d' % n for n in range(57))
+        assert c.bad('FETCH 1 (%s BODY.PEEK[HEADER.FIELDS (%s)])' % (items, names)) == 'BAD Too many header fields'
+        names = ' '.join('y%d' % n for n in range(56))
+        c.ok('FETCH 1 (%s BODY.PEEK[HEADER.FIELDS.NOT (%s)])' % (items, names))

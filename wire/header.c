@@ -1,6 +1,8 @@
 /* Header fields: see header.h. */
 #include "wire/header.h"
 
+#include <stdlib.h>
+
 /* The line at `at`, its line end included. */
 static struct span line_at(struct span bytes, size_t at)
 {
@@ -63,12 +65,26 @@ void header_unfold(struct span value, struct buf *out)
 	out->len += n;
 }
 
+/* By length first, so that no name is compared further than it is itself long. */
+static int by_name(const void *a, const void *b)
+{
+	const struct span *x = a, *y = b;
+	int order = (x->len > y->len) - (x->len < y->len);
+
+	for (size_t i = 0; order == 0 && i < x->len; i++)
+		order = (unsigned char)ascii_lower(x->ptr[i]) - (unsigned char)ascii_lower(y->ptr[i]);
+	return order;
+}
+
+void header_names_sort(struct span *names, size_t n)
+{
+	if (n > 0)
+		qsort(names, n, sizeof(*names), by_name);
+}
+
 static bool is_named(struct span name, const struct span *names, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
-		if (span_equal_nocase(name, names[i]))
-			return true;
-	return false;
+	return n > 0 && bsearch(&name, names, n, sizeof(*names), by_name) != NULL;
 }
 
 void header_filter_fields(struct span header, const struct span *names, size_t n, bool is_not, struct buf *out)
@@ -76,8 +92,6 @@ void header_filter_fields(struct span header, const struct span *names, size_t n
 	struct header_reader r = {.header = header};
 	struct header_field field;
 
-	if (n > HEADER_NAMES_MAX)
-		n = HEADER_NAMES_MAX;
 	while (header_next(&r, &field)) {
 		if ((field.name.len > 0 && is_named(field.name, names, n)) == is_not)
 			continue;

@@ -5,9 +5,6 @@
 
 #include "base/buf.h"
 
-/* Most names that header_filter_fields looks for; the rest is ignored. Time is fields times names. */
-#define HEADER_NAMES_MAX 256
-
 struct header_field {
 	struct span name;  /* without white space; empty if the line has no name and colon */
 	struct span value; /* behind the colon, folded as it is, without the final line end */
@@ -30,8 +27,11 @@ bool header_find(struct span header, struct span name, struct header_field *out)
 /* Appends a value on one line: line ends are taken out (RFC 5322 §2.2.3), NULs too, and white space at both ends. */
 void header_unfold(struct span value, struct buf *out);
 
+/* Puts names into the order in which header_filter_fields looks them up. */
+void header_names_sort(struct span *names, size_t n);
+
 /* Appends the fields named (or, is_not, the others) as they are, then an empty line: what IMAP calls HEADER.FIELDS and
- * HEADER.FIELDS.NOT (RFC 3501 §6.4.5). */
+ * HEADER.FIELDS.NOT (RFC 3501 §6.4.5). The names are sorted; time is linear in the header, times the logarithm of n. */
 void header_filter_fields(struct span header, const struct span *names, size_t n, bool is_not, struct buf *out);
 
 #endif

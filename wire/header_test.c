@@ -28,15 +28,37 @@ static void fields_are_read_with_their_folds(void **state)
 static void fields_are_chosen_by_name(void **state)
 {
 	const struct span header = SPAN("From: a\r\nTO: b\r\n c\r\njunk\r\nTo: d\r\n\r\nbody");
-	const struct span names[] = {SPAN("to"), SPAN("x")};
+	struct span names[] = {SPAN("to"), SPAN("x")};
 	BUF_AUTO chosen = {0};
 	BUF_AUTO others = {0};
 
 	(void)state;
+	header_names_sort(names, 2);
 	header_filter_fields(header, names, 2, false, &chosen);
 	assert_span(buf_span(&chosen), "TO: b\r\n c\r\nTo: d\r\n\r\n");
 	header_filter_fields(header, names, 2, true, &others);
 	assert_span(buf_span(&others), "From: a\r\njunk\r\n\r\n");
+}
+
+static void any_of_many_names_is_found_in_any_case(void **state)
+{
+	static const char *const written[] = {"To", "tO", "Subject", "X-Long-Name-A", "x-long-name-b", "CC", "a", "", "Z", "\xc3\xa9"};
+	enum { COUNT = sizeof written / sizeof written[0] };
+	struct span names[COUNT];
+	BUF_AUTO header = {0};
+	BUF_AUTO chosen = {0};
+	BUF_AUTO others = {0};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT; i++)
+		names[i] = span_cstr(written[i]);
+	header_names_sort(names, COUNT);
+	buf_add_cstr(&header, "CC: 1\r\nX-LONG-NAME-A: 2\r\nX-Long-Name-B: 3\r\nX-Long-Name-C: 4\r\nA: 5\r\nto: 6\r\nb: 7\r\n"
+	                      "z: 8\r\n\xc3\xa9: 9\r\nno field\r\nSubjec: 10\r\nSubjects: 11\r\n\r\n");
+	header_filter_fields(buf_span(&header), names, COUNT, false, &chosen);
+	assert_span(buf_span(&chosen), "CC: 1\r\nX-LONG-NAME-A: 2\r\nX-Long-Name-B: 3\r\nA: 5\r\nto: 6\r\nz: 8\r\n\xc3\xa9: 9\r\n\r\n");
+	header_filter_fields(buf_span(&header), names, COUNT, true, &others);
+	assert_span(buf_span(&others), "X-Long-Name-C: 4\r\nb: 7\r\nno field\r\nSubjec: 10\r\nSubjects: 11\r\n\r\n");
 }
 
 /* Writes the entries as name|route|mailbox|domain; "+" and "-" for groups; "!" at the end if something was left out. */
@@ -122,7 +144,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(fields_are_read_with_their_folds),
-	    cmocka_unit_test(fields_are_chosen_by_name),
+	    cmocka_unit_test(fields_are_chosen_by_name), cmocka_unit_test(any_of_many_names_is_found_in_any_case),
 	    cmocka_unit_test(address_lists_are_read),
 	    cmocka_unit_test(lists_are_capped),
 	};

@@ -1,6 +1,7 @@
 /* What FETCH asks for: see imap_fetch.h. */
 #include "wire/imap_fetch.h"
 
+#include "wire/header.h"
 #include "wire/imap_structure.h"
 
 static bool add(struct imap_parser *p, struct imap_fetch *f, const struct imap_fetch_item *item)
@@ -67,13 +68,13 @@ static bool take_section_name(struct imap_parser *p, struct imap_fetch_item *ite
 	return imap_fail(p, "There is no such section");
 }
 
-static bool take_fields(struct imap_parser *p, struct imap_fetch_item *item)
+static bool take_fields(struct imap_parser *p, struct imap_fetch *f, struct imap_fetch_item *item)
 {
-	item->fields = arena_alloc_array(p->arena, IMAP_FIELDS_MAX, sizeof *item->fields);
+	item->fields = arena_alloc_array(p->arena, IMAP_FIELDS_MAX - f->field_count, sizeof *item->fields);
 	if (!imap_take_space(p) || !imap_take_char(p, '('))
 		return false;
 	do {
-		if (item->field_count == IMAP_FIELDS_MAX)
+		if (f->field_count++ == IMAP_FIELDS_MAX)
 			return imap_fail(p, "Too many header fields");
 		if (!imap_take_astring(p, &item->fields[item->field_count++]))
 			return false;
@@ -107,13 +108,13 @@ static void label_section(struct imap_parser *p, struct imap_fetch_item *item)
 }
 
 /* section ["<" number "." nz-number ">"], behind BODY or BODY.PEEK. */
-static bool take_section(struct imap_parser *p, struct imap_fetch_item *item)
+static bool take_section(struct imap_parser *p, struct imap_fetch *f, struct imap_fetch_item *item)
 {
 	if (!imap_take_char(p, '[') || !take_numbers(p, item))
 		return false;
 	if (!imap_next_is(p, ']') && !take_section_name(p, item))
 		return false;
-	if ((item->section == IMAP_SECTION_FIELDS || item->section == IMAP_SECTION_FIELDS_NOT) && !take_fields(p, item))
+	if ((item->section == IMAP_SECTION_FIELDS || item->section == IMAP_SECTION_FIELDS_NOT) && !take_fields(p, f, item))
 		return false;
 	if (!imap_take_char(p, ']'))
 		return false;
@@ -124,6 +125,7 @@ static bool take_section(struct imap_parser *p, struct imap_fetch_item *item)
 			return false;
 	}
 	label_section(p, item);
+	header_names_sort(item->fields, item->field_count); /* the label has them as they were written */
 	return true;
 }
 
@@ -143,7 +145,7 @@ static bool take_item(struct imap_parser *p, struct imap_fetch *f)
 	} else {
 		return imap_fail(p, "There is no such item to fetch");
 	}
-	return take_section(p, &item) && add(p, f, &item);
+	return take_section(p, f, &item) && add(p, f, &item);
 }
 
 /* RFC 3501 §6.4.5: a macro stands alone. */

@@ -7,7 +7,7 @@
 enum {
 	IMAP_FETCH_ITEMS_MAX = 256,   /* of one command: bounds what one command makes the server say */
 	IMAP_SECTION_DEPTH_MAX = 128, /* numbers of one section: more than messages are parsed deep. Attack E77 */
-	IMAP_FIELDS_MAX = 256,        /* HEADER_NAMES_MAX of wire/header.h */
+	IMAP_FIELDS_MAX = 256,        /* names of header fields, of all items of one command */
 };
 
 enum imap_fetch_kind {
@@ -38,7 +38,7 @@ struct imap_fetch_item {
 	bool is_peek;             /* does not set \Seen */
 	uint32_t *numbers;        /* of the part */
 	size_t number_count;
-	struct span *fields;
+	struct span *fields;      /* sorted for header_filter_fields (wire/header.h) */
 	size_t field_count;
 	bool is_partial;
 	uint32_t origin, length;
@@ -47,6 +47,7 @@ struct imap_fetch_item {
 struct imap_fetch {
 	struct imap_fetch_item *items;
 	size_t count;
+	size_t field_count;       /* of all items */
 };
 
 /* "ALL" / "FULL" / "FAST" / fetch-att / "(" fetch-att *(SP fetch-att) ")". An item that is asked for twice is there once. */

@@ -6,6 +6,11 @@
 #include <roaring/roaring.h>
 #include <stdlib.h>
 
+enum {
+	TURN_WORK = 256 * 1024, /* bytes looked at or written in one turn of the loop: about a millisecond */
+	STEP_WORK = 64,         /* what a step costs at least */
+};
+
 static void on_rows(struct imap_session *s, const struct msg_fetch_rows *m);
 
 static void on_failed(struct imap_session *s, const struct msg_request_done *m);
@@ -21,6 +26,7 @@ void imap_fetch_free(struct imap_session *s)
 	buf_free(&f->gathered);
 	buf_free(&f->ranges);
 	buf_free(&f->rows_memory);
+	timer_free(f->turn);
 	if (f->newly_seen)
 		roaring_bitmap_free(f->newly_seen);
 	free(f);
@@ -221,14 +227,35 @@ static enum imap_step step(struct imap_session *s, struct imap_fetching *f)
 	return imap_fetch_simple(s, f, item);
 }
 
+static void on_turn(void *context)
+{
+	struct imap_session *s = context;
+	s->fetching->waits_for_turn = false;
+	s->fetching->work = 0;
+	imap_fetch_go_on(s);
+}
+
+static void wait_for_turn(struct imap_session *s, struct imap_fetching *f)
+{
+	if (!f->turn)
+		f->turn = timer_new(s->connection->edge->loop, on_turn, s);
+	f->waits_for_turn = true;
+	timer_set(f->turn, 0);
+}
+
 void imap_fetch_go_on(struct imap_session *s)
 {
 	struct connection *c = s->connection;
 	enum imap_step result = STEP_ON;
 	bool has_written = true;
 	while (result == STEP_ON && s->fetching && !c->is_closing) {
-		if (s->fetching->waits_for_rows || s->fetching->is_asked || s->answers != &fetch_answers)
+		struct imap_fetching *f = s->fetching;
+		if (f->waits_for_rows || f->is_asked || f->waits_for_turn || s->answers != &fetch_answers)
 			break;
+		if (f->work >= TURN_WORK) {
+			wait_for_turn(s, f);
+			break;
+		}
 		if (s->out.len >= IMAP_OUT_BYTES) {
 			imap_flush(s);
 			has_written = true;
@@ -236,7 +263,10 @@ void imap_fetch_go_on(struct imap_session *s)
 		if (has_written && connection_backlog(c) >= CONNECTION_BACKLOG_MOST)
 			return; /* `drained` goes on */
 		has_written = false;
-		result = step(s, s->fetching);
+		size_t before = s->out.len;
+		result = step(s, f);
+		if (s->fetching == f) /* it may have ended, and the next command begun */
+			f->work += STEP_WORK + (s->out.len > before ? s->out.len - before : 0);
 	}
 	if (!c->is_closing && s->fetching)
 		imap_flush(s);

@@ -2,7 +2,8 @@
  * fetch_render.c (the other items).
  *
  * Of the answer no more is held than one part of store's rows and what CONNECTION_BACKLOG_MOST allows: everything goes on
- * in imap_fetch_go_on, which returns when it must wait for store or for the client to read. */
+ * in imap_fetch_go_on, which returns when it must wait for store or for the client to read, and after so much work that others
+ * are to have their turn: one command may name many items, of many messages. */
 #ifndef EDGE_IMAP_FETCH_H
 #define EDGE_IMAP_FETCH_H
 
@@ -51,6 +52,10 @@ struct imap_fetching {
 	struct buf gathered;                   /* owns the header where it came in pieces */
 	uint64_t gathered_offset;              /* of what it has; has_gathered */
 	bool has_gathered;
+
+	size_t work;                           /* of this turn, in bytes that were looked at or written */
+	struct timer *turn;                    /* goes off in the loop's next turn; NULL until it is needed */
+	bool waits_for_turn;
 
 	enum imap_pull pull;
 	bool is_asked;                         /* a piece is under way */

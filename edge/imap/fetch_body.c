@@ -117,6 +117,7 @@ enum imap_step imap_fetch_tree(struct imap_session *s, struct imap_fetching *f)
 	(void)s;
 	if (f->has_tree)
 		return STEP_ON;
+	f->work += f->cache.len + f->bytes.len;
 	f->has_tree = f->cache.len && message_cache_unpack(f->cache, &f->arena, &f->tree, NULL) == 0 && !f->tree.is_partial;
 	if (f->has_tree)
 		return STEP_ON;
@@ -174,6 +175,7 @@ static bool root_header(struct imap_session *s, struct imap_fetching *f)
 static void filter_fields(struct imap_fetching *f, const struct imap_fetch_item *item, struct span header, struct section *out)
 {
 	BUF_AUTO fields = {0};
+	f->work += header.len;
 	header_filter_fields(header, item->fields, item->field_count, item->section == IMAP_SECTION_FIELDS_NOT, &fields);
 	out->bytes = arena_dup(&f->arena, buf_span(&fields));
 	out->is_at_hand = true;
@@ -215,6 +217,7 @@ static enum imap_step find_in_part(struct imap_session *s, struct imap_fetching 
 	struct span header;
 	if (imap_fetch_tree(s, f) == STEP_WAIT)
 		return STEP_WAIT;
+	f->work += f->tree.part_count * sizeof *f->tree.parts;
 	uint32_t at = mime_find_section(&f->tree, item->numbers, item->number_count);
 	/* HEADER and TEXT are those of the message that the part holds */
 	if (at != MIME_NO_PART && item->section != IMAP_SECTION_ALL && item->section != IMAP_SECTION_MIME)
