@@ -21,13 +21,10 @@ struct needle {
 struct question {
 	uint64_t job, size, received;
 	struct arena memory;
-	struct mime_tree tree;
-	bool has_tree;             /* from the cache */
-	struct mime_parser *parser; /* otherwise */
-	struct buf whole;          /* what came, where the tree is made only at the end and is needed for the search */
+	struct mime_parser *parser;
 	struct needle *needles;
 	size_t needle_count, text_count;
-	struct text_search *search;
+	struct text_search *search; /* NULL: no text is looked for */
 	struct message_text *text;
 };
 
@@ -37,7 +34,6 @@ static void free_question(struct filter_process *f, struct question *q)
 	message_text_free(q->text);
 	text_search_free(q->search);
 	mime_parser_free(q->parser);
-	buf_free(&q->whole);
 	arena_free(&q->memory);
 	free(q);
 }
@@ -72,7 +68,6 @@ static int read_needles(struct question *q, struct span packed)
 
 int question_begin(struct filter_process *f, const struct msg_parse_begin *m)
 {
-	struct error why;
 	struct question *q = xcalloc(1, sizeof *q);
 	if (map_get(&f->questions, m->job)) {
 		free(q);
@@ -85,11 +80,9 @@ int question_begin(struct filter_process *f, const struct msg_parse_begin *m)
 		free_question(f, q);
 		return -1;
 	}
-	q->has_tree = m->cache.len && message_cache_unpack(m->cache, &q->memory, &q->tree, &why) == 0 && !q->tree.is_partial;
-	if (!q->has_tree)
-		q->parser = mime_parser_new(NULL);
-	else if (q->search)
-		q->text = message_text_new(&q->tree, text_search_sink(q->search));
+	q->parser = mime_parser_new(NULL);
+	if (q->search)
+		q->text = message_text_new(q->parser, text_search_sink(q->search));
 	return 0;
 }
 
@@ -99,12 +92,10 @@ int question_piece(struct filter_process *f, const struct msg_parse_piece *m)
 	if (!q || m->bytes.len > q->size - q->received)
 		return -1;
 	q->received += m->bytes.len;
-	if (q->parser)
-		mime_parser_feed(q->parser, m->bytes);
 	if (q->text && !text_search_is_done(q->search))
 		message_text_feed(q->text, m->bytes);
-	else if (q->parser && q->search)
-		buf_add(&q->whole, m->bytes);
+	else
+		mime_parser_feed(q->parser, m->bytes);
 	channel_send(f->store, parse_credit, .job = q->job, .pieces = 1);
 	return 0;
 }
@@ -139,14 +130,11 @@ int question_end(struct filter_process *f, const struct msg_parse_end *m)
 	BUF_AUTO cache = {0};
 	if (!q || q->received != q->size)
 		return -1;
-	const struct mime_tree *tree = q->parser ? mime_parser_finish(q->parser) : &q->tree;
-	if (q->parser && q->search) {
-		q->text = message_text_new(tree, text_search_sink(q->search));
-		message_text_feed(q->text, buf_span(&q->whole));
-	}
-	if (q->text)
+	if (q->text && !text_search_is_done(q->search))
 		message_text_finish(q->text);
-	if (q->parser)
+	const struct mime_tree *tree = mime_parser_finish(q->parser);
+	/* who searches does not look at it */
+	if (q->needle_count == 0)
 		message_cache_pack(tree, &cache);
 	f->asked_count++;
 	channel_send(f->store, parse_done, .job = q->job, .matched = matches(q, tree), .cache = buf_span(&cache));

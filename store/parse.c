@@ -66,8 +66,7 @@ static void say_or_fail(struct parse *p, struct parcel *parcel)
 	worker_say(p->worker, parcel);
 }
 
-void parse_start(struct worker *w, struct id128 blob, uint64_t size, struct span needles, struct span cache,
-                 parse_done_fn *done, void *context)
+void parse_start(struct worker *w, struct id128 blob, uint64_t size, struct span needles, parse_done_fn *done, void *context)
 {
 	struct parse *p = xcalloc(1, sizeof *p);
 	*p = (struct parse){.worker = w, .blob = blob, .size = size, .window = WINDOW_PIECES, .done = done, .context = context,
@@ -78,8 +77,7 @@ void parse_start(struct worker *w, struct id128 blob, uint64_t size, struct span
 		return;
 	}
 	struct parcel *parcel = parcel_new(p->filter);
-	msg_parse_begin_pack(&parcel->frames, 0,
-	                     &(struct msg_parse_begin){.job = p->job, .size = size, .needles = needles, .cache = cache});
+	msg_parse_begin_pack(&parcel->frames, 0, &(struct msg_parse_begin){.job = p->job, .size = size, .needles = needles});
 	say_or_fail(p, parcel);
 }
 

@@ -172,3 +172,25 @@ def test_nobody_waits_for_a_fetch_of_many_fields_of_many_headers(server):
         assert c.bad('FETCH 1 (%s BODY.PEEK[HEADER.FIELDS (%s)])' % (items, names)) == 'BAD Too many header fields'
         names = ' '.join('y%d' % n for n in range(56))
         c.ok('FETCH 1 (%s BODY.PEEK[HEADER.FIELDS.NOT (%s)])' % (items, names))
+
+
+def peak_of(server, role):
+    """The most memory that the process has had, in bytes."""
+    (pid,) = [pid for name, pid in server.pids() if name == role]
+    with open('/proc/%d/status' % pid) as f:
+        return int(re.search(r'VmHWM:\s+(\d+) kB', f.read())[1]) * 1024
+
+
+def test_a_search_through_large_messages_keeps_little_of_them(server):
+    """Two at a time, of 27 MB each; what is found stands at their very end, over the edge of two pieces."""
+    server.empty('v@example.test')
+    with server.imap('v@example.test') as c:
+        for head in (b'Subject: plain\r\n\r\n', b'Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n'):
+            text = head + b'line of text\r\n' * 2000000
+            text += b'x' * (65533 - len(text) % 65536) + b'ne\xc3\x89dle\r\n'
+            assert c.append('INBOX', text).startswith('OK')
+        c.ok('SELECT INBOX')
+        before = peak_of(server, 'filter')
+        for program, wanted in [('BODY ne\u00e9DLE', b'* SEARCH 1 2'), ('TEXT needle', b'* SEARCH'), ('OR BODY nothing SUBJECT plain', b'* SEARCH 1')]:
+            assert c.ok('SEARCH CHARSET UTF-8 ' + program.replace('ne\u00e9DLE', '{7+}\r\nne\u00e9DLE')) == [wanted], program
+        assert peak_of(server, 'filter') - before < 6 << 20

@@ -1,8 +1,8 @@
 /* The text of a message as people would search it, and the search: RFC 3501 §6.4.4 (BODY, TEXT, HEADER).
  *
  * Header values with encoded words decoded, text parts with transfer encoding and charset decoded, all case-folded
- * UTF-8 (wire/casefold.h). Memory is bounded, time is linear in the message times the number of needles, and a match
- * is found wherever pieces are cut. */
+ * UTF-8 (wire/casefold.h). Nothing is kept of a message but its structure, the line at hand and MESSAGE_TEXT_FIELD_MAX of a
+ * field; time is linear in the message times the number of needles, and a match is found wherever pieces are cut. */
 #ifndef WIRE_MESSAGE_TEXT_H
 #define WIRE_MESSAGE_TEXT_H
 
@@ -10,13 +10,15 @@
 
 /* Bytes of one header that are looked at. */
 #define MESSAGE_TEXT_HEADER_MAX (1024 * 1024)
+/* Bytes of one field that are taken at once. A longer one is taken in pieces, cut between words where it has any. */
+#define MESSAGE_TEXT_FIELD_MAX (64 * 1024)
 
 struct message_text_chunk {
 	uint32_t part;
-	bool is_header;   /* one field, whole; otherwise a piece of the part's body */
+	bool is_header;   /* a field, or a piece of a long one; otherwise a piece of the part's body */
 	struct span name; /* of the field, as written */
 	struct span text; /* folded; valid during the call */
-	bool is_first;    /* of a field or a body: no match reaches across its start */
+	bool is_first;    /* piece of a field or a body: no match reaches across its start */
 };
 
 struct message_text_sink {
@@ -26,10 +28,11 @@ struct message_text_sink {
 
 struct message_text;
 
-/* The tree must outlive it. Feed it the bytes of the whole message in order, in pieces of any size. */
-struct message_text *message_text_new(const struct mime_tree *tree, struct message_text_sink sink);
+/* Feeds the parser, which must outlive it and has been fed nothing yet, with what it is fed itself: the bytes of the whole message
+ * in order, in pieces of any size. The parser may go on alone when no more text is wanted. */
+struct message_text *message_text_new(struct mime_parser *parser, struct message_text_sink sink);
 void message_text_feed(struct message_text *t, struct span piece);
-void message_text_finish(struct message_text *t);
+void message_text_finish(struct message_text *t); /* finishes the parser too */
 void message_text_free(struct message_text *t);
 
 enum text_search_key {

@@ -37,6 +37,19 @@ static struct mime_parser *parse(struct span bytes, const struct mime_tree **tre
 	return p;
 }
 
+/* Searches in pieces of `step` bytes. */
+static void search(struct span bytes, size_t step, struct text_search *s)
+{
+	struct mime_parser *p = mime_parser_new(NULL);
+	struct message_text *t = message_text_new(p, text_search_sink(s));
+
+	for (size_t at = 0; at < bytes.len; at += step)
+		message_text_feed(t, span_slice(bytes, at, step));
+	message_text_finish(t);
+	message_text_free(t);
+	mime_parser_free(p);
+}
+
 static void text_is_found_across_pieces(void **state)
 {
 	static const struct {
@@ -63,8 +76,6 @@ static void text_is_found_across_pieces(void **state)
 	enum { COUNT = sizeof(cases) / sizeof(cases[0]) };
 	struct text_search_needle needles[COUNT];
 	struct span bytes = SPAN(message);
-	const struct mime_tree *tree;
-	struct mime_parser *p = parse(bytes, &tree);
 	struct text_search *s;
 
 	(void)state;
@@ -72,19 +83,89 @@ static void text_is_found_across_pieces(void **state)
 		needles[i] = cases[i].needle;
 	s = text_search_new(needles, COUNT);
 	for (size_t step = 1; step < 30; step++) {
-		struct message_text *t = message_text_new(tree, text_search_sink(s));
-
-		for (size_t at = 0; at < bytes.len; at += step)
-			message_text_feed(t, span_slice(bytes, at, step));
-		message_text_finish(t);
-		message_text_free(t);
+		search(bytes, step, s);
 		for (size_t i = 0; i < COUNT; i++)
 			assert_int_equal(text_search_matched(s, i), cases[i].found);
 		assert_false(text_search_is_done(s));
 		text_search_reset(s);
 	}
 	text_search_free(s);
-	mime_parser_free(p);
+}
+
+static bool finds(struct span bytes, size_t step, enum text_search_key key, struct span text)
+{
+	struct text_search *s = text_search_new(&(struct text_search_needle){key, SPAN("To"), text}, 1);
+	bool result;
+
+	search(bytes, step, s);
+	result = text_search_matched(s, 0);
+	text_search_free(s);
+	return result;
+}
+
+static void all_of_a_long_field_is_searched(void **state)
+{
+	enum { WORDS = 60000 };
+	static const size_t steps[] = {65536, 4099, 1 << 20};
+	static const char *const starts[] = {"X: y\r\nTo:", "To: ", "noise without a colon\r\nTo:\r\n "};
+	BUF_AUTO bytes = {0};
+	BUF_AUTO word = {0};
+
+	(void)state;
+	for (size_t n = 0; n < sizeof(starts) / sizeof(starts[0]); n++) {
+		buf_clear(&bytes);
+		buf_add_cstr(&bytes, starts[n]);
+		for (unsigned i = 0; i < WORDS; i++)
+			buf_printf(&bytes, "%s W%u", i % 7 == 6 ? "\r\n" : "", i);
+		buf_add_cstr(&bytes, "\r\nCc: behind\r\n\r\nand the body\r\n");
+		for (unsigned i = 1; i < WORDS; i += 997) {
+			buf_clear(&word);
+			buf_printf(&word, "w%u w%u%s", i - 1, i, i + 1 < WORDS ? " " : "");
+			assert_true(finds(buf_span(&bytes), steps[i % 3], TEXT_SEARCH_TEXT, buf_span(&word)));
+			assert_true(finds(buf_span(&bytes), steps[(i + 1) % 3], TEXT_SEARCH_HEADER, buf_span(&word)));
+		}
+		for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+			assert_true(finds(buf_span(&bytes), steps[i], TEXT_SEARCH_TEXT, SPAN("to: w0 w1")));
+			assert_true(finds(buf_span(&bytes), steps[i], TEXT_SEARCH_TEXT, SPAN("cc: behind")));
+			assert_false(finds(buf_span(&bytes), steps[i], TEXT_SEARCH_HEADER, SPAN("behind")));
+			assert_false(finds(buf_span(&bytes), steps[i], TEXT_SEARCH_TEXT, SPAN("w59999 ")));
+			assert_true(finds(buf_span(&bytes), steps[i], TEXT_SEARCH_TEXT, SPAN("the body")));
+		}
+	}
+}
+
+/* What cannot be cut between words, what is no field, and one that ends with the message. */
+static void a_long_field_of_any_kind_ends_where_it_ends(void **state)
+{
+	static const struct {
+		const char *start, *unit;
+		bool found; /* the "end" behind it */
+	} cases[] = {
+	    {"To: ", "x", true},  {"To: ", " ", true},           {"To: ", "\r\n ", true}, {"To: x", "\r\n\t", true},
+	    {"noise", "x", false}, {"noise", "x\r\n ", false}, {"To: ", "=?utf-8?q?x?=\r\n ", true}, {"", "y", false},
+	};
+	BUF_AUTO bytes = {0};
+
+	(void)state;
+	for (size_t n = 0; n < sizeof(cases) / sizeof(cases[0]); n++) {
+		buf_clear(&bytes);
+		buf_add_cstr(&bytes, cases[n].start);
+		while (bytes.len < 300000)
+			buf_add_cstr(&bytes, cases[n].unit);
+		size_t whole = bytes.len;
+		buf_add_cstr(&bytes, "end");
+		for (size_t step = 60000; step < 400000; step += 33333) {
+			assert_int_equal(finds(buf_span(&bytes), step, TEXT_SEARCH_HEADER, SPAN("end")), cases[n].found);
+			assert_int_equal(finds(buf_span(&bytes), step, TEXT_SEARCH_HEADER, SPAN("xxxxx")), cases[n].found && cases[n].unit[0] > ' ');
+		}
+		bytes.len = whole;
+		buf_add_cstr(&bytes, "\r\nTo: next\r\n\r\nbody");
+		for (size_t step = 60000; step < 400000; step += 33333) {
+			assert_true(finds(buf_span(&bytes), step, TEXT_SEARCH_TEXT, SPAN("to: next")));
+			assert_true(finds(buf_span(&bytes), step, TEXT_SEARCH_BODY, SPAN("body")));
+			assert_false(finds(buf_span(&bytes), step, TEXT_SEARCH_BODY, SPAN("next")));
+		}
+	}
 }
 
 static void downgraded(struct span bytes, size_t step, struct buf *out)
@@ -218,6 +299,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(text_is_found_across_pieces),
+	    cmocka_unit_test(all_of_a_long_field_is_searched),
+	    cmocka_unit_test(a_long_field_of_any_kind_ends_where_it_ends),
 	    cmocka_unit_test(eight_bit_parts_are_encoded),
 	    cmocka_unit_test(downgrade_keeps_lines_short_and_says_what_is_unknown),
 	    cmocka_unit_test(bounce_is_a_report_and_nothing_can_be_injected),

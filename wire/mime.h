@@ -87,6 +87,11 @@ void mime_parser_free(struct mime_parser *p);
 
 void mime_parser_feed(struct mime_parser *p, struct span piece);
 
+/* The tree as it is before the end, for going through the bytes with a cursor (wire/mime_cursor.h) while they come: of the first
+ * *settled bytes it is known to which part they belong, whatever follows. All but some 1,000 of those fed are settled. The part
+ * at hand ends there for the time being; the next call moves its end. */
+const struct mime_tree *mime_parser_so_far(struct mime_parser *p, uint64_t *settled);
+
 /* Ends the message. The tree belongs to the parser, which takes no more input. There is always at least the root. */
 const struct mime_tree *mime_parser_finish(struct mime_parser *p);
 

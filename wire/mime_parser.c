@@ -388,6 +388,33 @@ void mime_parser_feed(struct mime_parser *p, struct span piece)
 	}
 }
 
+/* Up to here no boundary can follow that would take away what was fed: a line that may still become one is held back, and so is
+ * the line end before it, or a CR that may begin one. */
+static uint64_t settled_offset(const struct mime_parser *p)
+{
+	uint64_t len = p->offset - p->line_start;
+	bool may_be_boundary = len < 2 ? len == 0 || p->line[0] == '-' : p->line[0] == '-' && p->line[1] == '-';
+
+	if (p->finished)
+		return p->offset;
+	if (may_be_boundary && len <= LINE_HEAD_MAX + 1)
+		return p->line_start - p->last_line_end;
+	return p->offset - (p->last_byte == '\r' ? 1 : 0);
+}
+
+const struct mime_tree *mime_parser_so_far(struct mime_parser *p, uint64_t *settled)
+{
+	*settled = settled_offset(p);
+	if (!p->finished) {
+		struct mime_part *part = innermost(p);
+		uint64_t offset = p->state == IN_HEADER ? part->header_offset : part->body_offset;
+
+		/* never nothing: a cursor would pass what is empty, and not come back */
+		*(p->state == IN_HEADER ? &part->header_len : &part->body_len) = *settled > offset ? *settled - offset : 1;
+	}
+	return &p->tree;
+}
+
 const struct mime_tree *mime_parser_finish(struct mime_parser *p)
 {
 	if (p->finished)

@@ -6,6 +6,7 @@
 #include "wire/imap_structure.h"
 #include "wire/message_cache.h"
 #include "wire/mime.h"
+#include "wire/mime_cursor.h"
 
 /* Parses in pieces of `step` bytes. */
 static struct mime_parser *parse(struct span message, size_t step, const struct mime_tree **tree)
@@ -399,10 +400,85 @@ static void hostile_messages_are_bounded(void **state)
 	}
 }
 
+/* Writes what a cursor says: for each header and body its part and bytes. */
+static void write_ranges(struct mime_cursor *c, struct span bytes, uint32_t *part, enum mime_range_kind *kind, struct buf *out)
+{
+	struct mime_range range;
+
+	while (mime_cursor_next(c, &bytes, &range)) {
+		if (range.kind != *kind || range.part != *part)
+			buf_printf(out, "|%s %u:", range.kind == MIME_RANGE_HEADER ? "h" : range.kind == MIME_RANGE_BODY ? "b" : "-", range.part);
+		*kind = range.kind;
+		*part = range.part;
+		buf_add(out, range.bytes);
+	}
+}
+
+static void ranges_of(struct span message, size_t step, bool is_live, struct buf *out)
+{
+	struct mime_parser *p = mime_parser_new(NULL);
+	struct mime_cursor c = {0};
+	uint32_t part = MIME_NO_PART;
+	enum mime_range_kind kind = MIME_RANGE_BETWEEN;
+	uint64_t settled = 0;
+
+	buf_clear(out);
+	for (size_t at = 0; at <= message.len; at += step) {
+		mime_parser_feed(p, span_slice(message, at, step));
+		if (at + step > message.len)
+			mime_parser_finish(p);
+		c.tree = mime_parser_so_far(p, &settled);
+		uint64_t fed = at + step < message.len ? at + step : message.len;
+		assert_true(settled <= fed && settled >= c.offset && fed - settled < 1100);
+		if (is_live)
+			write_ranges(&c, span_slice(message, c.offset, settled - c.offset), &part, &kind, out);
+	}
+	assert_int_equal(settled, message.len);
+	if (!is_live)
+		write_ranges(&c, message, &part, &kind, out);
+	mime_parser_free(p);
+}
+
+static void a_tree_that_grows_says_of_each_byte_what_the_whole_one_says(void **state)
+{
+	static const char *const messages[] = {
+	    nested, "", "\r\n", "a: b", "a: b\r\n", "a: b\r\n\r\n", "a: b\n\nc\r\rd\r", "--\r\n\r\n--\r\n-",
+	    "Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n--x\r\n\r\n--x\n\n\r\n--x\r\nA: b\r\n--x\r\n\r\n--y\r\n\r\r\n--x--\r\n--x\r\nend",
+	    "Content-Type: multipart/digest; boundary=\"-\"\r\n\r\n---\r\n\r\nSubject: a\r\n\r\n--\r\n---\r\n\r\n---\r\n-----\r\n---\r\n--",
+	    "Content-Type: message/rfc822\r\n\r\nContent-Type: message/rfc822\r\n\r\nContent-Type: multipart/mixed; boundary=b\r\n--b\r\n\r\n--b\r\n--b--",
+	};
+	BUF_AUTO whole = {0};
+	BUF_AUTO pieces = {0};
+	BUF_AUTO longer = {0};
+
+	(void)state;
+	for (size_t n = 0; n < sizeof messages / sizeof messages[0]; n++) {
+		ranges_of(span_cstr(messages[n]), 1 << 20, false, &whole);
+		for (size_t step = 1; step < 60; step++) {
+			ranges_of(span_cstr(messages[n]), step, true, &pieces);
+			assert_span(buf_span(&pieces), buf_cstr(&whole));
+		}
+	}
+	/* lines of all lengths that may begin a boundary, around the one up to which they may be one */
+	for (size_t len = 1018; len < 1034; len++) {
+		buf_clear(&longer);
+		buf_add_cstr(&longer, "Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n\r\nbody\r\n--x");
+		while (longer.len < 62 + len)
+			buf_add_char(&longer, ' ');
+		buf_add_cstr(&longer, "\r\nA: b\r\n\r\nnext\r\n--x--\r\n");
+		ranges_of(buf_span(&longer), 1 << 20, false, &whole);
+		for (size_t step = 1; step < 40; step += 3) {
+			ranges_of(buf_span(&longer), step, true, &pieces);
+			assert_span(buf_span(&pieces), buf_cstr(&whole));
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(parts_are_found_whatever_the_pieces),
+    cmocka_unit_test(a_tree_that_grows_says_of_each_byte_what_the_whole_one_says),
 	    cmocka_unit_test(sections_are_numbered_as_imap_does),
 	    cmocka_unit_test(structure_is_rendered_from_tree_and_cache_alike),
 	    cmocka_unit_test(damaged_caches_are_refused),

@@ -100,7 +100,8 @@ static void match_field(struct text_search *s, struct needle *n, const struct me
 {
 	BUF_AUTO line = {0};
 
-	n->state = 0;
+	if (chunk->is_first)
+		n->state = 0;
 	if (n->key == TEXT_SEARCH_HEADER) {
 		if (chunk->part == 0 && span_equal_nocase(chunk->name, buf_span(&n->name)))
 			match(s, n, chunk->text);
@@ -108,6 +109,10 @@ static void match_field(struct text_search *s, struct needle *n, const struct me
 	}
 	if (n->key == TEXT_SEARCH_BODY && chunk->part == 0)
 		return;
+	if (!chunk->is_first) {
+		match(s, n, chunk->text);
+		return;
+	}
 	casefold_utf8(chunk->name, &line);
 	buf_add_cstr(&line, ": ");
 	buf_add(&line, chunk->text);

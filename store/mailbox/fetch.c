@@ -121,7 +121,7 @@ static void make_part(struct cursor *c)
 					return;
 				}
 				c->is_waiting = true;
-				parse_start(c->view->account->worker, r->blob, r->size, SPAN(""), SPAN(""), on_parsed, c);
+				parse_start(c->view->account->worker, r->blob, r->size, SPAN(""), on_parsed, c);
 				return;
 			}
 		}

@@ -254,7 +254,7 @@ static void ask_filter(struct cursor *c, const struct row *r)
 	*asked = (struct asked_row){c, r->uid};
 	s->asked++;
 	parse_start(c->view->account->worker, r->blob, s->needs_body || !r->header_bytes ? r->size : r->header_bytes,
-	            buf_span(&s->needles), SPAN(""), on_answer, asked);
+	            buf_span(&s->needles), on_answer, asked);
 }
 
 static void walk(struct cursor *c)
