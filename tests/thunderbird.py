@@ -3,6 +3,7 @@ dialogue on the way."""
 import contextlib
 import json
 import os
+import re
 import socket
 import subprocess
 import threading
@@ -42,10 +43,11 @@ const bySubject = (folder, subject) => [...folder.messages].find(header => heade
 
 
 class Recorder:
-    """A port that leads to another one. lines: (side, line) of all that passes, in the order in which it came."""
+    """A port that leads to another one. lines: (side, line) of all that passes, in the order in which it came; dialogues: the same
+    by connection."""
 
     def __init__(self, to):
-        self.to, self.lines, self.sockets = to, [], []
+        self.to, self.lines, self.dialogues, self.sockets = to, [], [], []
         self.listener = socket.create_server(('127.0.0.1', 0))
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self.accept, daemon=True).start()
@@ -56,17 +58,34 @@ class Recorder:
                 client, _ = self.listener.accept()
                 server = socket.create_connection(('127.0.0.1', self.to))
                 self.sockets += [client, server]
+                dialogue = []
+                self.dialogues.append(dialogue)
                 for pair in ((client, server, 'client'), (server, client, 'server')):
-                    threading.Thread(target=self.pump, args=pair, daemon=True).start()
+                    threading.Thread(target=self.pump, args=pair + (dialogue,), daemon=True).start()
 
-    def pump(self, source, target, side):
+    def pump(self, source, target, side, dialogue):
         rest = b''
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
                 *lines, rest = (rest + data).split(b'\r\n')
-                self.lines += [(side, line.decode('utf-8', 'replace')) for line in lines]
+                read = [(side, line.decode('utf-8', 'replace')) for line in lines]
+                self.lines += read
+                dialogue += read
                 target.sendall(data)
             target.shutdown(socket.SHUT_WR)
+
+    def is_idle_in(self, mailbox):
+        """Whether a connection has that mailbox selected and is in IDLE (RFC 2177): the server has answered its last command
+        with the continuation, and has not been told DONE."""
+        for dialogue in list(self.dialogues):
+            lines = list(dialogue)
+            asked = [at for at, (side, _) in enumerate(lines) if side == 'client']
+            selected = [line for side, line in lines if side == 'client' and re.match(r'\S+ (?:select|examine) ', line, re.I)]
+            if (selected and selected[-1].split(' ', 1)[1].lower() == 'select "%s"' % mailbox.lower() and
+                    lines[asked[-1]][1].upper().endswith(' IDLE') and
+                    any(side == 'server' and line.startswith('+') for side, line in lines[asked[-1]:])):
+                return True
+        return False
 
     def close(self):
         self.listener.close()
