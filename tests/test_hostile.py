@@ -194,3 +194,22 @@ def test_a_search_through_large_messages_keeps_little_of_them(server):
         for program, wanted in [('BODY ne\u00e9DLE', b'* SEARCH 1 2'), ('TEXT needle', b'* SEARCH'), ('OR BODY nothing SUBJECT plain', b'* SEARCH 1')]:
             assert c.ok('SEARCH CHARSET UTF-8 ' + program.replace('ne\u00e9DLE', '{7+}\r\nne\u00e9DLE')) == [wanted], program
         assert peak_of(server, 'filter') - before < 6 << 20
+
+
+def test_names_above_mailboxes_are_bounded_too(server):
+    """Of each mailbox there could be 49 that are none; LIST tells all of them."""
+    with server.imap('v@example.test') as c:
+        for n in range(300):
+            levels = ['m%d' % n] + ['%d' % k for k in range(48)]
+            reply = c.command('CREATE %s/x' % '/'.join(levels))
+            if not reply.startswith('OK'):
+                break
+            tags = [c.send_command('DELETE ' + '/'.join(levels[:k + 1])) for k in range(len(levels))]
+            assert all(c.result(tag).startswith('OK') for tag in tags)
+        assert reply.startswith('NO [LIMIT]') and 190 < n < 210
+        assert len(c.ok('LIST "" *')) > 9000
+        # what needs no new level goes on
+        c.ok('RENAME m0 y')
+        assert c.no('RENAME Trash z/Trash').startswith('NO [LIMIT]')
+        c.ok('DELETE y/%s/x' % '/'.join('%d' % k for k in range(48)))
+        c.ok('CREATE z')
