@@ -3,6 +3,7 @@
 #include "base/buf.h"
 #include "base/ids.h"
 #include "base/map.h"
+#include "base/network.h"
 #include "base/pack.h"
 #include "base/random.h"
 #include "base/utf8.h"
@@ -118,6 +119,37 @@ static void a_table_finds_what_was_put(void **state)
 	map_free(&m);
 }
 
+static void a_network_has_what_begins_as_it_does(void **state)
+{
+	(void)state;
+	static const struct { const char *network, *address; int result; bool has; } cases[] = {
+		{"192.0.2.0/24", "192.0.2.255", 0, true}, {"192.0.2.0/24", "192.0.3.0", 0, false}, {"192.0.2.1", "192.0.2.1", 0, true},
+		{"192.0.2.1", "192.0.2.2", 0, false}, {"0.0.0.0/0", "203.0.113.9", 0, true}, {"0.0.0.0/0", "2001:db8::1", 0, false},
+		{"::/0", "203.0.113.9", 0, true}, {"192.0.2.128/25", "192.0.2.127", 0, false}, {"192.0.2.128/25", "192.0.2.129", 0, true},
+		{"2001:db8::/33", "2001:db8:7fff::1", 0, true}, {"2001:db8::/33", "2001:db8:8000::1", 0, false}, {"::1", "::1", 0, true},
+		{"::ffff:192.0.2.0/120", "192.0.2.7", 0, true}, {"192.0.2.1/24", "", -1, false}, {"192.0.2.0/33", "", -1, false},
+		{"2001:db8::/129", "", -1, false}, {"192.0.2.0/", "", -1, false}, {"/8", "", -1, false}, {"mail.example.org", "", -1, false},
+		{"", "", -1, false}, {"192.0.2.0/-1", "", -1, false}, {"1.2.3", "", -1, false}};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct network n, address;
+		assert_int_equal(network_parse(span_cstr(cases[i].network), &n), cases[i].result);
+		if (cases[i].result == 0) {
+			assert_int_equal(network_parse(span_cstr(cases[i].address), &address), 0);
+			assert_int_equal(network_has(&n, &address), cases[i].has);
+		}
+	}
+}
+
+static void one_subscriber_has_one_key(void **state)
+{
+	(void)state;
+	assert_true(network_key(SPAN("192.0.2.1")) == network_key(SPAN("::ffff:192.0.2.1")));
+	assert_true(network_key(SPAN("192.0.2.1")) != network_key(SPAN("192.0.2.2")));
+	assert_true(network_key(SPAN("2001:db8:1:2::1")) == network_key(SPAN("2001:db8:1:2:ffff:ffff:ffff:ffff")));
+	assert_true(network_key(SPAN("2001:db8:1:2::1")) != network_key(SPAN("2001:db8:1:3::1")));
+	assert_true(network_key(SPAN("?")) == 0 && network_key(SPAN("")) == 0);
+}
+
 static void a_high_byte_is_found_wherever_it_is(void **state)
 {
 	char text[200];
@@ -175,6 +207,8 @@ int main(void)
 		cmocka_unit_test(a_cut_or_lying_value_is_a_fault_and_reads_nothing),
 		cmocka_unit_test(an_id_and_its_text_are_one),
 		cmocka_unit_test(a_table_finds_what_was_put),
+		cmocka_unit_test(a_network_has_what_begins_as_it_does),
+		cmocka_unit_test(one_subscriber_has_one_key),
 		cmocka_unit_test(utf8_is_what_rfc_3629_says),
 		cmocka_unit_test(a_high_byte_is_found_wherever_it_is),
 		cmocka_unit_test(an_arena_keeps_copies_apart),

@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/network.h"
 
 #include <netinet/in.h>
 
@@ -15,6 +16,7 @@ enum {
 	CONFIG_LINE_BYTES_MOST = 4096,
 	CONFIG_ERRORS_MOST = 50,      /* a person reads them */
 	CONFIG_LISTENERS_MOST = 64,   /* over all protocols that run */
+	CONFIG_NETWORKS_MOST = 64,    /* in one setting */
 };
 
 /* In the order of the words in `protocols`. */
@@ -46,6 +48,11 @@ struct config_resolver {
 	uint16_t port;
 };
 
+struct config_networks {
+	struct network list[CONFIG_NETWORKS_MOST];
+	size_t count;
+};
+
 /* The field that a setting becomes, by its kind. Texts are never NULL. */
 #define CONFIG_FIELD_TEXT(name) char *name;
 #define CONFIG_FIELD_HOSTNAME(name) char *name;
@@ -59,6 +66,7 @@ struct config_resolver {
 #define CONFIG_FIELD_PROTOCOLS(name) unsigned name; /* bit 1 << enum config_protocol: config_offers */
 #define CONFIG_FIELD_LISTEN(name)                   /* goes to `listeners` */
 #define CONFIG_FIELD_RESOLVER(name) struct config_resolver name;
+#define CONFIG_FIELD_NETWORKS(name) struct config_networks name;
 #define CONFIG_FIELD_CHOICE(name) enum name name;
 
 struct config {

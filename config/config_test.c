@@ -30,6 +30,8 @@ static void defaults_are_as_documented(void **state)
 	assert_int_equal(c.recipients_most, 1000);
 	assert_int_equal(c.plaintext_login, PLAINTEXT_LOGIN_OFF);
 	assert_int_equal(c.log_level, LOG_LEVEL_INFO);
+	assert_int_equal(c.login_failures, 20);
+	assert_int_equal(c.login_exempt.count, 2);
 	assert_true(c.dnssec);
 	assert_string_equal(c.resolver.address, "");
 	assert_true(config_offers(&c, CONFIG_SMTP) && config_offers(&c, CONFIG_POP3S));
@@ -61,6 +63,7 @@ static void a_file_is_read(void **state)
 		 "recipient_delimiter = #\n"
 		 "postmaster = ana@example.org\n"
 		 "smtp_out_address = 2001:db8::1\n"
+		 "login_exempt = 192.0.2.0/24 2001:db8::1\n"
 		 "filters = 4",
 	           &c);
 	assert_string_equal(c.hostname, "mail.example.org");
@@ -75,6 +78,8 @@ static void a_file_is_read(void **state)
 	assert_string_equal(c.recipient_delimiter, "#");
 	assert_string_equal(c.smtp_out_address, "2001:db8::1");
 	assert_int_equal(c.filters, 4);
+	assert_int_equal(c.login_exempt.count, 2);
+	assert_int_equal(c.login_exempt.list[0].bits, 96 + 24);
 
 	static const struct config_listener expected[] = {
 		{CONFIG_SMTP, "127.0.0.1", 2525, false}, {CONFIG_SMTP, "::1", 2525, false}, {CONFIG_SMTP, "0.0.0.0", 2526, false},
@@ -142,6 +147,8 @@ static void every_fault_names_its_line_and_its_remedy(void **state)
 		{"resolver = dns.example.org", "carteiro.conf:1: resolver is \"dns.example.org\": write an address as 127.0.0.1, or "
 		 "with a port as 127.0.0.1@5353"},
 		{"resolver = 127.0.0.1@0", "carteiro.conf:1: resolver has port \"0\": a port is a number from 1 to 65535"},
+		{"login_exempt = 127.0.0.1/8", "carteiro.conf:1: login_exempt has \"127.0.0.1/8\": write an address, or a network as "
+		 "192.0.2.0/24 or 2001:db8::/32 with nothing but zeros behind its prefix"},
 		{"log_level = loud", "carteiro.conf:1: log_level is \"loud\": write one of error warning info debug"},
 		{"\ntls_key = /k", "carteiro.conf:2: tls_certificate and tls_key belong together: set both or neither"},
 		{"retry_first = 5h", "carteiro.conf:1: retry_first is longer than retry_most: make it shorter"},

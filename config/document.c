@@ -26,6 +26,7 @@ static const char *kind_text(enum setting_kind kind)
 	case SETTING_PROTOCOLS: return "words";
 	case SETTING_LISTEN: return "ports (for all addresses) and addresses with a port: 25, 192.0.2.1:25, [2001:db8::1]:25";
 	case SETTING_RESOLVER: return "an address, or one with a port: 127.0.0.1@5353";
+	case SETTING_NETWORKS: return "addresses and networks: 192.0.2.1, 192.0.2.0/24, 2001:db8::/32";
 	case SETTING_CHOICE: return "one of";
 	}
 	return "";

@@ -14,6 +14,7 @@
 #define OFFSET_PROTOCOLS(name) offsetof(struct config, name)
 #define OFFSET_LISTEN(name) 0
 #define OFFSET_RESOLVER(name) offsetof(struct config, name)
+#define OFFSET_NETWORKS(name) offsetof(struct config, name)
 #define OFFSET_CHOICE(name) offsetof(struct config, name)
 
 const struct setting settings[] = {

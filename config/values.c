@@ -274,6 +274,20 @@ static int resolver_read(const struct setting *s, struct span value, struct conf
 	return 0;
 }
 
+static int networks_read(const struct setting *s, struct span value, struct config *c, struct error *why)
+{
+	struct config_networks *networks = field_of(s, c);
+	*networks = (struct config_networks){0};
+	for (struct span word; (word = span_next_word(&value)).len > 0;) {
+		if (networks->count == CONFIG_NETWORKS_MOST)
+			return error_set(why, 0, "%s has more than %d networks: join some of them", s->name, CONFIG_NETWORKS_MOST);
+		if (network_parse(word, &networks->list[networks->count++]) != 0)
+			return error_set(why, 0, "%s has \"%.*s\": write an address, or a network as 192.0.2.0/24 or 2001:db8::/32 with nothing "
+			                 "but zeros behind its prefix", s->name, SHOWN(word));
+	}
+	return 0;
+}
+
 static int choice_read(const struct setting *s, struct span value, struct config *c, struct error *why)
 {
 	int index = word_index(s->words, value);
@@ -299,6 +313,7 @@ int setting_read(const struct setting *s, struct span value, struct config *c, s
 	case SETTING_PROTOCOLS: return protocols_read(s, value, c, why);
 	case SETTING_LISTEN: return listeners_read(s, value, c, why);
 	case SETTING_RESOLVER: return resolver_read(s, value, c, why);
+	case SETTING_NETWORKS: return networks_read(s, value, c, why);
 	case SETTING_CHOICE: return choice_read(s, value, c, why);
 	}
 	return 0;

@@ -3,6 +3,7 @@
 
 #include "base/die.h"
 #include "base/log.h"
+#include "base/network.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -32,25 +33,12 @@ struct address_count {
 	unsigned open;
 };
 
-/* The network that a limit is for: an IPv4 address, or the first 64 bits of an IPv6 one. */
-static uint64_t key_of(const char *address)
-{
-	struct in_addr four;
-	struct in6_addr six;
-	uint64_t key = 0;
-	if (inet_pton(AF_INET, address, &four) == 1)
-		return 1ull << 32 | ntohl(four.s_addr);
-	if (inet_pton(AF_INET6, address, &six) == 1)
-		memcpy(&key, six.s6_addr, sizeof key);
-	return key;
-}
-
 static bool admit(struct edge_process *e, const char *address)
 {
 	const struct config *config = child_config(e->self);
 	if (e->connections.count >= config->connections_most)
 		return false;
-	uint64_t key = key_of(address);
+	uint64_t key = network_key(span_cstr(address));
 	struct address_count *count = map_get(&e->addresses, key);
 	if (!count) {
 		count = xcalloc(1, sizeof *count);
@@ -65,7 +53,7 @@ static bool admit(struct edge_process *e, const char *address)
 
 void listener_released(struct edge_process *e, const char *address)
 {
-	struct address_count *count = map_get(&e->addresses, key_of(address));
+	struct address_count *count = map_get(&e->addresses, network_key(span_cstr(address)));
 	if (!count || --count->open)
 		return;
 	map_take(&e->addresses, count->key);

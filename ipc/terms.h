@@ -80,7 +80,12 @@ enum special_use { USE_NONE, USE_DRAFTS, USE_SENT, USE_JUNK, USE_TRASH, USE_ARCH
 enum fetch_want { FETCH_DATES = 1, FETCH_CACHE = 2, FETCH_HEADER = 4, FETCH_BODY = 8 };
 enum { FETCH_INLINE_MOST = 65536 };
 
-enum login_outcome { LOGIN_OK, LOGIN_REFUSED, LOGIN_LATER };
+enum login_outcome {
+	LOGIN_OK,
+	LOGIN_REFUSED, /* no such user, or not his password */
+	LOGIN_LATER,   /* could not be checked: a process is down, or too many wait */
+	LOGIN_HELD,    /* was not checked: too many wrong passwords before it */
+};
 
 /* job_result.outcome of relay. */
 enum relay_outcome { RELAY_DELIVERED, RELAY_LATER, RELAY_FAILED };

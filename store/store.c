@@ -26,6 +26,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+enum { LOGIN_NAME_BYTES_MOST = 512 }; /* of account_answer */
+
 /* ---- peers ---- */
 
 struct store_peer *store_peer(struct store *s, peer_id id)
@@ -300,10 +302,14 @@ static void on_account_ask(void *context, const struct msg_account_ask *m)
 	struct directory_entry entry;
 	struct error why = {0};
 	int found = directory_login(p->store, m->name, &a, &entry, &name, &why);
+	if (name.len > LOGIN_NAME_BYTES_MOST) { /* what a stranger typed may grow when it is folded */
+		found = 0;
+		buf_clear(&name);
+	}
 	if (found > 0)
 		channel_send(p->channel, account_answer, .id = m->id, .account = entry.account, .hash = entry.hash, .name = buf_span(&name));
 	else
-		channel_send(p->channel, account_answer, .id = m->id);
+		channel_send(p->channel, account_answer, .id = m->id, .name = buf_span(&name));
 }
 
 static void on_session_bind(void *context, const struct msg_session_bind *m)

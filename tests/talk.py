@@ -16,8 +16,8 @@ def loose_tls():
 class Line:
     """A connection that is read line by line."""
 
-    def __init__(self, port, host='127.0.0.1', tls=False):
-        self.socket = socket.create_connection((host, port), DEADLINE)
+    def __init__(self, port, host='127.0.0.1', tls=False, source=None):
+        self.socket = socket.create_connection((host, port), DEADLINE, source and (source, 0))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if tls:
             self.socket = loose_tls().wrap_socket(self.socket)
@@ -102,8 +102,8 @@ class Reply(str):
 
 
 class Smtp(Line):
-    def __init__(self, port, host='127.0.0.1', hello=True, is_lmtp=False, tls=False):
-        super().__init__(port, host, tls)
+    def __init__(self, port, host='127.0.0.1', hello=True, is_lmtp=False, tls=False, source=None):
+        super().__init__(port, host, tls, source)
         self.is_lmtp = is_lmtp
         self.greeting = self.reply()
         assert self.greeting.code == 220, self.greeting
@@ -162,8 +162,8 @@ class Smtp(Line):
 
 
 class Pop3(Line):
-    def __init__(self, port, user=None, password=None, host='127.0.0.1', tls=False):
-        super().__init__(port, host, tls)
+    def __init__(self, port, user=None, password=None, host='127.0.0.1', tls=False, source=None):
+        super().__init__(port, host, tls, source)
         self.greeting = self.line()
         assert self.greeting.startswith(b'+OK'), self.greeting
         if user:
@@ -221,8 +221,8 @@ class Pop3(Line):
 class Imap(Line):
     """Each command's untagged replies as bytes, with their literals in place; the tagged reply's text."""
 
-    def __init__(self, port, user=None, password=None, host='127.0.0.1', tls=False):
-        super().__init__(port, host, tls)
+    def __init__(self, port, user=None, password=None, host='127.0.0.1', tls=False, source=None):
+        super().__init__(port, host, tls, source)
         self.tag = 0
         self.untagged = []
         self.greeting = self.line()

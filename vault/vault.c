@@ -1,18 +1,16 @@
 /* The vault process.
  *
- *   from an edge   sign_ask -> the TLS key; certificate_ask; login_ask -> asks store for the account's hash, checks it on the
- *                  pool (vault/password.c), binds the session at store, answers
- *   from store     account_answer, session_bound */
+ *   from an edge   sign_ask -> the TLS key; certificate_ask; login_ask -> vault/login.c, which asks store for the account's
+ *                  hash, lets the throttle judge (vault/throttle.c), checks on the pool (vault/password.c), and binds the
+ *                  session at store
+ *   from store     account_answer, session_bound -> vault/login.c */
 #include "vault/vault.h"
 
 #include "base/die.h"
 #include "base/log.h"
-#include "base/map.h"
 #include "base/sandbox.h"
 #include "base/tls.h"
-#include "ipc/child.h"
-#include "ipc/terms.h"
-#include "vault/password.h"
+#include "vault/login.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,40 +20,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { EDGES_MOST = 64, CHAIN_BYTES_MOST = 65536, LOGINS_MOST = 20000 };
-
-struct edge_peer {
-	struct vault_process *vault;
-	struct channel *channel;
-	enum role role;
-	unsigned index;
-	uint32_t incarnation;
-};
-
-struct vault_process {
-	struct child *self;
-	struct loop *loop;
-	struct channel *store;
-	struct edge_peer edges[EDGES_MOST];
-	uint32_t last_incarnation;
-	EVP_PKEY *key;
-	struct buf chain;
-	struct password_pool *passwords;
-	struct map logins; /* by number */
-	uint64_t last_login;
-	uint64_t signed_count, login_count, refused_count;
-};
-
-struct login {
-	struct vault_process *vault;
-	uint64_t number, id, session, account;
-	struct edge_peer *edge;
-	uint32_t incarnation;
-	char password[PASSWORD_BYTES_MOST];
-	size_t password_len;
-	bool is_on_pool;
-	struct buf user, client, protocol;
-};
+enum { CHAIN_BYTES_MOST = 65536 };
 
 /* ---- keys ---- */
 
@@ -128,83 +93,24 @@ static void on_certificate_ask(void *context, const struct msg_certificate_ask *
 
 /* ---- logins ---- */
 
-static void end_login(struct login *l, enum login_outcome outcome, struct span user)
-{
-	struct vault_process *v = l->vault;
-	static const char *words[] = {"ok", "refused", "later"};
-	log_event(outcome == LOGIN_OK ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "login", log_c("outcome", words[outcome]),
-	          log_s("user", outcome == LOGIN_OK ? user : buf_span(&l->user)), log_s("protocol", buf_span(&l->protocol)),
-	          log_s("client", buf_span(&l->client)));
-	v->login_count += outcome == LOGIN_OK;
-	v->refused_count += outcome == LOGIN_REFUSED;
-	if (l->edge->channel && l->edge->incarnation == l->incarnation)
-		channel_send(l->edge->channel, login_answer, .id = l->id, .outcome = (uint8_t)outcome, .user = user);
-	map_take(&v->logins, l->number);
-	OPENSSL_cleanse(l->password, sizeof l->password);
-	buf_free(&l->user);
-	buf_free(&l->client);
-	buf_free(&l->protocol);
-	free(l);
-}
-
 static void on_login_ask(void *context, const struct msg_login_ask *m)
 {
 	struct edge_peer *e = context;
-	struct vault_process *v = e->vault;
-	struct login *l = xcalloc(1, sizeof *l);
-	*l = (struct login){.vault = v, .number = ++v->last_login, .id = m->id, .session = m->session, .edge = e, .incarnation = e->incarnation};
-	l->password_len = m->password.len <= sizeof l->password ? m->password.len : 0;
-	if (l->password_len)
-		memcpy(l->password, m->password.ptr, l->password_len);
-	buf_add(&l->user, m->user);
-	buf_add(&l->client, m->client_address);
-	buf_add(&l->protocol, m->protocol);
-	bool is_full = v->logins.count >= LOGINS_MOST;
-	map_put(&v->logins, l->number, l);
-	if (!v->store || is_full)
-		end_login(l, LOGIN_LATER, SPAN(""));
+	/* strangers do not log in: an edge that serves them has no business to guess */
+	if (e->role != ROLE_EDGE_USER)
+		channel_violation(e->channel, "login_ask");
 	else
-		channel_send(v->store, account_ask, .id = l->number, .name = m->user);
-}
-
-static void on_checked(void *context, bool is_right)
-{
-	struct login *l = context;
-	l->is_on_pool = false;
-	if (!is_right || !l->account)
-		end_login(l, LOGIN_REFUSED, SPAN(""));
-	else if (!l->vault->store)
-		end_login(l, LOGIN_LATER, SPAN(""));
-	else
-		channel_send(l->vault->store, session_bind, .id = l->number, .session = l->session, .account = l->account);
+		login_asked(e, m);
 }
 
 static void on_account_answer(void *context, const struct msg_account_answer *m)
 {
-	struct vault_process *v = context;
-	struct login *l = map_get(&v->logins, m->id);
-	if (!l || l->account)
-		return;
-	l->account = m->account;
-	if (m->account) {
-		buf_clear(&l->user);
-		buf_add(&l->user, m->name);
-	}
-	struct span password = span_of(l->password, l->password_len);
-	l->is_on_pool = true;
-	if (password_check(v->passwords, m->hash, password, on_checked, l))
-		end_login(l, LOGIN_LATER, SPAN(""));
+	login_account_answered(context, m);
 }
 
 static void on_session_bound(void *context, const struct msg_session_bound *m)
 {
-	struct vault_process *v = context;
-	struct login *l = map_get(&v->logins, m->id);
-	if (!l)
-		return;
-	BUF_AUTO user = {0};
-	buf_add(&user, buf_span(&l->user));
-	end_login(l, m->is_bound ? LOGIN_OK : LOGIN_LATER, m->is_bound ? buf_span(&user) : SPAN(""));
+	login_session_bound(context, m);
 }
 
 /* ---- the process ---- */
@@ -222,7 +128,6 @@ static void on_edge_closed(void *context, bool is_violation)
 	e->channel = NULL;
 }
 
-/* Nobody else answers the logins that wait for it; those on the pool find out when they are done. */
 static void on_store_closed(void *context, bool is_violation)
 {
 	struct vault_process *v = context;
@@ -230,11 +135,7 @@ static void on_store_closed(void *context, bool is_violation)
 		child_report_violation(v->self, ROLE_STORE, 0);
 	channel_free(v->store);
 	v->store = NULL;
-	size_t at = 0;
-	struct login *l;
-	while ((l = map_next(&v->logins, &at)))
-		if (!l->is_on_pool)
-			end_login(l, LOGIN_LATER, SPAN(""));
+	logins_store_gone(v);
 }
 
 static void attach(void *context, enum role role, unsigned index, int fd)
@@ -269,14 +170,14 @@ static void configure(void *context, const struct config *config)
 		log_event(LOG_LEVEL_ERROR, "no-tls", log_c("why", why.text), log_c("do", "set tls_certificate and tls_key"));
 	/* certificates are renewed into files that nobody knows the names of yet */
 	sandbox_enclose(SANDBOX_GUARD, (const char *const[]){"/", NULL});
-	long cores = sysconf(_SC_NPROCESSORS_ONLN);
-	v->passwords = password_pool_new(v->loop, (unsigned)(cores < 1 ? 1 : cores > 8 ? 8 : cores));
+	logins_start(v, config);
 }
 
 static void reload(void *context, const struct config *config)
 {
 	struct vault_process *v = context;
 	struct error why = {0};
+	logins_configure(v, config);
 	if (load_keys(v, config, &why))
 		log_event(LOG_LEVEL_ERROR, "tls-kept-as-it-was", log_c("why", why.text));
 }
@@ -284,8 +185,9 @@ static void reload(void *context, const struct config *config)
 static void status(void *context, struct buf *text)
 {
 	struct vault_process *v = context;
-	buf_printf(text, "signatures=%llu logins=%llu refused=%llu", (unsigned long long)v->signed_count,
-	           (unsigned long long)v->login_count, (unsigned long long)v->refused_count);
+	buf_printf(text, "signatures=%llu logins=%llu refused=%llu held=%llu busy=%llu waiting=%u", (unsigned long long)v->signed_count,
+	           (unsigned long long)v->login_count, (unsigned long long)v->refused_count, (unsigned long long)v->held_count,
+	           (unsigned long long)v->busy_count, v->known.waiting + v->others.waiting);
 }
 
 int vault_main(unsigned index, int control)

@@ -169,6 +169,12 @@ int64_t imap_silence_ms(const struct imap_session *s)
 	return (int64_t)child_config(s->connection->edge->self)->idle_timeout_s * 1000;
 }
 
+static void count_failure(struct imap_session *s)
+{
+	if (++s->login_failures >= IMAP_LOGIN_FAILURES_MOST)
+		imap_bye(s, "Too many failed logins");
+}
+
 void imap_logged_in(struct connection *c, enum login_outcome outcome)
 {
 	struct imap_session *s = c->state;
@@ -185,8 +191,12 @@ void imap_logged_in(struct connection *c, enum login_outcome outcome)
 		return;
 	case LOGIN_REFUSED:
 		imap_no(s, "[AUTHENTICATIONFAILED] User name or password wrong");
-		if (++s->login_failures >= IMAP_LOGIN_FAILURES_MOST)
-			imap_bye(s, "Too many failed logins");
+		count_failure(s);
+		return;
+	case LOGIN_HELD:
+		/* RFC 5530 §3: after AUTHENTICATIONFAILED there is no point in trying the same again later, after this there is */
+		imap_no(s, "[UNAVAILABLE] Too many wrong passwords, try again later");
+		count_failure(s);
 		return;
 	case LOGIN_LATER: imap_no(s, "[UNAVAILABLE] Cannot be checked now, try again later"); return;
 	}

@@ -110,6 +110,8 @@ static void logged_in(struct connection *c, enum login_outcome outcome)
 		pop3_open_mailbox(s);
 		break;
 	case LOGIN_REFUSED: pop3_junk(s, "-ERR [AUTH] User name or password wrong"); break;
+	/* RFC 3206 §4: SYS/TEMP is for what passes by itself; AUTH would make a client ask its user for another password */
+	case LOGIN_HELD: pop3_junk(s, "-ERR [SYS/TEMP] Too many wrong passwords, try again later"); break;
 	case LOGIN_LATER: pop3_reply(s, "-ERR [SYS/TEMP] Cannot be checked now, try again later"); break;
 	}
 }

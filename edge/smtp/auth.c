@@ -92,6 +92,8 @@ void smtp_logged_in(struct connection *c, enum login_outcome outcome)
 	switch (outcome) {
 	case LOGIN_OK: smtp_reply(s, "235 2.7.0 Authenticated"); break;
 	case LOGIN_REFUSED: smtp_junk(s, "535 5.7.8 User name or password wrong"); break;
+	/* RFC 4954 §6: 454 lets a client try again, 535 would make it ask its user; a loop of them ends with 421 */
+	case LOGIN_HELD: smtp_junk(s, "454 4.7.0 Too many wrong passwords, try again later"); break;
 	case LOGIN_LATER: smtp_reply(s, "454 4.7.0 Cannot be checked now, try again later"); break;
 	}
 }

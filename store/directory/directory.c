@@ -349,11 +349,10 @@ int directory_login(struct store *s, struct span typed, struct arena *a, struct 
 	}
 	if (directory_canonical(buf_span(&address), false, &canonical, NULL))
 		return 0;
+	buf_add(name, buf_span(&canonical));
 	int found = directory_get(s, buf_span(&canonical), a, out, why);
 	if (found > 0 && out->is_alias)
-		return 0; /* nobody logs in as an alias */
-	if (found > 0)
-		buf_add(name, buf_span(&canonical));
+		found = 0; /* nobody logs in as an alias */
 	return found;
 }
 

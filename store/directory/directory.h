@@ -28,8 +28,9 @@ int directory_get(struct store *s, struct span address, struct arena *a, struct 
 /* The account's canonical address, appended. 1, 0, -1. */
 int directory_account_name(struct store *s, uint64_t account, struct buf *out, struct error *why);
 
-/* An account's login name as people type it: an address, or a local part if there is one domain only; tried as it is and
- * without its subaddress. As directory_get, with the canonical address appended to *name. */
+/* An account's login name as people type it: an address, or a local part if there is one domain only. As directory_get, with
+ * the canonical address appended to *name where the name has one, whether there is such an account or not: so what counts
+ * failures by account (vault/throttle.h) does the same for both. */
 int directory_login(struct store *s, struct span typed, struct arena *a, struct directory_entry *out, struct buf *name, struct error *why);
 
 /* One who gets a message in the end. */

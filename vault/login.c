@@ -1,0 +1,313 @@
+/* A login's way: store names the account and its hash; the throttle judges; what was checked lately needs no check; else it
+ * waits in its network's line, and at its turn is judged again and checked on a thread; store binds the session.
+ *
+ *   ASKS -> WAITS -> CHECKED -> BINDS -> the answer
+ *
+ * What is refused or held back is answered later: a time after its arrival that depends on how many failures there were and
+ * on nothing else, neither on whether there is such an account nor on what scheme its hash has.
+ *
+ * An edge is believed in what it says of its client's address, since nobody else has seen the client. Captured, it can
+ * invent addresses: then the counts by address hold nothing back, and it can fill those of others to keep them out, which it
+ * can do anyway. What stays true: a wrong password never becomes right; an account is guessed at login_failures_per_account
+ * times an hour, and login_failures times for each network that it is known from, if the edge has seen those; and each guess
+ * is in the log. */
+#include "vault/login.h"
+
+#include "base/clock.h"
+#include "base/die.h"
+#include "base/log.h"
+#include "vault/memory.h"
+#include "vault/password.h"
+#include "vault/throttle.h"
+
+#include <openssl/crypto.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum {
+	LOGINS_MOST = 20000,
+	ANSWERS_HELD_MOST = 10000, /* beyond, they leave at once: the limits alone must do then */
+	ANSWER_STEP_MS = 1000,     /* the next time for an answer whose check took longer than its delay */
+	THREADS_MOST = 8,
+};
+
+enum login_state { LOGIN_ASKS, LOGIN_WAITS, LOGIN_CHECKED, LOGIN_BINDS, LOGIN_ENDS };
+
+struct login {
+	struct ticket ticket;
+	struct lines *lines; /* where the ticket is */
+	enum login_state state;
+	struct vault_process *vault;
+	uint64_t number, id, session, account;
+	struct edge_peer *edge;
+	uint32_t incarnation;
+	int64_t asked_ms;
+	struct guesser guesser;
+	struct digest check; /* for the memory */
+	char password[PASSWORD_BYTES_MOST];
+	size_t password_len;
+	struct buf user, client, protocol, hash;
+	enum login_outcome outcome;
+	struct timer *answer;
+};
+
+static struct login *login_of(struct ticket *t)
+{
+	return (struct login *)((char *)t - offsetof(struct login, ticket));
+}
+
+static const char *held_why(enum throttle_verdict verdict)
+{
+	switch (verdict) {
+	case THROTTLE_OPEN: case THROTTLE_KNOWN: break;
+	case THROTTLE_PAIR: return "too many wrong passwords for this account from there";
+	case THROTTLE_ADDRESS: return "too many wrong passwords from there";
+	case THROTTLE_ACCOUNT: return "too many wrong passwords for this account";
+	}
+	return "";
+}
+
+/* ---- the end ---- */
+
+static void answer(struct login *l)
+{
+	struct vault_process *v = l->vault;
+	struct span user = l->outcome == LOGIN_OK ? buf_span(&l->user) : SPAN("");
+	if (l->edge->channel && l->edge->incarnation == l->incarnation)
+		channel_send(l->edge->channel, login_answer, .id = l->id, .outcome = (uint8_t)l->outcome, .user = user);
+	map_take(&v->logins, l->number);
+	OPENSSL_cleanse(l->password, sizeof l->password);
+	timer_free(l->answer);
+	buf_free(&l->user);
+	buf_free(&l->client);
+	buf_free(&l->protocol);
+	buf_free(&l->hash);
+	free(l);
+}
+
+static void on_answer_due(void *context)
+{
+	struct login *l = context;
+	l->vault->answers_held--;
+	answer(l);
+}
+
+static void answer_later(struct login *l)
+{
+	struct vault_process *v = l->vault;
+	int64_t in_ms = l->asked_ms + throttle_delay_ms(v->throttle, &l->guesser) - clock_monotonic_ms();
+	while (in_ms < 0)
+		in_ms += ANSWER_STEP_MS;
+	if (v->answers_held >= ANSWERS_HELD_MOST) {
+		answer(l);
+		return;
+	}
+	v->answers_held++;
+	OPENSSL_cleanse(l->password, sizeof l->password);
+	l->answer = timer_new(v->loop, on_answer_due, l);
+	timer_set(l->answer, in_ms);
+}
+
+/* Logged here, before the answer: so that the log's work is not in its time. */
+static void end_login(struct login *l, enum login_outcome outcome, const char *why)
+{
+	static const char *const words[] = {"ok", "refused", "later", "held"};
+	struct vault_process *v = l->vault;
+	uint64_t *const counts[] = {&v->login_count, &v->refused_count, &v->busy_count, &v->held_count};
+	const struct log_field fields[] = {
+		log_c("outcome", words[outcome]), log_s("user", buf_span(&l->user)), log_s("protocol", buf_span(&l->protocol)),
+		log_s("client", buf_span(&l->client)), log_c("why", why)};
+	bool is_in = outcome == LOGIN_OK;
+	log_write(is_in ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "login", fields, sizeof fields / sizeof fields[0] - is_in);
+	++*counts[outcome];
+	l->state = LOGIN_ENDS;
+	l->outcome = outcome;
+	if (outcome == LOGIN_REFUSED || outcome == LOGIN_HELD)
+		answer_later(l);
+	else
+		answer(l);
+}
+
+/* ---- the check ---- */
+
+static void take_right(struct login *l)
+{
+	struct vault_process *v = l->vault;
+	throttle_right(v->throttle, &l->guesser);
+	l->state = LOGIN_BINDS;
+	if (v->store)
+		channel_send(v->store, session_bind, .id = l->number, .session = l->session, .account = l->account);
+	else
+		end_login(l, LOGIN_LATER, "the store is not there");
+}
+
+/* What can be said without a thread; false if nothing can. A password that was wrong before is no new guess. */
+static bool end_at_once(struct login *l, enum throttle_verdict verdict)
+{
+	if (throttle_holds(verdict)) {
+		end_login(l, LOGIN_HELD, held_why(verdict));
+		return true;
+	}
+	switch (memory_recall(l->vault->memory, &l->check)) {
+	case MEMORY_NOTHING: return false;
+	case MEMORY_RIGHT: take_right(l); return true;
+	case MEMORY_WRONG: end_login(l, LOGIN_REFUSED, "wrong as before"); return true;
+	}
+	return false;
+}
+
+static void start_checks(struct vault_process *v);
+
+static void leave_line(struct login *l)
+{
+	lines_leave(l->lines, &l->ticket);
+}
+
+static void on_checked(void *context, bool is_right)
+{
+	struct login *l = context;
+	struct vault_process *v = l->vault;
+	bool is_in = is_right && l->account;
+	bool is_new = memory_recall(v->memory, &l->check) == MEMORY_NOTHING; /* the same may have been checked beside it */
+	memory_keep(v->memory, &l->check, is_in);
+	leave_line(l);
+	if (is_in) {
+		take_right(l);
+	} else {
+		if (is_new)
+			throttle_wrong(v->throttle, &l->guesser);
+		end_login(l, LOGIN_REFUSED, l->account ? "wrong password" : "no such user");
+	}
+	start_checks(v);
+}
+
+static void start_checks(struct vault_process *v)
+{
+	while (password_pool_is_free(v->passwords)) {
+		struct ticket *t = lines_next(&v->known);
+		if (!t)
+			t = lines_next(&v->others);
+		if (!t)
+			return;
+		/* others of its line may have come out meanwhile */
+		struct login *l = login_of(t);
+		enum throttle_verdict verdict = throttle_judge(v->throttle, &l->guesser);
+		if (throttle_holds(verdict) || memory_recall(v->memory, &l->check) != MEMORY_NOTHING) {
+			leave_line(l);
+			end_at_once(l, verdict);
+			continue;
+		}
+		l->state = LOGIN_CHECKED;
+		password_check(v->passwords, buf_span(&l->hash), span_of(l->password, l->password_len), on_checked, l);
+		OPENSSL_cleanse(l->password, sizeof l->password);
+	}
+}
+
+static void wait_in_line(struct login *l, bool is_known, uint64_t key)
+{
+	struct vault_process *v = l->vault;
+	struct ticket *displaced;
+	l->state = LOGIN_WAITS;
+	l->lines = is_known ? &v->known : &v->others;
+	if (lines_join(l->lines, key, &l->ticket, &displaced)) {
+		end_login(l, LOGIN_LATER, "too many logins wait");
+		return;
+	}
+	if (displaced)
+		end_login(login_of(displaced), LOGIN_LATER, "too many logins wait");
+	start_checks(v);
+}
+
+/* Of a network whose guesses are waiting or being checked, none is answered out of turn: else a thousand at once would be
+ * compared with what is remembered before the first of them counts. Behind an exempt address are many users: each has his
+ * own line. */
+static void judge(struct login *l)
+{
+	struct vault_process *v = l->vault;
+	enum throttle_verdict verdict = throttle_judge(v->throttle, &l->guesser);
+	bool is_known = verdict == THROTTLE_KNOWN;
+	uint64_t key = is_known || l->guesser.is_exempt ? l->guesser.pair : l->guesser.network;
+	bool is_alone = !lines_has(is_known ? &v->known : &v->others, key);
+	if (throttle_holds(verdict) || is_alone) {
+		if (end_at_once(l, verdict))
+			return;
+	}
+	wait_in_line(l, is_known, key);
+}
+
+/* ---- what is heard ---- */
+
+void login_asked(struct edge_peer *e, const struct msg_login_ask *m)
+{
+	struct vault_process *v = e->vault;
+	struct login *l = xcalloc(1, sizeof *l);
+	*l = (struct login){.vault = v, .number = ++v->last_login, .id = m->id, .session = m->session, .edge = e,
+	                    .incarnation = e->incarnation, .asked_ms = clock_monotonic_ms()};
+	l->password_len = m->password.len <= sizeof l->password ? m->password.len : 0;
+	if (l->password_len)
+		memcpy(l->password, m->password.ptr, l->password_len);
+	buf_add(&l->user, m->user);
+	buf_add(&l->client, m->client_address);
+	buf_add(&l->protocol, m->protocol);
+	bool is_full = v->logins.count >= LOGINS_MOST;
+	map_put(&v->logins, l->number, l);
+	if (!v->store || is_full)
+		end_login(l, LOGIN_LATER, is_full ? "too many logins wait" : "the store is not there");
+	else
+		channel_send(v->store, account_ask, .id = l->number, .name = m->user);
+}
+
+void login_account_answered(struct vault_process *v, const struct msg_account_answer *m)
+{
+	struct login *l = map_get(&v->logins, m->id);
+	if (!l || l->state != LOGIN_ASKS)
+		return;
+	/* a name that cannot be an account's has no canonical form */
+	struct span name = m->name.len ? m->name : buf_span(&l->user);
+	struct span parts[] = {name, m->hash, span_of(l->password, l->password_len)};
+	l->account = m->account;
+	l->guesser = throttle_guesser(v->throttle, buf_span(&l->client), name);
+	l->check = digest_make(v->secret, parts, 3);
+	buf_add(&l->hash, m->hash);
+	if (m->account) {
+		buf_clear(&l->user);
+		buf_add(&l->user, m->name);
+	}
+	judge(l);
+}
+
+void login_session_bound(struct vault_process *v, const struct msg_session_bound *m)
+{
+	struct login *l = map_get(&v->logins, m->id);
+	if (!l || l->state != LOGIN_BINDS)
+		return;
+	if (m->is_bound)
+		end_login(l, LOGIN_OK, "");
+	else
+		end_login(l, LOGIN_LATER, "the session or the account has gone");
+}
+
+/* Nobody else answers those that wait for it; the others find out at their turn. */
+void logins_store_gone(struct vault_process *v)
+{
+	size_t at = 0;
+	struct login *l;
+	while ((l = map_next(&v->logins, &at)))
+		if (l->state == LOGIN_ASKS || l->state == LOGIN_BINDS)
+			end_login(l, LOGIN_LATER, "the store is not there");
+}
+
+void logins_configure(struct vault_process *v, const struct config *config)
+{
+	throttle_configure(v->throttle, config);
+}
+
+void logins_start(struct vault_process *v, const struct config *config)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	v->secret = xcalloc(1, sizeof *v->secret);
+	digest_key_make(v->secret);
+	v->memory = memory_new();
+	v->throttle = throttle_new(config);
+	v->passwords = password_pool_new(v->loop, (unsigned)(cores < 1 ? 1 : cores > THREADS_MOST ? THREADS_MOST : cores));
+}
