@@ -11,7 +11,7 @@ enum sandbox_profile {
 	SANDBOX_COMPUTE, /* reads and writes what it holds: filter */
 	SANDBOX_SERVE,   /* and accepts connections on listeners that it was given: edge */
 	SANDBOX_KEEP,    /* changes files below its paths; no network: store */
-	SANDBOX_GUARD,   /* reads files below its paths; no network: vault */
+	SANDBOX_GUARD,   /* reads files below its paths, if it has any; no network: vault */
 	SANDBOX_CALL,    /* reads its paths, connects and sends, listens to nobody: relay, resolve */
 };
 

@@ -98,6 +98,40 @@ void tls_context_free(SSL_CTX *context)
 	SSL_CTX_free(context);
 }
 
+/* OpenSSL's own would ask at the terminal. */
+static int no_passphrase(char *out, int size, int is_writing, void *was_asked)
+{
+	(void)out;
+	(void)size;
+	(void)is_writing;
+	*(bool *)was_asked = true;
+	return -1;
+}
+
+EVP_PKEY *tls_read_key(struct span pem, struct error *why)
+{
+	bool was_asked = false;
+	BIO *bio = BIO_new_mem_buf(pem.ptr ? pem.ptr : "", (int)pem.len);
+	EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, &was_asked) : NULL;
+	BIO_free(bio);
+	ERR_clear_error();
+	if (!key)
+		error_set(why, 0, was_asked ? "the private key in it has a passphrase: `openssl pkey` writes it without one"
+		                            : "there is no private key in PEM form in it");
+	return key;
+}
+
+X509 *tls_read_certificate(struct span pem, struct error *why)
+{
+	BIO *bio = BIO_new_mem_buf(pem.ptr ? pem.ptr : "", (int)pem.len);
+	X509 *certificate = bio ? PEM_read_bio_X509(bio, NULL, no_passphrase, &(bool){false}) : NULL;
+	BIO_free(bio);
+	ERR_clear_error();
+	if (!certificate)
+		error_set(why, 0, "there is no certificate in PEM form in it");
+	return certificate;
+}
+
 int tls_sign(EVP_PKEY *key, enum tls_scheme scheme, struct span text, struct buf *signature, struct error *why)
 {
 	static const char *digest[] = {

@@ -38,6 +38,12 @@ struct ssl_ctx_st *tls_server_context(struct span chain_pem, struct error *why);
 struct ssl_ctx_st *tls_client_context(struct error *why);
 void tls_context_free(struct ssl_ctx_st *context);
 
+/* What a PEM text holds, to be freed with OpenSSL. The key is one without a passphrase: nobody is there to type it. NULL
+ * with *why. */
+struct evp_pkey_st *tls_read_key(struct span pem, struct error *why);
+/* The first certificate of a chain. */
+struct x509_st *tls_read_certificate(struct span pem, struct error *why);
+
 /* The signer's side: signs `text` as the scheme says with a key in memory. -1 with *why. */
 struct evp_pkey_st;
 int tls_sign(struct evp_pkey_st *key, enum tls_scheme scheme, struct span text, struct buf *signature, struct error *why);

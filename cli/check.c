@@ -1,10 +1,8 @@
 /* `carteiro check`: what is wrong in the configuration, and around it. */
-#include "base/tls.h"
 #include "cli/cli.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/pem.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -46,32 +44,6 @@ int cli_read_config(const char *file, struct config *out)
 	return 0;
 }
 
-static int check_keys(const struct config *c)
-{
-	FILE *key = fopen(c->tls_key, "r"), *certificate = fopen(c->tls_certificate, "r");
-	EVP_PKEY *private_key = key ? PEM_read_PrivateKey(key, NULL, NULL, NULL) : NULL;
-	X509 *x509 = certificate ? PEM_read_X509(certificate, NULL, NULL, NULL) : NULL;
-	struct stat status;
-	int faults = 0;
-	if (!x509)
-		faults += printf("tls_certificate: %s holds no certificate that can be read\n", c->tls_certificate) > 0;
-	if (!private_key)
-		faults += printf("tls_key: %s holds no private key that can be read\n", c->tls_key) > 0;
-	if (x509 && private_key && X509_check_private_key(x509, private_key) != 1)
-		faults += printf("tls_key: %s is not the key of %s\n", c->tls_key, c->tls_certificate) > 0;
-	if (x509 && X509_cmp_current_time(X509_get0_notAfter(x509)) < 0)
-		faults += printf("tls_certificate: %s has expired\n", c->tls_certificate) > 0;
-	if (key && fstat(fileno(key), &status) == 0 && (status.st_mode & 077))
-		faults += printf("tls_key: others may read %s: chmod 600 it\n", c->tls_key) > 0;
-	if (key)
-		fclose(key);
-	if (certificate)
-		fclose(certificate);
-	EVP_PKEY_free(private_key);
-	X509_free(x509);
-	return faults;
-}
-
 int cli_check(const struct cli *cli)
 {
 	struct config c;
@@ -83,7 +55,7 @@ int cli_check(const struct cli *cli)
 		config_free(&c);
 		return code;
 	}
-	int faults = check_keys(&c);
+	int faults = cli_check_keys(&c);
 	if (geteuid() == 0 && !getpwnam(c.user))
 		faults += printf("user: there is no user %s on this system: `carteiro setup` makes it\n", c.user) > 0;
 	if (stat(c.data_dir, &status))

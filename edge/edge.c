@@ -112,6 +112,7 @@ static void on_certificate_answer(void *context, const struct msg_certificate_an
 	if (tls) {
 		tls_context_free(e->tls);
 		e->tls = tls;
+		e->key_slot = m->slot;
 	}
 	e->is_serving = true;
 	for (size_t i = 0; i < e->listener_count; i++)

@@ -23,6 +23,7 @@ struct edge_process {
 	struct filter_peer *filter_peers[EDGE_FILTERS_MOST];
 	unsigned filter_turn;
 	struct ssl_ctx_st *tls;     /* NULL: no certificate, so no TLS is offered */
+	uint8_t key_slot;           /* of the certificate's key in vault */
 	struct edge_listener *listeners[EDGE_LISTENERS_MOST];
 	size_t listener_count;
 	struct map connections;     /* by token */

@@ -8,7 +8,7 @@ static int ask(void *context, enum tls_scheme scheme, struct span text, struct t
 		return -1;
 	uint64_t id = ++e->last_token;
 	map_put(&e->signatures, id, pending);
-	channel_send(e->vault, sign_ask, .id = id, .scheme = (uint8_t)scheme, .text = text);
+	channel_send(e->vault, sign_ask, .id = id, .slot = e->key_slot, .scheme = (uint8_t)scheme, .text = text);
 	return 0;
 }
 

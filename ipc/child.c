@@ -4,6 +4,7 @@
 #include "base/die.h"
 #include "base/log.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -65,6 +66,15 @@ static void on_attach(void *context, const struct msg_attach *m)
 	if (fd < 0 || !c->use->attach)
 		die("carteiro: a channel to %s that this process does not have", role_name(m->role));
 	c->use->attach(c->context, m->role, m->index, fd);
+}
+
+static void on_key_file(void *context, const struct msg_key_file *m)
+{
+	struct child *c = context;
+	int fd = m->fault ? -1 : channel_take_fd(c->master);
+	if (!c->use->key_file)
+		die("carteiro: a key that this process does not have");
+	c->use->key_file(c->context, (enum key_file)m->which, fd, fd < 0 && !m->fault ? EBADF : (int)m->fault);
 }
 
 static void on_listen(void *context, const struct msg_listen *m)
@@ -145,7 +155,7 @@ static void on_master_gone(void *context, bool is_violation)
 }
 
 static const struct master_to_child handlers = {
-	.configure = on_configure, .attach = on_attach, .listen = on_listen, .start = on_start, .drain = on_drain,
+	.configure = on_configure, .attach = on_attach, .key_file = on_key_file, .listen = on_listen, .start = on_start, .drain = on_drain,
 	.stop = on_stop, .reload = on_reload, .status_ask = on_status_ask,
 };
 

@@ -7,11 +7,14 @@
 #include "config/config.h"
 #include "ipc/channel.h"
 #include "ipc/roles.h"
+#include "ipc/terms.h"
 
 struct child;
 
 /* Each may be NULL where a process has nothing to do. */
 struct child_use {
+	/* a file with keys, opened by master; before configure and reload; owns fd, or -1 with an errno */
+	void (*key_file)(void *context, enum key_file which, int fd, int fault);
 	void (*configure)(void *context, const struct config *config); /* first; the sandbox is still open */
 	void (*enclose)(void *context);                  /* close the sandbox */
 	void (*attach)(void *context, enum role role, unsigned index, int fd); /* a channel to a peer; owns fd */

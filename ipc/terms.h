@@ -80,6 +80,9 @@ enum special_use { USE_NONE, USE_DRAFTS, USE_SENT, USE_JUNK, USE_TRASH, USE_ARCH
 enum fetch_want { FETCH_DATES = 1, FETCH_CACHE = 2, FETCH_HEADER = 4, FETCH_BODY = 8 };
 enum { FETCH_INLINE_MOST = 65536 };
 
+/* key_file.which */
+enum key_file { KEY_FILE_CERTIFICATE, KEY_FILE_KEY, KEY_FILES };
+
 enum login_outcome {
 	LOGIN_OK,
 	LOGIN_REFUSED, /* no such user, or not his password */

@@ -164,6 +164,8 @@ int master_reload(struct master *m, struct error *why)
 	take_config(m, &settings, &config);
 	for (size_t i = 0; i < m->process_count; i++) {
 		struct process *p = &m->processes[i];
+		if (p->channel && p->role == ROLE_VAULT)
+			process_give_keys(p);
 		if (p->channel && p->role != ROLE_EDGE_MX && p->role != ROLE_EDGE_USER)
 			channel_send(p->channel, reload, .epoch = m->epoch, .settings = buf_span(&m->settings));
 	}

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/die.h"
 #include "base/log.h"
+#include "ipc/terms.h"
 #include "master/control.h"
 
 #include <errno.h>
@@ -78,6 +79,24 @@ static void join_master_and_store(struct process *store)
 	make_pair(pair);
 	give_channel(store, ROLE_MASTER, 0, pair[0]);
 	control_store_attached(store->master, pair[1]);
+}
+
+/* vault's user may not open what only root may (certbot's keys), so it is opened here. What a FIFO or a device in a file's
+ * place would do to an open is told not to be waited for. */
+static void give_key_file(struct process *vault, enum key_file which, const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	channel_send(vault->channel, key_file, .which = (uint8_t)which, .fault = fd < 0 ? (uint32_t)errno : 0);
+	if (fd < 0)
+		return;
+	channel_send_fd(vault->channel, fd);
+	close(fd);
+}
+
+void process_give_keys(struct process *vault)
+{
+	give_key_file(vault, KEY_FILE_CERTIFICATE, vault->master->config.tls_certificate);
+	give_key_file(vault, KEY_FILE_KEY, vault->master->config.tls_key);
 }
 
 static void on_ready(void *context, const struct msg_ready *msg)
@@ -185,6 +204,8 @@ void process_start(struct process *p)
 	struct channel_use use = {child_to_master_dispatch, &handlers, p, on_channel_closed, role_name(p->role)};
 	p->channel = channel_new(m->loop, pair[0], &use);
 	channel_set_epoch(p->channel, m->epoch);
+	if (p->role == ROLE_VAULT)
+		process_give_keys(p);
 	channel_send(p->channel, configure, .epoch = m->epoch, .file = span_slice(span_cstr(m->config_file), 0, 255),
 	             .settings = buf_span(&m->settings), .hostname = span_cstr(m->hostname));
 	for (size_t i = 0; i < m->process_count; i++) {

@@ -50,6 +50,8 @@ struct master {
 
 /* Fills m->processes from the configuration. */
 void process_plan(struct master *m);
+/* Opens the files with keys for vault, and reads none of them: to be called before it is told a configuration. */
+void process_give_keys(struct process *vault);
 void process_start_all(struct master *m);
 /* Starts one and joins it to every process that runs. */
 void process_start(struct process *p);

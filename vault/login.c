@@ -22,13 +22,11 @@
 
 #include <openssl/crypto.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 enum {
 	LOGINS_MOST = 20000,
 	ANSWERS_HELD_MOST = 10000, /* beyond, they leave at once: the limits alone must do then */
 	ANSWER_STEP_MS = 1000,     /* the next time for an answer whose check took longer than its delay */
-	THREADS_MOST = 8,
 };
 
 enum login_state { LOGIN_ASKS, LOGIN_WAITS, LOGIN_CHECKED, LOGIN_BINDS, LOGIN_ENDS };
@@ -302,12 +300,11 @@ void logins_configure(struct vault_process *v, const struct config *config)
 	throttle_configure(v->throttle, config);
 }
 
-void logins_start(struct vault_process *v, const struct config *config)
+void logins_start(struct vault_process *v, const struct config *config, unsigned threads)
 {
-	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 	v->secret = xcalloc(1, sizeof *v->secret);
 	digest_key_make(v->secret);
 	v->memory = memory_new();
 	v->throttle = throttle_new(config);
-	v->passwords = password_pool_new(v->loop, (unsigned)(cores < 1 ? 1 : cores > THREADS_MOST ? THREADS_MOST : cores));
+	v->passwords = password_pool_new(v->loop, threads);
 }

@@ -4,8 +4,8 @@
 
 #include "vault/vault.h"
 
-/* Once, with v->loop set. */
-void logins_start(struct vault_process *v, const struct config *config);
+/* Once, with v->loop set; `threads` check passwords. */
+void logins_start(struct vault_process *v, const struct config *config, unsigned threads);
 void logins_configure(struct vault_process *v, const struct config *config);
 void logins_store_gone(struct vault_process *v);
 

@@ -1,6 +1,7 @@
 /* The vault process.
  *
- *   from an edge   sign_ask -> the TLS key; certificate_ask; login_ask -> vault/login.c, which asks store for the account's
+ *   from master    key_file, before it is configured and at each reload -> vault/keys.c
+ *   from an edge   sign_ask, certificate_ask -> vault/keys.c; login_ask -> vault/login.c, which asks store for the account's
  *                  hash, lets the throttle judge (vault/throttle.c), checks on the pool (vault/password.c), and binds the
  *                  session at store
  *   from store     account_answer, session_bound -> vault/login.c */
@@ -10,6 +11,7 @@
 #include "base/log.h"
 #include "base/sandbox.h"
 #include "base/tls.h"
+#include "vault/keys.h"
 #include "vault/login.h"
 
 #include <errno.h>
@@ -20,75 +22,18 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { CHAIN_BYTES_MOST = 65536 };
+enum { THREADS_MOST = 8 }; /* that check passwords */
 
 /* ---- keys ---- */
 
-/* Links are followed: certbot's live certificates are links. */
-static int read_file(const char *path, struct buf *out, struct error *why)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = -1;
-	if (fd >= 0) {
-		while ((n = read(fd, buf_reserve(out, 4096), 4096)) > 0 && out->len < CHAIN_BYTES_MOST)
-			out->len += (size_t)n;
-		close(fd);
-	}
-	return n == 0 ? 0 : error_set(why, errno, "cannot read %s: %s", path, fd < 0 || n < 0 ? strerror(errno) : "it is too large");
-}
-
-static int load_keys(struct vault_process *v, const struct config *config, struct error *why)
-{
-	BUF_AUTO key_pem = {0};
-	struct buf chain = {0};
-	if (read_file(config->tls_certificate, &chain, why) || read_file(config->tls_key, &key_pem, why)) {
-		buf_free(&chain);
-		return -1;
-	}
-	BIO *bio = BIO_new_mem_buf(key_pem.ptr, (int)key_pem.len);
-	EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
-	BIO_free(bio);
-	OPENSSL_cleanse(key_pem.ptr, key_pem.cap);
-	if (!key) {
-		buf_free(&chain);
-		return error_set(why, 0, "%s holds no private key in PEM form without a password", config->tls_key);
-	}
-	EVP_PKEY_free(v->key);
-	buf_free(&v->chain);
-	v->key = key;
-	v->chain = chain;
-	return 0;
-}
-
-/* Only what a TLS server signs in a handshake: so this is no oracle for other texts under the same key. */
-static bool is_handshake(struct span text)
-{
-	static const char tls13[] = "TLS 1.3, server CertificateVerify"; /* RFC 8446 §4.4.3; its NUL counts */
-	bool is_padded = text.len > 64 + sizeof tls13;
-	for (size_t i = 0; is_padded && i < 64; i++)
-		is_padded = text.ptr[i] == ' ';
-	if (is_padded)
-		return span_equal(span_slice(text, 64, sizeof tls13), span_of(tls13, sizeof tls13));
-	/* RFC 8422 §5.4: two randoms, then ServerECDHParams, which begin with named_curve (3) */
-	return text.len > 64 + 4 && text.len < 64 + 300 && text.ptr[64] == 3;
-}
-
 static void on_sign_ask(void *context, const struct msg_sign_ask *m)
 {
-	struct edge_peer *e = context;
-	struct vault_process *v = e->vault;
-	BUF_AUTO signature = {0};
-	struct error why = {0};
-	bool is_signed = v->key && m->slot == 0 && is_handshake(m->text) &&
-	                 tls_sign(v->key, (enum tls_scheme)m->scheme, m->text, &signature, &why) == 0;
-	v->signed_count += is_signed;
-	channel_send(e->channel, sign_answer, .id = m->id, .is_signed = is_signed, .signature = is_signed ? buf_span(&signature) : SPAN(""));
+	keys_sign(context, m);
 }
 
 static void on_certificate_ask(void *context, const struct msg_certificate_ask *m)
 {
-	struct edge_peer *e = context;
-	channel_send(e->channel, certificate_answer, .id = m->id, .chain = buf_span(&e->vault->chain));
+	keys_certificate(context, m);
 }
 
 /* ---- logins ---- */
@@ -160,17 +105,23 @@ static void attach(void *context, enum role role, unsigned index, int fd)
 	close(fd);
 }
 
+static void key_file(void *context, enum key_file which, int fd, int fault)
+{
+	keys_take_file(context, which, fd, fault);
+}
+
 static void configure(void *context, const struct config *config)
 {
 	struct vault_process *v = context;
 	struct error why = {0};
+	long cores = sysconf(_SC_NPROCESSORS_ONLN); /* which reads a file */
 	v->loop = child_loop(v->self);
 	tls_library_start();
-	if (load_keys(v, config, &why))
-		log_event(LOG_LEVEL_ERROR, "no-tls", log_c("why", why.text), log_c("do", "set tls_certificate and tls_key"));
-	/* certificates are renewed into files that nobody knows the names of yet */
-	sandbox_enclose(SANDBOX_GUARD, (const char *const[]){"/", NULL});
-	logins_start(v, config);
+	if (keys_load(v, config, &why))
+		log_event(LOG_LEVEL_ERROR, "no-tls", log_c("why", why.text), log_c("do", "`carteiro check` tells more"));
+	/* no file at all: those with keys are opened by master; before the threads, which inherit it */
+	sandbox_enclose(SANDBOX_GUARD, NULL);
+	logins_start(v, config, (unsigned)(cores < 1 ? 1 : cores > THREADS_MOST ? THREADS_MOST : cores));
 }
 
 static void reload(void *context, const struct config *config)
@@ -178,8 +129,8 @@ static void reload(void *context, const struct config *config)
 	struct vault_process *v = context;
 	struct error why = {0};
 	logins_configure(v, config);
-	if (load_keys(v, config, &why))
-		log_event(LOG_LEVEL_ERROR, "tls-kept-as-it-was", log_c("why", why.text));
+	if (keys_load(v, config, &why))
+		log_event(LOG_LEVEL_ERROR, "tls-kept-as-it-was", log_c("why", why.text), log_c("do", "`carteiro check` tells more"));
 }
 
 static void status(void *context, struct buf *text)
@@ -193,6 +144,6 @@ static void status(void *context, struct buf *text)
 int vault_main(unsigned index, int control)
 {
 	static struct vault_process v;
-	static const struct child_use use = {.configure = configure, .attach = attach, .reload = reload, .status = status};
+	static const struct child_use use = {.key_file = key_file, .configure = configure, .attach = attach, .reload = reload, .status = status};
 	return child_run(ROLE_VAULT, index, control, &use, &v, &v.self);
 }

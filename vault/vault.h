@@ -8,7 +8,21 @@
 #include "ipc/terms.h"
 #include "vault/lines.h"
 
-enum { EDGES_MOST = 64 };
+enum {
+	EDGES_MOST = 64,
+	IDENTITIES_MOST = 8, /* edges of earlier configurations whose last connection may still begin TLS */
+};
+
+/* A certificate with its chain, and its key. Its number is the slot of sign_ask. */
+struct identity {
+	struct evp_pkey_st *key; /* NULL: none */
+	struct buf chain;
+};
+
+struct key_file_taken {
+	bool is_open;
+	int fd, fault;
+};
 
 struct edge_peer {
 	struct vault_process *vault;
@@ -24,8 +38,10 @@ struct vault_process {
 	struct channel *store;
 	struct edge_peer edges[EDGES_MOST];
 	uint32_t last_incarnation;
-	struct evp_pkey_st *key;
-	struct buf chain;
+	/* vault/keys.c */
+	struct key_file_taken files[KEY_FILES];
+	struct identity identities[IDENTITIES_MOST];
+	unsigned current; /* of the identities: what new edges are told */
 	/* vault/login.c */
 	struct password_pool *passwords;
 	struct memory *memory;
