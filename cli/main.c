@@ -27,7 +27,7 @@ static const char help[] =
 	"\n"
 	"  carteiro user add ADDRESS        asks for the password, or reads it from standard input\n"
 	"  carteiro user passwd ADDRESS\n"
-	"  carteiro user import FILE        lines of address:hash, as crypt(5) or Dovecot's passwd-file write them\n"
+	"  carteiro user import FILE        lines of address:hash, as passwd(5) or Dovecot's passwd-file have them\n"
 	"  carteiro user list | remove ADDRESS\n"
 	"  carteiro domain add DOMAIN | list | remove DOMAIN\n"
 	"  carteiro alias add ADDRESS TARGET... | list | remove ADDRESS\n"

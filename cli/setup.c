@@ -2,7 +2,7 @@
 #include "base/die.h"
 #include "base/random.h"
 #include "cli/cli.h"
-#include "cli/password.h"
+#include "vault/hash.h"
 #include "wire/address.h"
 
 #include <arpa/inet.h>
@@ -166,7 +166,7 @@ static int make_account(const struct setup *s)
 		password[i] = letters[random_below(sizeof letters - 1)];
 	snprintf(account, sizeof account, "%s@%s", s->user, s->domain);
 	snprintf(postmaster, sizeof postmaster, "postmaster@%s", s->domain);
-	if (password_hash(password, &hash))
+	if (hash_make(password, &hash))
 		return fail("hash a password with", "crypt(3)");
 	struct server *server = server_connect(s->cli->config_file, true);
 	if (!server)

@@ -1,9 +1,9 @@
 /* `carteiro user`: passwords are hashed here (yescrypt), so that the server only ever sees the hash. */
 #include "base/die.h"
 #include "cli/cli.h"
-#include "cli/password.h"
+#include "vault/hash.h"
+#include "wire/password_hash.h"
 
-#include <crypt.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,19 +11,6 @@
 #include <unistd.h>
 
 enum { IMPORT_BYTES_MOST = 64 * 1024 * 1024 };
-
-int password_hash(const char *password, struct buf *out)
-{
-	char *salt = crypt_gensalt_ra("$y$", 0, NULL, 0);
-	void *memory = NULL;
-	int size = 0;
-	char *hash = salt ? crypt_ra(password, salt, &memory, &size) : NULL;
-	if (hash)
-		buf_add_cstr(out, hash);
-	free(salt);
-	free(memory);
-	return hash ? 0 : -1;
-}
 
 static int read_line(const char *prompt, struct buf *out)
 {
@@ -75,7 +62,7 @@ static int with_password(const struct cli *c)
 	}
 	if (ask_password(&password))
 		return 65;
-	if (password_hash(buf_cstr(&password), &hash)) {
+	if (hash_make(buf_cstr(&password), &hash)) {
 		fprintf(stderr, "carteiro: crypt(3) does not hash that: %s\n", strerror(errno));
 		return 70;
 	}
@@ -88,20 +75,36 @@ static int with_password(const struct cli *c)
 	return code;
 }
 
-/* One line "address:hash[:...]"; Dovecot writes the scheme in front: {CRYPT}. */
-static int import_line(struct server *s, struct span line)
+/* The hash as it is stored: as it stands, or, where it is the password itself, one of ours. -1 with *why. */
+static int take_hash(struct span text, struct buf *out, struct error *why)
 {
+	struct password_hash hash;
+	BUF_AUTO password = {0};
+	if (password_hash_parse(text, &hash, why))
+		return -1;
+	if (hash.scheme != PASSWORD_PLAIN) {
+		buf_add(out, text);
+		return 0;
+	}
+	buf_add(&password, hash.text);
+	int bad = hash_make(buf_cstr(&password), out);
+	explicit_bzero(password.ptr, password.cap);
+	return bad ? error_set(why, 0, "crypt(3) does not hash that password") : 0;
+}
+
+/* One line "address:hash[:...]", as in passwd(5) and Dovecot's passwd-file. 0, the server's code after it has told why, or -1
+ * with *why. */
+static int import_line(struct server *s, struct span line, struct error *why)
+{
+	BUF_AUTO hash = {0};
 	ssize_t colon = span_chr(line, ':');
 	if (colon <= 0)
+		return error_set(why, 0, "that is not address:hash");
+	struct span address = span_slice(line, 0, (size_t)colon), text = span_skip(line, (size_t)colon + 1);
+	ssize_t end = span_chr(text, ':');
+	if (take_hash(end < 0 ? text : span_slice(text, 0, (size_t)end), &hash, why))
 		return -1;
-	struct span address = span_slice(line, 0, (size_t)colon), hash = span_skip(line, (size_t)colon + 1);
-	ssize_t end = span_chr(hash, ':');
-	if (end >= 0)
-		hash = span_slice(hash, 0, (size_t)end);
-	ssize_t brace = span_starts_with(hash, SPAN("{")) ? span_chr(hash, '}') : -1;
-	if (brace >= 0)
-		hash = span_skip(hash, (size_t)brace + 1);
-	struct span words[] = {SPAN("user"), SPAN("add"), address, hash};
+	struct span words[] = {SPAN("user"), SPAN("add"), address, buf_span(&hash)};
 	return server_command(s, words, 4);
 }
 
@@ -123,11 +126,12 @@ static int import(const struct cli *c)
 		number++;
 		if (!line.len || line.ptr[0] == '#')
 			continue;
-		if (import_line(s, line) == 0) {
+		struct error why = {.text = "was not taken"};
+		if (import_line(s, line, &why) == 0) {
 			done++;
 		} else {
 			failed++;
-			fprintf(stderr, "carteiro: %s:%u was not taken\n", c->words[2], number);
+			fprintf(stderr, "carteiro: %s:%u: %s\n", c->words[2], number, why.text);
 		}
 	}
 	server_close(s);

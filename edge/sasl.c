@@ -1,32 +1,15 @@
 /* SASL responses. */
 #include "edge/sasl.h"
 
+#include "base/base64.h"
+
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
 
 enum { RESPONSE_BYTES_MOST = 12288 }; /* RFC 4954 §4 */
 
 int sasl_decode(struct span encoded, struct buf *out)
 {
-	if (encoded.len > RESPONSE_BYTES_MOST || encoded.len % 4)
-		return -1;
-	if (encoded.len == 0)
-		return 0;
-	size_t padding = 0;
-	for (size_t i = 0; i < encoded.len; i++) {
-		char c = encoded.ptr[i];
-		bool is_digit = ascii_is_alpha(c) || ascii_is_digit(c) || c == '+' || c == '/';
-		if (c == '=' && i >= encoded.len - 2)
-			padding++;
-		else if (!is_digit || padding)
-			return -1;
-	}
-	char *to = buf_reserve(out, encoded.len);
-	int n = EVP_DecodeBlock((unsigned char *)to, (const unsigned char *)encoded.ptr, (int)encoded.len);
-	if (n < (int)padding)
-		return -1;
-	out->len += (size_t)n - padding;
-	return 0;
+	return encoded.len > RESPONSE_BYTES_MOST ? -1 : base64_decode(encoded, out);
 }
 
 int sasl_parse_plain(struct span m, struct sasl_plain *out)

@@ -9,6 +9,7 @@
 #include "store/queue/queue.h"
 #include "store/session.h"
 #include "store/trace.h"
+#include "wire/password_hash.h"
 
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -22,6 +23,8 @@ enum { OUTPUT_BYTES = 60000 };
 
 struct command_run {
 	struct command_run *next;
+	void (*asked)(struct command_run *c); /* by a process, not by a person: its words are no command's */
+	uint64_t account; /* that it is about */
 	uint64_t erase;   /* an account whose data go once it is out of the directory */
 	struct store *store;
 	peer_id master;
@@ -166,6 +169,18 @@ static void domain_remove(struct command_run *c)
 
 /* ---- users ---- */
 
+/* Only what vault can check becomes a hash: whatever a command says. */
+static bool is_hash(struct command_run *c, struct span text)
+{
+	struct password_hash hash;
+	struct error why;
+	bool is_one = password_hash_parse(text, &hash, &why) == 0;
+	if (is_one && hash.scheme != PASSWORD_PLAIN)
+		return true;
+	fail(c, CODE_USAGE, "%s", is_one ? "that is a password, and not a hash" : why.text);
+	return false;
+}
+
 static void user_add(struct command_run *c)
 {
 	struct directory_entry entry;
@@ -174,9 +189,7 @@ static void user_add(struct command_run *c)
 		return;
 	if (directory_get(c->store, name, &c->arena, &entry, NULL) > 0)
 		fail(c, CODE_REFUSED, "%.*s is there already", SPAN_ARG(name));
-	else if (c->words[3].len == 0 || c->words[3].len > DIRECTORY_HASH_BYTES_MOST)
-		fail(c, CODE_USAGE, "that is not a password hash");
-	else
+	else if (is_hash(c, c->words[3]))
 		directory_put_account(&c->batch, name, directory_new_account(c->store, &c->batch), c->words[3]);
 }
 
@@ -211,12 +224,22 @@ static void user_passwd(struct command_run *c)
 	struct span name;
 	if (!find_user(c, &name, &entry))
 		return;
-	if (c->words[3].len == 0 || c->words[3].len > DIRECTORY_HASH_BYTES_MOST) {
-		fail(c, CODE_USAGE, "that is not a password hash");
+	if (!is_hash(c, c->words[3]))
 		return;
-	}
 	directory_put_account(&c->batch, name, entry.account, c->words[3]);
 	session_end_account(c->store, entry.account, "the password has changed");
+}
+
+/* Asked by vault. Sessions go on: it is the same password. */
+static void user_rehash(struct command_run *c)
+{
+	struct directory_entry entry;
+	BUF_AUTO name = {0};
+	if (directory_account_name(c->store, c->account, &name, NULL) <= 0 ||
+	    directory_get(c->store, buf_span(&name), &c->arena, &entry, NULL) <= 0 || entry.is_alias || entry.account != c->account)
+		return;
+	if (span_equal(entry.hash, c->words[0]) && is_hash(c, c->words[1]))
+		directory_put_account(&c->batch, buf_span(&name), c->account, c->words[1]);
 }
 
 static void user_remove(struct command_run *c)
@@ -365,7 +388,7 @@ static const struct {
 	{"trace", NULL, 2, 2, trace},
 };
 
-static void start(struct command_run *c)
+static void find_and_run(struct command_run *c)
 {
 	c->code = CODE_USAGE;
 	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
@@ -379,6 +402,14 @@ static void start(struct command_run *c)
 	}
 	if (c->code == CODE_USAGE && !c->text.len)
 		buf_add_cstr(&c->text, "there is no such command, or its words are too few or too many: `carteiro help`\n");
+}
+
+static void start(struct command_run *c)
+{
+	if (c->asked)
+		c->asked(c);
+	else
+		find_and_run(c);
 	if (c->is_elsewhere)
 		return;
 	if (c->code != CODE_OK || batch_is_empty(&c->batch)) {
@@ -401,17 +432,33 @@ static void start_next(struct store *s)
 	start(c);
 }
 
+static void enqueue(struct command_run *c)
+{
+	struct command_run **at = &c->store->commands_waiting;
+	while (*at)
+		at = &(*at)->next;
+	*at = c;
+	start_next(c->store);
+}
+
+void command_rehash(struct store *s, const struct msg_password_rehash *m)
+{
+	struct command_run *c = xcalloc(1, sizeof *c);
+	*c = (struct command_run){.store = s, .asked = user_rehash, .account = m->account, .batch.is_durable = true};
+	c->words = arena_alloc_array(&c->arena, 2, sizeof *c->words);
+	c->words[0] = arena_dup(&c->arena, m->old);
+	c->words[1] = arena_dup(&c->arena, m->hash);
+	enqueue(c);
+}
+
 void command_run(struct store_peer *master, const struct msg_command *m)
 {
-	struct command_run *c = xcalloc(1, sizeof *c), **at = &master->store->commands_waiting;
+	struct command_run *c = xcalloc(1, sizeof *c);
 	struct span *words;
 	*c = (struct command_run){.store = master->store, .master = master->id, .id = m->id, .batch.is_durable = true};
 	struct span packed = arena_dup(&c->arena, m->words);
 	ssize_t count = words_unpack(packed, &c->arena, &words);
 	c->words = words;
 	c->count = count < 0 ? 0 : (size_t)count;
-	while (*at)
-		at = &(*at)->next;
-	*at = c;
-	start_next(master->store);
+	enqueue(c);
 }

@@ -320,7 +320,13 @@ static void on_session_bind(void *context, const struct msg_session_bind *m)
 	channel_send(p->channel, session_bound, .id = m->id, .is_bound = is_bound);
 }
 
-static const struct vault_to_store vault_handlers = {.account_ask = on_account_ask, .session_bind = on_session_bind};
+static void on_password_rehash(void *context, const struct msg_password_rehash *m)
+{
+	struct store_peer *p = context;
+	command_rehash(p->store, m);
+}
+
+static const struct vault_to_store vault_handlers = {.password_rehash = on_password_rehash, .account_ask = on_account_ask, .session_bind = on_session_bind};
 
 /* ---- from relay and master ---- */
 

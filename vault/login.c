@@ -161,7 +161,7 @@ static void leave_line(struct login *l)
 	lines_leave(l->lines, &l->ticket);
 }
 
-static void on_checked(void *context, bool is_right)
+static void on_checked(void *context, bool is_right, struct span new_hash)
 {
 	struct login *l = context;
 	struct vault_process *v = l->vault;
@@ -169,6 +169,8 @@ static void on_checked(void *context, bool is_right)
 	bool is_new = memory_recall(v->memory, &l->check) == MEMORY_NOTHING; /* the same may have been checked beside it */
 	memory_keep(v->memory, &l->check, is_in);
 	leave_line(l);
+	if (is_in && new_hash.len && v->store)
+		channel_send(v->store, password_rehash, .account = l->account, .old = buf_span(&l->hash), .hash = new_hash);
 	if (is_in) {
 		take_right(l);
 	} else {

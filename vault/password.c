@@ -2,8 +2,8 @@
 #include "vault/password.h"
 
 #include "base/die.h"
+#include "vault/hash.h"
 
-#include <crypt.h>
 #include <openssl/crypto.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -14,6 +14,7 @@ struct check {
 	struct check *next;
 	char hash[HASH_BYTES_MOST + 1], password[PASSWORD_BYTES_MOST + 1];
 	bool is_right;
+	struct buf new_hash;
 	password_done_fn *done;
 	void *context;
 };
@@ -26,22 +27,20 @@ struct password_pool {
 	unsigned threads, busy; /* of the loop's thread alone */
 };
 
-/* What a password is compared with when there is no such user: made by crypt(5) from a password that nobody has. */
-static const char nobody[] = "$y$j9T$0000000000000000000000$0000000000000000000000000000000000000000000";
-
-static void run_check(struct check *c, void **memory, int *size)
+/* Who logs in with a hash of another scheme gets one of ours: so the others, some of which are no more than one digest, go. */
+static void run_check(struct check *c, struct hash_memory *memory)
 {
-	char *made = crypt_ra(c->password, c->hash[0] ? c->hash : nobody, memory, size);
-	size_t len = strlen(c->hash);
-	c->is_right = made && len && strlen(made) == len && CRYPTO_memcmp(made, c->hash, len) == 0;
+	bool is_ours;
+	c->is_right = hash_matches(span_cstr(c->hash), c->password, &is_ours, memory);
+	if (c->is_right && !is_ours && hash_make(c->password, &c->new_hash))
+		buf_clear(&c->new_hash);
 	OPENSSL_cleanse(c->password, sizeof c->password);
 }
 
 static void *run(void *context)
 {
 	struct password_pool *p = context;
-	void *memory = NULL;
-	int size = 0;
+	struct hash_memory memory = {0};
 	for (;;) {
 		pthread_mutex_lock(&p->lock);
 		while (!p->given)
@@ -49,7 +48,7 @@ static void *run(void *context)
 		struct check *c = p->given;
 		p->given = c->next;
 		pthread_mutex_unlock(&p->lock);
-		run_check(c, &memory, &size);
+		run_check(c, &memory);
 		pthread_mutex_lock(&p->lock);
 		c->next = p->finished;
 		p->finished = c;
@@ -69,7 +68,8 @@ static void on_finished(void *context)
 	while (c) {
 		struct check *next = c->next;
 		p->busy--;
-		c->done(c->context, c->is_right);
+		c->done(c->context, c->is_right, buf_span(&c->new_hash));
+		buf_free(&c->new_hash);
 		free(c);
 		c = next;
 	}

@@ -10,12 +10,13 @@ enum { PASSWORD_BYTES_MOST = 512 };
 
 struct password_pool;
 
-typedef void password_done_fn(void *context, bool is_right);
+/* new_hash: not empty where the hash should be replaced by it. */
+typedef void password_done_fn(void *context, bool is_right, struct span new_hash);
 
 struct password_pool *password_pool_new(struct loop *l, unsigned threads);
 /* True if a thread has nothing to do. */
 bool password_pool_is_free(const struct password_pool *p);
-/* Compares with the hash as crypt(5) writes it; an empty hash is one that nothing matches, in the same time. `done` is
+/* Compares with the hash (wire/password_hash.h); an empty hash is one that nothing matches, in the same time. `done` is
  * called later, in the loop's thread. Only while a thread is free. */
 void password_check(struct password_pool *p, struct span hash, struct span password, password_done_fn *done, void *context);
 

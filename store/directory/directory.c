@@ -3,6 +3,7 @@
 
 #include "base/die.h"
 #include "base/pack.h"
+#include "wire/password_hash.h"
 #include "wire/smtp.h"
 
 #include <errno.h>
@@ -95,7 +96,7 @@ static int read_entry(struct span value, struct arena *a, struct directory_entry
 		return -1;
 	if (kind == KIND_ACCOUNT) {
 		out->account = unpack_u64(&u);
-		out->hash = unpack_bytes(&u, DIRECTORY_HASH_BYTES_MOST);
+		out->hash = unpack_bytes(&u, PASSWORD_HASH_BYTES_MOST);
 		return unpack_done(&u) ? 0 : -1;
 	}
 	uint32_t count = unpack_u32(&u);

@@ -12,7 +12,7 @@
 #include "store/store.h"
 #include "wire/address.h"
 
-enum { ALIAS_TARGETS_MOST = 1000, ALIAS_DEPTH_MOST = 10, DIRECTORY_HASH_BYTES_MOST = 500 };
+enum { ALIAS_TARGETS_MOST = 1000, ALIAS_DEPTH_MOST = 10 };
 
 struct directory_entry {
 	bool is_alias;
