@@ -159,9 +159,12 @@ def recent(i):
 
 
 def told(i, line='NOOP'):
-    """The numbers of EXISTS and RECENT that come with a command."""
-    said = b'\n'.join(i.ok(line))
-    return tuple(int(n[-1]) if n else None for n in (re.findall(rb'\* (\d+) EXISTS', said), re.findall(rb'\* (\d+) RECENT', said)))
+    """The numbers of EXISTS and RECENT that come with a command, once they come: SMTP's 250 is another process's."""
+    def ask():
+        said = b'\n'.join(i.ok(line))
+        numbers = [re.findall(rb'\* (\d+) ' + what, said) for what in (b'EXISTS', b'RECENT')]
+        return numbers[0] and tuple(int(n[-1]) for n in numbers)
+    return until(ask)
 
 
 def status_recent(server):
