@@ -19,6 +19,9 @@ int cli_check(const struct cli *c);
 int cli_check_spf(const struct config *config);
 /* check_keys.c: prints what is wrong with certificate and key; how many faults there are. */
 int cli_check_keys(const struct config *c);
+/* domain.c, dkim.c: what needs keys for DKIM made */
+int cli_domain(const struct cli *c);
+int cli_dkim(const struct cli *c);
 /* user.c: what needs a password typed or hashed */
 int cli_user(const struct cli *c);
 /* server.c */
@@ -29,6 +32,8 @@ struct server *server_connect(const char *config_file, bool may_start);
 /* Carries one command out there, prints what it says, and returns its exit status. */
 int server_command(struct server *s, const struct span *words, size_t count);
 void server_close(struct server *s);
+/* If a server runs: it reads its keys again. 0, or an exit status. */
+int server_reload_keys(const char *config_file);
 /* Sends the words of the command as they are. */
 int cli_forward(const struct cli *c, bool may_start);
 

@@ -30,6 +30,7 @@ static const char help[] =
 	"  carteiro user import FILE        lines of address:hash, as passwd(5) or Dovecot's passwd-file have them\n"
 	"  carteiro user list | remove ADDRESS\n"
 	"  carteiro domain add DOMAIN | list | remove DOMAIN\n"
+	"  carteiro dkim list | records [DOMAIN] | new DOMAIN | activate DOMAIN | remove DOMAIN\n"
 	"  carteiro alias add ADDRESS TARGET... | list | remove ADDRESS\n"
 	"  carteiro queue list | show ID | retry ID|all | remove ID\n"
 	"  carteiro trace ID|ADDRESS|MESSAGE-ID   what became of a message\n"
@@ -85,7 +86,7 @@ static const struct {
 } commands[] = {
 	{"run", run}, {"setup", cli_setup}, {"check", cli_check}, {"user", cli_user}, {"settings", settings},
 	{"status", forward_to_running}, {"reload", forward_to_running}, {"stop", forward_to_running},
-	{"domain", forward}, {"alias", forward}, {"queue", forward}, {"trace", forward},
+	{"domain", cli_domain}, {"dkim", cli_dkim}, {"alias", forward}, {"queue", forward}, {"trace", forward},
 };
 
 int main(int argc, char **argv)

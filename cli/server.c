@@ -167,6 +167,24 @@ void server_close(struct server *s)
 	free(s);
 }
 
+int server_reload_keys(const char *config_file)
+{
+	struct config config;
+	if (cli_read_config(config_file, &config))
+		return 78;
+	int fd = connect_to(&config);
+	config_free(&config);
+	if (fd < 0)
+		return 0; /* nobody has read them yet */
+	close(fd);
+	struct server *s = server_connect(config_file, false);
+	if (!s)
+		return 69;
+	int code = server_command(s, (const struct span[]){SPAN("reload-keys")}, 1);
+	server_close(s);
+	return code;
+}
+
 int cli_forward(const struct cli *c, bool may_start)
 {
 	struct span words[WORDS_MOST];

@@ -1,7 +1,7 @@
 /* `carteiro setup DOMAIN`: the configuration, keys, the first account, and the DNS records to publish. */
 #include "base/die.h"
 #include "base/random.h"
-#include "cli/cli.h"
+#include "cli/dkim.h"
 #include "vault/hash.h"
 #include "wire/address.h"
 
@@ -157,6 +157,20 @@ static int make_keys(const struct setup *s)
 	return bad ? fail("write", c->tls_key) : 0;
 }
 
+/* A second setup with the first one's data finds them there. */
+static int make_dkim_keys(const struct setup *s)
+{
+	BUF_AUTO domain = {0}, path = {0};
+	buf_printf(&path, "%s/keys/dkim", s->config.data_dir);
+	if (access(buf_cstr(&path), F_OK) == 0)
+		return 0;
+	if (domain_canonical(span_cstr(s->domain), &domain, NULL)) {
+		fprintf(stderr, "carteiro: %s is no domain name\n", s->domain);
+		return 64;
+	}
+	return dkim_make(&s->config, buf_span(&domain));
+}
+
 static int make_account(const struct setup *s)
 {
 	static const char letters[] = "abcdefghijkmnopqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789";
@@ -217,6 +231,9 @@ static void print_records(const struct setup *s)
 	print_addresses(s);
 	printf("%s. 3600 IN TXT \"v=spf1 mx -all\"\n", s->domain);
 	printf("_dmarc.%s. 3600 IN TXT \"v=DMARC1; p=quarantine; rua=mailto:postmaster@%s\"\n", s->domain, s->domain);
+	BUF_AUTO domain = {0};
+	if (domain_canonical(span_cstr(s->domain), &domain, NULL) == 0)
+		dkim_print_records(&s->config, buf_span(&domain));
 	printf("; and let the address's reverse name be %s\n", s->hostname);
 }
 
@@ -232,6 +249,7 @@ int cli_setup(const struct cli *c)
 		return 78;
 	code = code ? code : make_user(&s);
 	code = code ? code : make_keys(&s);
+	code = code ? code : make_dkim_keys(&s);
 	code = code ? code : make_account(&s);
 	if (code)
 		return code;

@@ -9,6 +9,7 @@
 #include "filter/dns.h"
 #include "filter/message.h"
 #include "filter/question.h"
+#include "filter/sign.h"
 #include "wire/charset.h"
 
 #include <openssl/evp.h>
@@ -97,6 +98,10 @@ static void attach(void *context, enum role role, unsigned index, int fd)
 		filter_dns_attach(f->dns, fd);
 		return;
 	}
+	if (role == ROLE_VAULT) {
+		filter_vault_attach(f->vault, fd);
+		return;
+	}
 	if (role == ROLE_STORE) {
 		struct channel_use use = {store_to_filter_dispatch, &store_handlers, f, on_store_closed, "store"};
 		if (f->store)
@@ -116,6 +121,7 @@ static void configure(void *context, const struct config *config)
 	(void)config;
 	f->loop = child_loop(f->self);
 	f->dns = filter_dns_new(f);
+	f->vault = filter_vault_new(f);
 	/* ICU and OpenSSL open what they need now, while they can */
 	unsigned char digest[32];
 	charset_is_known(SPAN("utf-8"));

@@ -81,7 +81,7 @@ enum fetch_want { FETCH_DATES = 1, FETCH_CACHE = 2, FETCH_HEADER = 4, FETCH_BODY
 enum { FETCH_INLINE_MOST = 65536 };
 
 /* key_file.which */
-enum key_file { KEY_FILE_CERTIFICATE, KEY_FILE_KEY, KEY_FILES };
+enum key_file { KEY_FILE_CERTIFICATE, KEY_FILE_KEY, KEY_FILE_DKIM, KEY_FILES };
 
 enum login_outcome {
 	LOGIN_OK,

@@ -110,6 +110,9 @@ static void on_request(void *context, const struct msg_request *msg)
 		if (is_bad)
 			snprintf(why.text + strnlen(why.text, sizeof why.text - 2), 2, "\n");
 		finish(c, is_bad ? span_cstr(why.text) : SPAN("reloaded\n"), is_bad ? 78 : 0);
+	} else if (span_equal(words[0], SPAN("reload-keys"))) {
+		master_reload_keys(m);
+		finish(c, SPAN(""), 0);
 	} else if (span_equal(words[0], SPAN("stop"))) {
 		finish(c, SPAN(""), 0);
 		channel_flush(c->channel);

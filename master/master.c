@@ -147,6 +147,20 @@ static int bind_all(struct master *m, const struct config *config, struct error 
 	return 0;
 }
 
+static void send_reload(struct master *m, struct process *p)
+{
+	if (p->role == ROLE_VAULT)
+		process_give_keys(p);
+	channel_send(p->channel, reload, .epoch = m->epoch, .settings = buf_span(&m->settings));
+}
+
+void master_reload_keys(struct master *m)
+{
+	for (size_t i = 0; i < m->process_count; i++)
+		if (m->processes[i].channel && m->processes[i].role == ROLE_VAULT)
+			send_reload(m, &m->processes[i]);
+}
+
 int master_reload(struct master *m, struct error *why)
 {
 	struct buf settings;
@@ -162,13 +176,9 @@ int master_reload(struct master *m, struct error *why)
 		return -1;
 	}
 	take_config(m, &settings, &config);
-	for (size_t i = 0; i < m->process_count; i++) {
-		struct process *p = &m->processes[i];
-		if (p->channel && p->role == ROLE_VAULT)
-			process_give_keys(p);
-		if (p->channel && p->role != ROLE_EDGE_MX && p->role != ROLE_EDGE_USER)
-			channel_send(p->channel, reload, .epoch = m->epoch, .settings = buf_span(&m->settings));
-	}
+	for (size_t i = 0; i < m->process_count; i++)
+		if (m->processes[i].channel && m->processes[i].role != ROLE_EDGE_MX && m->processes[i].role != ROLE_EDGE_USER)
+			send_reload(m, &m->processes[i]);
 	process_replace_edges(m);
 	log_event(LOG_LEVEL_INFO, "reloaded", log_n("epoch", m->epoch));
 	return 0;

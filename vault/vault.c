@@ -1,6 +1,7 @@
 /* The vault process.
  *
  *   from master    key_file, before it is configured and at each reload -> vault/keys.c
+ *   from a filter  dkim_ask -> vault/dkim.c
  *   from an edge   sign_ask, certificate_ask -> vault/keys.c; login_ask -> vault/login.c, which asks store for the account's
  *                  hash, lets the throttle judge (vault/throttle.c), checks on the pool (vault/password.c), and binds the
  *                  session at store
@@ -11,6 +12,7 @@
 #include "base/log.h"
 #include "base/sandbox.h"
 #include "base/tls.h"
+#include "vault/dkim.h"
 #include "vault/keys.h"
 #include "vault/login.h"
 
@@ -83,9 +85,40 @@ static void on_store_closed(void *context, bool is_violation)
 	logins_store_gone(v);
 }
 
+static void on_dkim_ask(void *context, const struct msg_dkim_ask *m)
+{
+	struct filter_peer *f = context;
+	dkim_asked(f->vault, f->channel, m);
+}
+
+static const struct filter_to_vault filter_handlers = {.dkim_ask = on_dkim_ask};
+
+static void on_filter_closed(void *context, bool is_violation)
+{
+	struct filter_peer *f = context;
+	if (is_violation)
+		child_report_violation(f->vault->self, ROLE_FILTER, f->index);
+	channel_free(f->channel);
+	f->channel = NULL;
+}
+
+static void attach_filter(struct vault_process *v, unsigned index, int fd)
+{
+	struct filter_peer *f = &v->filters[index % FILTERS_MOST];
+	struct channel_use use = {filter_to_vault_dispatch, &filter_handlers, f, on_filter_closed, "filter"};
+	if (f->channel)
+		channel_free(f->channel); /* its end is not heard of yet */
+	*f = (struct filter_peer){.vault = v, .index = index};
+	f->channel = channel_new(v->loop, fd, &use);
+}
+
 static void attach(void *context, enum role role, unsigned index, int fd)
 {
 	struct vault_process *v = context;
+	if (role == ROLE_FILTER) {
+		attach_filter(v, index, fd);
+		return;
+	}
 	if (role == ROLE_STORE) {
 		struct channel_use use = {store_to_vault_dispatch, &store_handlers, v, on_store_closed, "store"};
 		if (v->store)
@@ -119,6 +152,8 @@ static void configure(void *context, const struct config *config)
 	tls_library_start();
 	if (keys_load(v, config, &why))
 		log_event(LOG_LEVEL_ERROR, "no-tls", log_c("why", why.text), log_c("do", "`carteiro check` tells more"));
+	if (dkim_load(v, &why))
+		log_event(LOG_LEVEL_ERROR, "no-dkim", log_c("why", why.text), log_c("do", "`carteiro dkim list` tells more"));
 	/* no file at all: those with keys are opened by master; before the threads, which inherit it */
 	sandbox_enclose(SANDBOX_GUARD, NULL);
 	logins_start(v, config, (unsigned)(cores < 1 ? 1 : cores > THREADS_MOST ? THREADS_MOST : cores));
@@ -131,12 +166,14 @@ static void reload(void *context, const struct config *config)
 	logins_configure(v, config);
 	if (keys_load(v, config, &why))
 		log_event(LOG_LEVEL_ERROR, "tls-kept-as-it-was", log_c("why", why.text), log_c("do", "`carteiro check` tells more"));
+	if (dkim_load(v, &why))
+		log_event(LOG_LEVEL_ERROR, "dkim-kept-as-it-was", log_c("why", why.text), log_c("do", "`carteiro dkim list` tells more"));
 }
 
 static void status(void *context, struct buf *text)
 {
 	struct vault_process *v = context;
-	buf_printf(text, "signatures=%llu logins=%llu refused=%llu held=%llu busy=%llu waiting=%u", (unsigned long long)v->signed_count,
+	buf_printf(text, "signatures=%llu dkim=%llu logins=%llu refused=%llu held=%llu busy=%llu waiting=%u", (unsigned long long)v->signed_count, (unsigned long long)v->dkim_count,
 	           (unsigned long long)v->login_count, (unsigned long long)v->refused_count, (unsigned long long)v->held_count,
 	           (unsigned long long)v->busy_count, v->known.waiting + v->others.waiting);
 }

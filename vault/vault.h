@@ -10,6 +10,7 @@
 
 enum {
 	EDGES_MOST = 64,
+	FILTERS_MOST = 64,
 	IDENTITIES_MOST = 8, /* edges of earlier configurations whose last connection may still begin TLS */
 };
 
@@ -32,6 +33,12 @@ struct edge_peer {
 	uint32_t incarnation;
 };
 
+struct filter_peer {
+	struct vault_process *vault;
+	struct channel *channel; /* NULL: gone */
+	unsigned index;
+};
+
 struct vault_process {
 	struct child *self;
 	struct loop *loop;
@@ -42,6 +49,8 @@ struct vault_process {
 	struct key_file_taken files[KEY_FILES];
 	struct identity identities[IDENTITIES_MOST];
 	unsigned current; /* of the identities: what new edges are told */
+	struct map dkim_keys; /* vault/dkim.c */
+	struct filter_peer filters[FILTERS_MOST];
 	/* vault/login.c */
 	struct password_pool *passwords;
 	struct memory *memory;
@@ -51,7 +60,7 @@ struct vault_process {
 	struct lines known, others; /* logins that wait for a check: those from known networks go first */
 	uint64_t last_login;
 	unsigned answers_held;
-	uint64_t signed_count, login_count, refused_count, held_count, busy_count;
+	uint64_t signed_count, dkim_count, login_count, refused_count, held_count, busy_count;
 };
 
 int vault_main(unsigned index, int control);

@@ -1,0 +1,343 @@
+/* The header decides; what goes in front is made here. */
+#include "filter/verdict.h"
+
+#include "base/clock.h"
+#include "base/die.h"
+#include "base/pack.h"
+#include "ipc/words.h"
+#include "wire/address_list.h"
+#include "wire/date.h"
+#include "wire/header.h"
+#include "wire/message_cache.h"
+
+#include <stdlib.h>
+
+enum {
+	CUTS_MOST = 128,
+	PREFIX_BYTES_MOST = 32768,
+	HOPS_MOST = 50,     /* Received fields: more, and it goes round in circles (RFC 5321 §6.3); Postfix has the same */
+};
+
+/* What the verdict says, while it is made. */
+struct verdict {
+	struct message *message;
+	enum verdict_outcome outcome;
+	const char *text;
+	struct buf prefix, cuts, missing; /* missing: fields that a submission did not have */
+	unsigned cut_count, hops;
+	uint64_t cut_bytes;
+	bool has_date, has_message_id, has_from;
+	bool is_junk;
+	struct arena memory;
+	struct authors authors;
+	struct span date, message_id;
+};
+
+/* ---- the header ---- */
+
+static void refuse(struct verdict *v, const char *text)
+{
+	if (v->outcome == VERDICT_ACCEPT) {
+		v->outcome = VERDICT_REFUSE;
+		v->text = text;
+	}
+}
+
+static void cut(struct verdict *v, const struct header_field *field)
+{
+	if (++v->cut_count > CUTS_MOST) {
+		refuse(v, "554 5.6.0 Too many fields to take out");
+		return;
+	}
+	pack_u64(&v->cuts, field->offset);
+	pack_u64(&v->cuts, field->whole.len);
+	v->cut_bytes += field->whole.len;
+}
+
+/* Adds the field's addresses. -1 if there are too many, or if it has something in it that no address list has: to the one who reads
+ * it that could be an address, so only what is grammar through and through is taken. */
+int authors_add(struct span value, struct authors *to)
+{
+	BUF_AUTO unfolded = {0};
+	header_unfold(value, &unfolded);
+	struct address_list_reader r = {.rest = buf_span(&unfolded)};
+	struct address_list_entry entry;
+	bool is_whole = true;
+	while (address_list_next(&r, &entry)) {
+		BUF_AUTO address = {0};
+		if (entry.kind != ADDRESS_LIST_MAILBOX)
+			continue;
+		buf_add(&address, entry.mailbox);
+		buf_add_char(&address, '@');
+		buf_add(&address, entry.domain);
+		if (to->count == AUTHORS_MOST || address.len > 512)
+			is_whole = false;
+		else
+			to->list[to->count++] = arena_dup(&to->memory, buf_span(&address));
+	}
+	is_whole &= !r.has_skipped;
+	address_list_reader_free(&r);
+	return is_whole ? 0 : -1;
+}
+
+static void add_authors(struct verdict *v, struct span value)
+{
+	if (authors_add(value, &v->authors))
+		refuse(v, "550 5.6.0 From, Sender or their Resent- forms are not lists of addresses, or have too many");
+}
+
+/* Whom the reader is told that a message is from (RFC 5322 §3.6.2, §3.6.6). */
+static bool names_authors(const struct header_field *field)
+{
+	static const struct span names[] = {SPAN("From"), SPAN("Sender"), SPAN("Resent-From"), SPAN("Resent-Sender")};
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+		if (span_equal_nocase(field->name, names[i]))
+			return true;
+	return false;
+}
+
+/* Authentication-Results that claim to be ours (RFC 8601 §5). */
+static bool is_forged_result(struct verdict *v, struct span value)
+{
+	BUF_AUTO unfolded = {0};
+	header_unfold(value, &unfolded);
+	struct span id = span_trim(buf_span(&unfolded));
+	ssize_t end = span_chr(id, ';');
+	if (end >= 0)
+		id = span_trim(span_slice(id, 0, (size_t)end));
+	return span_equal_nocase(span_next_word(&id), span_cstr(child_hostname(v->message->filter->self)));
+}
+
+static void read_header(struct verdict *v)
+{
+	struct message *m = v->message;
+	struct header_reader r = {.header = buf_span(&m->header)};
+	struct header_field field;
+	bool is_submission = m->kind == DELIVERY_SUBMISSION;
+	while (header_next(&r, &field)) {
+		if (span_equal_nocase(field.name, SPAN("Return-Path")))
+			cut(v, &field); /* only the last server writes it, which is us (RFC 5321 §4.4) */
+		else if (is_submission && (span_equal_nocase(field.name, SPAN("Bcc")) || span_equal_nocase(field.name, SPAN("Resent-Bcc"))))
+			cut(v, &field);
+		else if (span_equal_nocase(field.name, SPAN("Authentication-Results")) && is_forged_result(v, field.value))
+			cut(v, &field);
+		else if (span_equal_nocase(field.name, SPAN("Received")))
+			v->hops++;
+		else if (span_equal_nocase(field.name, SPAN("Date")))
+			v->has_date = true;
+		else if (span_equal_nocase(field.name, SPAN("Message-ID")))
+			v->has_message_id = true;
+		else if (is_submission && names_authors(&field))
+			add_authors(v, field.value);
+		v->has_from |= span_equal_nocase(field.name, SPAN("From"));
+	}
+	if (is_submission && !v->has_from)
+		v->authors.count = 0; /* a Sender alone is nobody's message */
+	if (v->hops > HOPS_MOST)
+		refuse(v, "554 5.4.6 Too many hops: the message goes round in circles");
+	if (m->header.len > HEADER_BYTES_MOST)
+		refuse(v, "552 5.3.4 The header is too large");
+}
+
+/* ---- what goes in front ---- */
+
+/* RFC 5321 §4.4: Return-Path and Received. What the client said was checked as grammar by edge; here it only must not break
+ * the field. */
+static void add_trace(struct verdict *v)
+{
+	struct message *m = v->message;
+	char id[ID128_TEXT_BYTES + 1];
+	struct buf *out = &v->prefix;
+	bool is_six = span_chr(buf_span(&m->client), ':') >= 0;
+	buf_add_cstr(out, "Return-Path: <");
+	buf_add(out, buf_span(&m->reverse_path));
+	buf_add_cstr(out, ">\r\n");
+	if (m->authentication)
+		authentication_write(m->authentication, out);
+	if (m->signing)
+		buf_add(out, signing_fields(m->signing));
+	buf_add_cstr(out, "Received: from ");
+	buf_add(out, m->helo.len ? buf_span(&m->helo) : SPAN("unknown"));
+	if (m->kind != DELIVERY_SUBMISSION) {
+		struct span name = m->authentication ? authentication_client_name(m->authentication) : SPAN("");
+		buf_add_cstr(out, " (");
+		buf_add(out, m->authentication && !name.len ? SPAN("unknown") : name);
+		buf_add_cstr(out, m->authentication ? " " : "");
+		buf_add_cstr(out, is_six ? "[IPv6:" : "[");
+		buf_add(out, buf_span(&m->client));
+		buf_add_cstr(out, "])");
+	}
+	buf_printf(out, "\r\n\tby %s (carteiro) with ", child_hostname(m->filter->self));
+	buf_add(out, buf_span(&m->with));
+	buf_printf(out, " id %.*s", SPAN_ARG(id128_text(m->id, id)));
+	if (m->tls.len) {
+		buf_add_cstr(out, "\r\n\t(");
+		buf_add(out, buf_span(&m->tls));
+		buf_add_char(out, ')');
+	}
+	if (m->recipient.len) {
+		buf_add_cstr(out, "\r\n\tfor <");
+		buf_add(out, buf_span(&m->recipient));
+		buf_add_char(out, '>');
+	}
+	buf_add_cstr(out, "; ");
+	date_format(clock_wall_s(), out);
+	buf_add_cstr(out, "\r\n");
+}
+
+/* RFC 6409 §8.2 and §8.3 */
+static void make_missing(struct verdict *v)
+{
+	struct message *m = v->message;
+	char id[ID128_TEXT_BYTES + 1];
+	if (m->kind != DELIVERY_SUBMISSION)
+		return;
+	if (!v->has_date) {
+		BUF_AUTO date = {0};
+		date_format(clock_wall_s(), &date);
+		v->date = arena_dup(&v->memory, buf_span(&date));
+		buf_add_cstr(&v->missing, "Date: ");
+		buf_add(&v->missing, v->date);
+		buf_add_cstr(&v->missing, "\r\n");
+	}
+	if (!v->has_message_id) {
+		BUF_AUTO message_id = {0};
+		buf_printf(&message_id, "<%.*s@%s>", SPAN_ARG(id128_text(m->id, id)), child_hostname(m->filter->self));
+		v->message_id = arena_dup(&v->memory, buf_span(&message_id));
+		buf_add_cstr(&v->missing, "Message-ID: ");
+		buf_add(&v->missing, v->message_id);
+		buf_add_cstr(&v->missing, "\r\n");
+	}
+}
+
+/* ---- the verdict ---- */
+
+/* Offsets in the parsed structure are those of the message as it is kept: prefix, then what came less the cuts, all of
+ * which lie in the root header. */
+static void shift_tree(struct mime_tree *tree, const struct verdict *v)
+{
+	uint64_t delta = v->prefix.len - v->cut_bytes; /* may wrap: what it is added to brings it back */
+	for (uint32_t i = 0; i < tree->part_count; i++) {
+		if (i == 0) {
+			tree->parts[i].header_len += delta;
+		} else {
+			tree->parts[i].header_offset += delta;
+		}
+		tree->parts[i].body_offset += delta;
+	}
+	tree->size_bytes += delta;
+	tree->field_count = 0;
+	tree->fields_truncated = true;
+	struct mime_envelope *envelope = tree->parts[0].envelope;
+	if (!envelope)
+		return;
+	if (v->date.len)
+		envelope->date = v->date;
+	if (v->message_id.len)
+		envelope->message_id = v->message_id;
+	if (v->message->kind == DELIVERY_SUBMISSION)
+		envelope->bcc = (struct span){0};
+}
+
+static void say(struct verdict *v, const struct mime_tree *tree)
+{
+	struct message *m = v->message;
+	BUF_AUTO cache = {0}, authors = {0};
+	unsigned char digest[32];
+	EVP_DigestFinal_ex(m->sha256, digest, NULL);
+	struct span message_id = tree->parts[0].envelope ? tree->parts[0].envelope->message_id : SPAN("");
+	if (v->outcome == VERDICT_ACCEPT)
+		message_cache_pack(tree, &cache);
+	words_pack(&authors, v->authors.list, v->authors.count);
+	if (authors.len > 8192) {
+		refuse(v, "550 5.7.1 Too many authors");
+		buf_clear(&authors);
+	}
+	if (v->prefix.len > PREFIX_BYTES_MOST || tree->parts[0].header_len > UINT32_MAX)
+		refuse(v, "552 5.3.4 The header is too large");
+	m->filter->judged_count++;
+	m->filter->refused_count += v->outcome == VERDICT_REFUSE;
+	channel_send(m->filter->store, verdict, .delivery = m->id, .outcome = (uint8_t)v->outcome, .is_junk = v->is_junk, .text = span_cstr(v->text ? v->text : ""),
+	             .prefix = span_slice(buf_span(&v->prefix), 0, PREFIX_BYTES_MOST), .cuts = span_slice(buf_span(&v->cuts), 0, 4096),
+	             .sha256 = span_of(digest, sizeof digest), .size = m->size, .has_8bit = tree->has_8bit,
+	             .header_bytes = (uint32_t)tree->parts[0].header_len, .authors = buf_span(&authors),
+	             .message_id = span_slice(span_trim(message_id), 0, 1000), .cache = buf_span(&cache));
+}
+
+/* What the author's domain asks for, where nothing vouches for the message (RFC 9989 §5.3; RFC 7372 §3.2 has the code). */
+static void obey_policy(struct verdict *v)
+{
+	const struct message *m = v->message;
+	struct span domain;
+	enum dmarc_policy policy = m->authentication ? authentication_policy(m->authentication, &domain) : DMARC_POLICY_NONE;
+	if (policy == DMARC_POLICY_NONE || child_config(m->filter->self)->sender_checks != SENDER_CHECKS_OBEY)
+		return;
+	v->is_junk = policy == DMARC_POLICY_QUARANTINE;
+	if (v->is_junk)
+		return;
+	BUF_AUTO text = {0};
+	buf_printf(&text, "550 5.7.26 The policy of %.*s (DMARC) is to refuse what neither SPF nor DKIM vouch for", SPAN_ARG(domain));
+	refuse(v, arena_dup(&v->memory, buf_span(&text)).ptr);
+}
+
+struct verdict *verdict_new(struct message *m)
+{
+	struct verdict *v = xcalloc(1, sizeof *v);
+	*v = (struct verdict){.message = m, .outcome = VERDICT_ACCEPT};
+	if (m->kind == DELIVERY_APPEND)
+		return v;
+	read_header(v);
+	obey_policy(v);
+	make_missing(v);
+	return v;
+}
+
+void verdict_header(const struct verdict *v, struct buf *out)
+{
+	struct span header = buf_span(&v->message->header);
+	struct unpacker cuts = {.rest = buf_span(&v->cuts)};
+	size_t at = 0;
+	buf_add(out, buf_span(&v->missing));
+	while (cuts.rest.len) {
+		size_t offset = (size_t)unpack_u64(&cuts), len = (size_t)unpack_u64(&cuts);
+		buf_add(out, span_slice(header, at, offset - at));
+		at = offset + len;
+	}
+	buf_add(out, span_skip(header, at));
+}
+
+struct span verdict_author_domain(const struct verdict *v)
+{
+	if (v->outcome != VERDICT_ACCEPT || !v->authors.count)
+		return SPAN("");
+	struct span author = v->authors.list[0];
+	return span_skip(author, (size_t)(span_rchr(author, '@') + 1));
+}
+
+void verdict_give(struct verdict *v)
+{
+	struct message *m = v->message;
+	struct mime_tree tree = *mime_parser_finish(m->parser);
+	if (m->kind == DELIVERY_APPEND) {
+		if (tree.has_nul)
+			refuse(v, "554 5.6.0 NUL in the message"); /* RFC 3501 §9: no CHAR8 */
+	} else {
+		add_trace(v);
+		buf_add(&v->prefix, buf_span(&v->missing));
+		shift_tree(&tree, v);
+	}
+	if (m->filter->store)
+		say(v, &tree);
+}
+
+void verdict_free(struct verdict *v)
+{
+	if (!v)
+		return;
+	buf_free(&v->prefix);
+	buf_free(&v->missing);
+	buf_free(&v->cuts);
+	arena_free(&v->memory);
+	arena_free(&v->authors.memory);
+	free(v);
+}

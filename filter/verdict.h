@@ -1,0 +1,56 @@
+/* What filter says of a message: taken or refused, the fields that go in front, the ranges that are left out, its structure. */
+#ifndef FILTER_VERDICT_H
+#define FILTER_VERDICT_H
+
+#include "base/arena.h"
+#include "filter/authenticate.h"
+#include "filter/sign.h"
+#include "ipc/terms.h"
+#include "wire/mime.h"
+
+#include <openssl/evp.h>
+
+enum {
+	HEADER_BYTES_MOST = 1024 * 1024,
+	AUTHORS_MOST = 100,
+};
+
+struct verdict;
+
+struct message {
+	struct filter_process *filter;
+	struct filter_edge *edge;
+	struct id128 id;
+	uint8_t kind, facts;
+	struct buf reverse_path, client, helo, with, tls, recipient;
+	struct mime_parser *parser;
+	EVP_MD_CTX *sha256;
+	uint64_t size;
+	struct buf header;       /* its first bytes, until the blank line is in them */
+	bool has_header, has_ended;
+	struct authentication *authentication; /* NULL: the sender is not checked */
+	struct signing *signing;               /* NULL: it is not signed */
+	struct verdict *verdict;               /* once it is whole */
+};
+
+struct authors {
+	struct arena memory;
+	struct span list[AUTHORS_MOST];
+	size_t count;
+};
+
+/* Adds the addresses of a field of authors. -1 if there are too many, or if it has something in it that no address list has. */
+int authors_add(struct span value, struct authors *to);
+
+/* The message is whole: its header is read, and its fate decided. */
+struct verdict *verdict_new(struct message *m);
+/* Appends the header as it will leave this server, but for the trace fields. */
+void verdict_header(const struct verdict *v, struct buf *out);
+/* The domain of the first author; empty if there is none, or if the message is refused. */
+struct span verdict_author_domain(const struct verdict *v);
+/* Writes the trace fields and tells store. */
+void verdict_give(struct verdict *v);
+/* NULL is allowed. */
+void verdict_free(struct verdict *v);
+
+#endif
