@@ -14,7 +14,8 @@ import xml.etree.ElementTree
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 FUZZ_SECONDS = '3'
-RELEASE_TESTS = ['tests/test_submission.py', 'tests/test_senders.py', 'tests/test_clients.py', 'tests/test_kill.py', 'tests/test_disk.py', 'tests/test_demo.py']
+RELEASE_TESTS = ['tests/test_%s.py' % name for name in
+                 ('submission', 'senders', 'dkim', 'keys', 'clients', 'kill', 'disk', 'demo')]
 
 
 def c_tests():

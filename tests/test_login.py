@@ -111,10 +111,10 @@ def test_nobody_is_answered_like_somebody(server, account, network):
 
 def test_one_address_guesses_at_no_more_accounts_than_its_limit(server, account, network):
     assert log_in(server, network, account).startswith('+OK')
-    replies = [at_once(*[lambda name=name: log_in(server, network, 'x%d@example.test' % name) for name in range(first, first + 3)])
-               for first in (0, 3, 6)]
-    assert all(reply.startswith('-ERR [AUTH] ') for part in replies[:2] for reply in part)
-    assert all(reply.startswith('-ERR [SYS/TEMP] ') for reply in replies[2])
+    replies = at_once(*[lambda name=name: log_in(server, network, 'x%d@example.test' % name) for name in range(PER_ADDRESS + 12)])
+    # those that are checked side by side when the limit is reached may be over it
+    assert PER_ADDRESS <= sum(reply.startswith('-ERR [AUTH] ') for reply in replies) <= PER_ADDRESS + 8
+    assert sum(reply.startswith('-ERR [SYS/TEMP] ') for reply in replies) >= 4
     assert 'why="too many wrong passwords from there"' in server.log()
     # whom it is known for gets in, from there too
     began = time.monotonic()
