@@ -9,6 +9,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void lines(struct span in)
 {
+	uint64_t size;
+	bool is_last;
 	struct smtp_command command;
 	struct smtp_mail mail;
 	struct smtp_rcpt rcpt;
@@ -23,6 +25,7 @@ static void lines(struct span in)
 	if (smtp_parse_rcpt(command.argument, ADDRESS_UTF8, &rcpt, &why) == 0)
 		smtp_format_notify(rcpt.notify, &notify);
 	smtp_check_hello(command.argument, &why);
+	smtp_parse_bdat(command.argument, &size, &is_last, &why);
 }
 
 static void scan(struct span in, size_t step, struct smtp_data_scanner *s, struct buf *out)
@@ -33,6 +36,16 @@ static void scan(struct span in, size_t step, struct smtp_data_scanner *s, struc
 		while (smtp_data_scan(s, &piece, &payload))
 			buf_add(out, payload);
 	}
+}
+
+static bool chunks_are_malformed(struct span in, size_t step)
+{
+	struct smtp_chunk_scanner s = {0};
+
+	for (; in.len; in = span_skip(in, step))
+		smtp_chunk_scan(&s, span_slice(in, 0, step));
+	smtp_chunk_scan_end(&s);
+	return s.is_malformed;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -55,6 +68,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	scan(in, step, &pieces, &b);
 	if (whole.state != pieces.state || !span_equal(buf_span(&a), buf_span(&b)))
 		die("pieces make a difference");
+	if (chunks_are_malformed(in, in.len + 1) != chunks_are_malformed(in, step))
+		die("chunks make a difference");
 	for (size_t at = 0; at < in.len; at += step)
 		smtp_dot_stuff(&stuffer, span_slice(in, at, step), &stuffed);
 	smtp_dot_stuff_end(&stuffer, &stuffed);

@@ -27,6 +27,7 @@ enum smtp_verb {
 	SMTP_MAIL,
 	SMTP_RCPT,
 	SMTP_DATA,
+	SMTP_BDAT,     /* RFC 3030 */
 	SMTP_RSET,
 	SMTP_NOOP,
 	SMTP_VRFY,
@@ -91,6 +92,10 @@ void smtp_format_notify(unsigned notify, struct buf *out);
  * pass, since many machines have them in their names. Returns 0, or -1 with a 501 reply. */
 int smtp_check_hello(struct span argument, struct error *why);
 
+/* Parses the argument of BDAT: chunk-size [SP "LAST"] (RFC 3030 §2). Returns 0, or -1 with a 501 reply: then nobody knows how many
+ * octets follow. */
+int smtp_parse_bdat(struct span argument, uint64_t *size_bytes, bool *is_last, struct error *why);
+
 /* Undoes xtext (RFC 3461 §4). Returns 0, or -1 and nothing appended if it is not xtext. */
 int smtp_xtext_decode(struct span xtext, struct buf *out);
 
@@ -123,6 +128,16 @@ static inline bool smtp_data_is_malformed(const struct smtp_data_scanner *s)
 {
 	return s->has_bare_cr || s->has_bare_lf || s->has_nul;
 }
+
+/* The same faults in a message that comes in chunks, in which no "." means anything. */
+struct smtp_chunk_scanner {
+	bool after_cr; /* zeroed is ready */
+	bool is_malformed;
+};
+
+void smtp_chunk_scan(struct smtp_chunk_scanner *s, struct span piece);
+/* The message is whole. */
+void smtp_chunk_scan_end(struct smtp_chunk_scanner *s);
 
 /* The sending side. Every line end goes out as CR LF: a bare CR or LF becomes one, so no peer finds an end that we did
  * not write. A message of CR LF lines comes out of smtp_data_scan as it went in. */

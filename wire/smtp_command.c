@@ -15,7 +15,7 @@ static const struct verb_entry {
     {"MAIL", SMTP_MAIL, NEEDED}, {"RCPT", SMTP_RCPT, NEEDED},       {"DATA", SMTP_DATA, NONE},
     {"RSET", SMTP_RSET, NONE},   {"NOOP", SMTP_NOOP, OPTIONAL},     {"VRFY", SMTP_VRFY, NEEDED},
     {"EXPN", SMTP_EXPN, NEEDED}, {"HELP", SMTP_HELP, OPTIONAL},     {"QUIT", SMTP_QUIT, NONE},
-    {"AUTH", SMTP_AUTH, NEEDED}, {"STARTTLS", SMTP_STARTTLS, NONE},
+    {"BDAT", SMTP_BDAT, NEEDED}, {"AUTH", SMTP_AUTH, NEEDED}, {"STARTTLS", SMTP_STARTTLS, NONE},
 };
 
 static const struct verb_entry *find_verb(struct span word)
@@ -340,6 +340,17 @@ int smtp_parse_rcpt(struct span argument, unsigned flags, struct smtp_rcpt *out,
 			return -1;
 	}
 	return got;
+}
+
+int smtp_parse_bdat(struct span argument, uint64_t *size_bytes, bool *is_last, struct error *why)
+{
+	struct span rest = argument, size = span_next_word(&rest);
+
+	rest = span_trim(rest);
+	*is_last = span_equal_nocase(rest, SPAN("LAST"));
+	if (span_to_u64(size, UINT64_MAX, size_bytes) < 0 || (rest.len > 0 && !*is_last))
+		return error_set(why, 501, "5.5.4 BDAT needs a number of octets, and perhaps LAST");
+	return 0;
 }
 
 int smtp_check_hello(struct span argument, struct error *why)

@@ -102,6 +102,25 @@ bool smtp_data_scan(struct smtp_data_scanner *s, struct span *in, struct span *p
 	return false;
 }
 
+void smtp_chunk_scan(struct smtp_chunk_scanner *s, struct span piece)
+{
+	while (piece.len) {
+		size_t plain = plain_length(piece);
+		char c = plain < piece.len ? piece.ptr[plain] : 'x';
+		if (s->after_cr && (plain || c != '\n'))
+			s->is_malformed = true; /* a bare CR */
+		if (c == '\0' || (c == '\n' && (plain || !s->after_cr)))
+			s->is_malformed = true; /* a NUL, or a bare LF */
+		s->after_cr = c == '\r';
+		piece = span_skip(piece, plain + 1);
+	}
+}
+
+void smtp_chunk_scan_end(struct smtp_chunk_scanner *s)
+{
+	s->is_malformed |= s->after_cr;
+}
+
 static void end_line(struct smtp_dot_stuffer *s, struct buf *out)
 {
 	buf_add_cstr(out, "\r\n");

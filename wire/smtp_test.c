@@ -21,7 +21,8 @@ static void command_lines_are_recognised(void **state)
 	    {"STARTTLS", SMTP_STARTTLS, "", 0},
 	    {"AUTH PLAIN", SMTP_AUTH, "PLAIN", 0},
 	    {"LHLO x", SMTP_LHLO, "x", 0},
-	    {"BDAT 5 LAST", SMTP_UNKNOWN, "5 LAST", 0},
+	    {"BDAT 5 LAST", SMTP_BDAT, "5 LAST", 0},
+	    {"XYZZY 5", SMTP_UNKNOWN, "5", 0},
 	    {"", SMTP_UNKNOWN, "", 0},
 	    {"NOOP \x01", SMTP_NOOP, "\x01", 500},
 	};
@@ -334,6 +335,51 @@ static void reply_lines_are_split(void **state)
 	assert_int_equal(r.enhanced.len, 0);
 }
 
+static void chunks_have_lines_of_cr_lf_however_they_are_cut(void **state)
+{
+	static const struct {
+		struct span in;
+		bool is_malformed;
+	} cases[] = {
+	    {SPAN(""), false}, {SPAN("a\r\n.\r\nb"), false}, {SPAN("\r\n\r\n"), false}, {SPAN("a\nb"), true}, {SPAN("a\rb"), true},
+	    {SPAN("a\r\r\n"), true}, {SPAN("a\r"), true}, {SPAN("\n"), true}, {SPAN("a\0b\r\n"), true}, {SPAN("\r\n\n"), true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		for (size_t step = 1; step <= cases[i].in.len + 1; step++) {
+			struct smtp_chunk_scanner s = {0};
+
+			for (size_t at = 0; at < cases[i].in.len; at += step)
+				smtp_chunk_scan(&s, span_slice(cases[i].in, at, step));
+			smtp_chunk_scan_end(&s);
+			assert_int_equal(s.is_malformed, cases[i].is_malformed);
+		}
+}
+
+static void chunks_say_how_long_they_are(void **state)
+{
+	static const struct {
+		const char *in;
+		int result;
+		uint64_t size;
+		bool is_last;
+	} cases[] = {
+	    {"0", 0, 0, false}, {"10 LAST", 0, 10, true}, {"10  last", 0, 10, true}, {"18446744073709551615", 0, UINT64_MAX, false},
+	    {"18446744073709551616", -1, 0, false}, {"-1", -1, 0, false}, {"", -1, 0, false}, {"LAST", -1, 0, false}, {"1 LAST x", -1, 0, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		uint64_t size;
+		bool is_last;
+
+		assert_int_equal(smtp_parse_bdat(span_cstr(cases[i].in), &size, &is_last, NULL), cases[i].result);
+		if (cases[i].result == 0)
+			assert_true(size == cases[i].size && is_last == cases[i].is_last);
+	}
+}
+
 static void lines_that_are_no_replies_are_refused(void **state)
 {
 	static const char *const lines[] = {"", "25", "2x0 a", "150 a", "650 a", "250x", "2500 a", "abc"};
@@ -358,6 +404,8 @@ int main(void)
 	    cmocka_unit_test(what_follows_the_end_is_left),
 	    cmocka_unit_test(stuffed_bodies_come_back_as_they_were),
 	    cmocka_unit_test(bare_line_ends_never_go_out),
+	    cmocka_unit_test(chunks_have_lines_of_cr_lf_however_they_are_cut),
+	    cmocka_unit_test(chunks_say_how_long_they_are),
 	    cmocka_unit_test(reply_lines_are_split),
 	    cmocka_unit_test(lines_that_are_no_replies_are_refused),
 	};

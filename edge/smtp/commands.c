@@ -35,6 +35,8 @@ static void hello(struct smtp_session *s, const struct smtp_command *command)
 		smtp_reply(s, "250-AUTH PLAIN LOGIN");
 	smtp_reply(s, "250-ENHANCEDSTATUSCODES");
 	smtp_reply(s, "250-8BITMIME");
+	smtp_reply(s, "250-CHUNKING");
+	smtp_reply(s, "250-LIMITS RCPTMAX=%u", child_config(c->edge->self)->recipients_most); /* RFC 9422 */
 	if (!c->protocol->is_lmtp)
 		smtp_reply(s, "250-DSN"); /* RFC 3461; who hands over by LMTP reports for itself */
 	smtp_reply(s, "250 SMTPUTF8");
@@ -77,7 +79,7 @@ static void vrfy(struct smtp_session *s, const struct smtp_command *command)
 static void help(struct smtp_session *s, const struct smtp_command *command)
 {
 	(void)command;
-	smtp_reply(s, "214 2.0.0 Commands: %s MAIL RCPT DATA RSET NOOP VRFY HELP STARTTLS QUIT",
+	smtp_reply(s, "214 2.0.0 Commands: %s MAIL RCPT DATA BDAT RSET NOOP VRFY HELP STARTTLS QUIT",
 	           s->connection->protocol->is_lmtp ? "LHLO" : "EHLO HELO");
 }
 
@@ -99,6 +101,7 @@ enum when {
 	AFTER_HELLO = 1 << SMTP_STATE_READY | 1 << SMTP_STATE_MAIL | 1 << SMTP_STATE_RCPT,
 	BETWEEN_MESSAGES = 1 << SMTP_STATE_READY,
 	AFTER_MAIL = 1 << SMTP_STATE_MAIL | 1 << SMTP_STATE_RCPT,
+	WHENEVER = ALWAYS | 1 << SMTP_STATE_CHUNKS,
 };
 
 static const struct {
@@ -108,18 +111,19 @@ static const struct {
 	void (*handler)(struct smtp_session *s, const struct smtp_command *command);
 	const char *rfc;
 } commands[] = {
-	{SMTP_EHLO, ALWAYS, false, hello, "RFC 5321 §4.1.1.1"},
-	{SMTP_HELO, ALWAYS, false, hello, "RFC 5321 §4.1.1.1"},
-	{SMTP_LHLO, ALWAYS, false, hello, "RFC 2033 §4.1"},
+	{SMTP_EHLO, WHENEVER, false, hello, "RFC 5321 §4.1.1.1"},
+	{SMTP_HELO, WHENEVER, false, hello, "RFC 5321 §4.1.1.1"},
+	{SMTP_LHLO, WHENEVER, false, hello, "RFC 2033 §4.1"},
 	{SMTP_MAIL, AFTER_HELLO, true, smtp_mail, "RFC 5321 §4.1.1.2"},
 	{SMTP_RCPT, AFTER_MAIL, true, smtp_rcpt, "RFC 5321 §4.1.1.3"},
 	{SMTP_DATA, AFTER_MAIL, true, smtp_data, "RFC 5321 §4.1.1.4"},
-	{SMTP_RSET, ALWAYS, false, rset, "RFC 5321 §4.1.1.5"},
-	{SMTP_VRFY, ALWAYS, false, vrfy, "RFC 5321 §4.1.1.6"},
+	{SMTP_BDAT, WHENEVER, true, smtp_bdat, "RFC 3030 §2"}, /* its octets follow, whatever is said to it */
+	{SMTP_RSET, WHENEVER, false, rset, "RFC 5321 §4.1.1.5"},
+	{SMTP_VRFY, WHENEVER, false, vrfy, "RFC 5321 §4.1.1.6"},
 	{SMTP_EXPN, ALWAYS, false, not_implemented, "RFC 5321 §4.1.1.7"},
-	{SMTP_HELP, ALWAYS, false, help, "RFC 5321 §4.1.1.8"},
-	{SMTP_NOOP, ALWAYS, false, noop, "RFC 5321 §4.1.1.9"},
-	{SMTP_QUIT, ALWAYS, true, quit, "RFC 5321 §4.1.1.10"},
+	{SMTP_HELP, WHENEVER, false, help, "RFC 5321 §4.1.1.8"},
+	{SMTP_NOOP, WHENEVER, false, noop, "RFC 5321 §4.1.1.9"},
+	{SMTP_QUIT, WHENEVER, true, quit, "RFC 5321 §4.1.1.10"},
 	{SMTP_STARTTLS, AFTER_HELLO, false, starttls, "RFC 3207 §4"},
 	{SMTP_AUTH, BETWEEN_MESSAGES, false, smtp_auth, "RFC 4954 §4"},
 };
@@ -130,6 +134,8 @@ void smtp_command(struct smtp_session *s, struct span line)
 	struct error why = {0};
 	if (smtp_parse_command(line, &command, &why)) {
 		smtp_junk(s, "%d %s", why.code, why.text);
+		if (command.verb == SMTP_BDAT)
+			connection_close(s->connection); /* octets follow, and nobody knows how many */
 		return;
 	}
 	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
@@ -137,6 +143,7 @@ void smtp_command(struct smtp_session *s, struct span line)
 			continue;
 		if (!(commands[i].when & 1 << s->state)) {
 			smtp_junk(s, "503 5.5.1 %s", s->state == SMTP_STATE_GREETED ? "Say hello first" :
+			          s->state == SMTP_STATE_CHUNKS ? "BDAT goes on, or RSET" :
 			          command.verb == SMTP_AUTH ? "Not during a message" : "MAIL and RCPT come first");
 			return;
 		}

@@ -92,26 +92,31 @@ static const struct delivery_events events = {writable, done};
 
 void smtp_data(struct smtp_session *s, const struct smtp_command *command)
 {
-	struct connection *c = s->connection;
 	(void)command;
 	if (s->recipient_count == 0) {
 		/* RFC 5321 §3.3, and for a pipelined group in which every RCPT failed */
 		smtp_junk(s, "554 5.5.1 No valid recipients");
 		return;
 	}
-	struct delivery_facts facts = {
-		.kind = c->protocol->is_lmtp ? DELIVERY_LMTP : smtp_is_submission(s) ? DELIVERY_SUBMISSION : DELIVERY_SMTP,
-		.facts = (uint8_t)((s->has_utf8 ? FACT_SMTPUTF8 : 0) | (s->has_8bit ? FACT_8BIT : 0) | (connection_is_secured(c) ? FACT_SECURED : 0)),
-		.reverse_path = s->reverse_path, .ret = (uint8_t)s->ret, .envid = s->envid, .helo = buf_span(&s->helo), .with = span_cstr(with_word(s)),
-		.recipients = s->recipients, .recipient_count = s->recipient_count};
-	s->delivery = delivery_new(c, &facts, &events);
-	if (!s->delivery) {
+	if (!smtp_start_message(s)) {
 		smtp_reply(s, "451 4.3.0 Cannot be taken now, try again later");
 		return;
 	}
 	s->scanner = (struct smtp_data_scanner){0};
 	s->state = SMTP_STATE_DATA;
 	smtp_reply(s, "354 End with <CR><LF>.<CR><LF>");
+}
+
+bool smtp_start_message(struct smtp_session *s)
+{
+	struct connection *c = s->connection;
+	struct delivery_facts facts = {
+		.kind = c->protocol->is_lmtp ? DELIVERY_LMTP : smtp_is_submission(s) ? DELIVERY_SUBMISSION : DELIVERY_SMTP,
+		.facts = (uint8_t)((s->has_utf8 ? FACT_SMTPUTF8 : 0) | (s->has_8bit ? FACT_8BIT : 0) | (connection_is_secured(c) ? FACT_SECURED : 0)),
+		.reverse_path = s->reverse_path, .ret = (uint8_t)s->ret, .envid = s->envid, .helo = buf_span(&s->helo), .with = span_cstr(with_word(s)),
+		.recipients = s->recipients, .recipient_count = s->recipient_count};
+	s->delivery = delivery_new(c, &facts, &events);
+	return s->delivery != NULL;
 }
 
 static void refuse(struct smtp_session *s, const char *reply)
@@ -122,7 +127,7 @@ static void refuse(struct smtp_session *s, const char *reply)
 	smtp_junk(s, "%s", reply);
 }
 
-static void finish(struct smtp_session *s)
+void smtp_finish_message(struct smtp_session *s)
 {
 	struct connection *c = s->connection;
 	for (size_t i = 0; c->protocol->is_lmtp && (s->is_malformed || s->is_too_large) && i + 1 < s->recipient_count; i++)
@@ -159,7 +164,7 @@ void smtp_data_input(struct smtp_session *s)
 		s->is_malformed |= smtp_data_is_malformed(&s->scanner);
 		connection_consume(c, before.len - in.len);
 		if (s->scanner.state == SMTP_DATA_END) {
-			finish(s);
+			smtp_finish_message(s);
 			return;
 		}
 		if (!has_room)

@@ -64,6 +64,12 @@ static void input(struct connection *c)
 				return;
 			continue;
 		}
+		if (s->state == SMTP_STATE_CHUNK) {
+			smtp_chunk_input(s);
+			if (s->state == SMTP_STATE_CHUNK)
+				return;
+			continue;
+		}
 		size_t most = s->state == SMTP_STATE_AUTH ? SMTP_AUTH_LINE_MAX : SMTP_COMMAND_MAX;
 		int got = connection_line(c, most, false, &line);
 		if (got == 0)

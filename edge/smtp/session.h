@@ -18,7 +18,9 @@ enum smtp_state {
 	SMTP_STATE_READY,    /* between messages */
 	SMTP_STATE_MAIL,     /* MAIL given */
 	SMTP_STATE_RCPT,     /* and a recipient */
+	SMTP_STATE_CHUNKS,   /* a chunk has come, and it was not the last */
 	SMTP_STATE_DATA,     /* the message is coming */
+	SMTP_STATE_CHUNK,    /* a chunk is coming */
 	SMTP_STATE_AUTH,     /* a SASL response is awaited */
 };
 
@@ -46,6 +48,12 @@ struct smtp_session {
 	struct smtp_data_scanner scanner;
 	struct delivery *delivery;
 	bool is_too_large, is_malformed;
+	struct smtp_chunk_scanner chunk_scanner;
+	uint64_t chunk_left;       /* octets of the chunk that is coming */
+	uint64_t chunk_size;
+	uint64_t chunked_size;     /* of all chunks of the message */
+	bool is_last_chunk;
+	const char *chunk_refusal; /* the chunk is read and thrown away, then this is said */
 	bool is_last;              /* the process stops: after this message's answer the session ends */
 	struct buf lmtp_answers;   /* outcomes so far, a byte each, in the order of the recipients */
 };
@@ -74,5 +82,12 @@ void smtp_ask_again_failed(struct smtp_session *s);
 /* data.c */
 void smtp_data(struct smtp_session *s, const struct smtp_command *command);
 void smtp_data_input(struct smtp_session *s);
+/* Begins handing the message over; false if that cannot be done now, which the client is still to be told. */
+bool smtp_start_message(struct smtp_session *s);
+/* The message has been read: hands over its end, or says why it is refused. */
+void smtp_finish_message(struct smtp_session *s);
+/* chunk.c */
+void smtp_bdat(struct smtp_session *s, const struct smtp_command *command);
+void smtp_chunk_input(struct smtp_session *s);
 
 #endif

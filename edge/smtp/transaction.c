@@ -18,7 +18,8 @@ void smtp_reset(struct smtp_session *s)
 	s->recipients = NULL;
 	s->recipient_count = s->recipient_room = 0;
 	s->has_utf8 = s->has_8bit = s->is_too_large = s->is_malformed = false;
-	s->announced_size = 0;
+	s->announced_size = s->chunked_size = 0;
+	s->chunk_scanner = (struct smtp_chunk_scanner){0};
 	buf_clear(&s->lmtp_answers);
 	s->sequence++; /* an answer that is still on its way is for nobody */
 	if (s->state > SMTP_STATE_READY)
