@@ -255,10 +255,24 @@ static void user_remove(struct command_run *c)
 
 /* ---- aliases ---- */
 
+/* An address, or "@" and a domain, which stands for all of its addresses. */
+static struct span address_or_domain_of(struct command_run *c, size_t word)
+{
+	BUF_AUTO name = {0};
+	if (!span_starts_with(c->words[word], SPAN("@")))
+		return name_of(c, word, false);
+	c->words[word] = span_skip(c->words[word], 1);
+	struct span domain = name_of(c, word, true);
+	buf_add_char(&name, '@');
+	buf_add(&name, domain);
+	return domain.len ? arena_dup(&c->arena, buf_span(&name)) : domain;
+}
+
 static void alias_add(struct command_run *c)
 {
 	struct directory_entry entry;
-	struct span name = name_of(c, 2, false);
+	struct span name = address_or_domain_of(c, 2);
+	bool is_of_domain = span_starts_with(name, SPAN("@"));
 	if (!name.len || !is_in_our_domain(c, name))
 		return;
 	if (directory_get(c->store, name, &c->arena, &entry, NULL) > 0) {
@@ -268,7 +282,7 @@ static void alias_add(struct command_run *c)
 	size_t count = c->count - 3;
 	struct span *targets = arena_alloc_array(&c->arena, count, sizeof *targets);
 	for (size_t i = 0; i < count; i++) {
-		targets[i] = name_of(c, 3 + i, false);
+		targets[i] = is_of_domain ? address_or_domain_of(c, 3 + i) : name_of(c, 3 + i, false);
 		if (!targets[i].len)
 			return;
 	}
@@ -295,7 +309,7 @@ static void alias_list(struct command_run *c)
 static void alias_remove(struct command_run *c)
 {
 	struct directory_entry entry;
-	struct span name = name_of(c, 2, false);
+	struct span name = address_or_domain_of(c, 2);
 	if (!name.len)
 		return;
 	if (directory_get(c->store, name, &c->arena, &entry, NULL) > 0 && entry.is_alias)

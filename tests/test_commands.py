@@ -210,6 +210,46 @@ def test_aliases_lead_to_all_their_targets_once(server):
     assert server.command('alias', 'remove', 'inner@example.test').returncode == 67
 
 
+def rcpt(server, *addresses):
+    with server.smtp() as s:
+        s.command('MAIL FROM:<s@remote.example>')
+        return [s.command('RCPT TO:<%s>' % address).code for address in addresses]
+
+
+def test_a_catch_all_takes_what_nobody_else_has(server):
+    server.must('alias', 'add', '@example.test', 'v@example.test')
+    assert '@example.test -> v@example.test\n' in server.must('alias', 'list')
+    for user in ('u@example.test', 'v@example.test'):
+        server.empty(user)
+    assert server.send('nobody-has+this@EXAMPLE.test', MESSAGE).code == 250
+    assert server.send('u+tag@example.test', MESSAGE).code == 250
+    assert len(server.messages('v@example.test')) == len(server.messages('u@example.test')) == 1
+    assert server.command('domain', 'remove', 'example.test').returncode == 1
+    server.must('alias', 'remove', '@example.test')
+    assert rcpt(server, 'nobody-has+this@example.test') == [550]
+
+
+def test_a_domain_is_an_alias_of_another(server):
+    server.must('domain', 'add', 'other.test')
+    assert rcpt(server, 'u@other.test') == [550]
+    server.must('alias', 'add', '@other.test', '@example.test')
+    server.must('alias', 'add', 'only-here@other.test', 'v@example.test')
+    for user in ('u@example.test', 'v@example.test'):
+        server.empty(user)
+    assert rcpt(server, 'u@other.test', 'u+tag@other.test', 'nobody@other.test', 'only-here@other.test') == [250, 250, 550, 250]
+    with server.smtp() as s:
+        assert s.send_message('s@remote.example', ['u@other.test', 'v@other.test', 'u@example.test', 'only-here@other.test'], MESSAGE).code == 250
+    assert until(lambda: len(server.messages('u@example.test')) == len(server.messages('v@example.test')) == 1)
+    # two domains that lead to each other lead nowhere
+    server.must('alias', 'add', '@example.test', '@other.test')
+    assert rcpt(server, 'nobody@other.test', 'u@other.test') == [550, 250]
+    server.must('alias', 'remove', '@example.test')
+    assert server.command('alias', 'add', 'one@other.test', '@example.test').returncode == 64
+    server.must('alias', 'remove', 'only-here@other.test')
+    server.must('alias', 'remove', '@other.test')
+    server.must('domain', 'remove', 'other.test')
+
+
 def test_alias_loops_end(server):
     server.must('alias', 'add', 'l1@example.test', 'l2@example.test')
     server.must('alias', 'add', 'l2@example.test', 'l1@example.test')

@@ -167,7 +167,7 @@ static struct parts split(struct span canonical)
 	return (struct parts){span_slice(canonical, 0, (size_t)at), span_skip(canonical, (size_t)at + 1)};
 }
 
-/* The entry of a canonical address: as it is, then without its subaddress, then postmaster's stand-in. */
+/* The entry of a canonical address: as it is, then without its subaddress, then postmaster's stand-in, then the domain's catch-all. */
 static int find_entry(struct store *s, struct span canonical, struct arena *a, struct directory_entry *out, struct span *name)
 {
 	const struct config *config = child_config(s->self);
@@ -192,7 +192,22 @@ static int find_entry(struct store *s, struct span canonical, struct arena *a, s
 			found = directory_get(s, *name, a, out, NULL);
 		}
 	}
+	if (!found && p.domain.len) {
+		*name = span_skip(canonical, p.local.len);
+		found = directory_get(s, *name, a, out, NULL);
+	}
 	return found;
+}
+
+/* A target of an alias of a whole domain may be a whole domain too: then it is the same local part there. */
+static struct span target_of(struct span target, struct span canonical, struct arena *a)
+{
+	BUF_AUTO address = {0};
+	if (!span_starts_with(target, SPAN("@")))
+		return target;
+	buf_add(&address, split(canonical).local);
+	buf_add(&address, target);
+	return arena_dup(a, buf_span(&address));
 }
 
 struct visited {
@@ -233,6 +248,8 @@ static enum rcpt_outcome resolve(struct store *s, struct span canonical, struct 
 		directory_add_target(a, targets, entry.account, name);
 		return RCPT_LOCAL;
 	}
+	if (span_starts_with(name, SPAN("@")))
+		name = canonical; /* a catch-all may lead elsewhere for each */
 	struct visited *seen = find_visited(targets, name);
 	if (seen || targets->visited_count == ALIAS_TARGETS_MOST)
 		return seen ? seen->outcome : RCPT_UNKNOWN;
@@ -242,7 +259,8 @@ static enum rcpt_outcome resolve(struct store *s, struct span canonical, struct 
 	targets->visited_count++;
 	enum rcpt_outcome result = RCPT_UNKNOWN; /* an alias that leads nowhere, or in circles */
 	for (size_t i = 0; depth < ALIAS_DEPTH_MOST && i < entry.target_count && targets->count < ALIAS_TARGETS_MOST; i++) {
-		enum rcpt_outcome one = resolve(s, entry.targets[i], entry.targets[i], true, a, targets, depth + 1);
+		struct span target = target_of(entry.targets[i], canonical, a);
+		enum rcpt_outcome one = resolve(s, target, target, true, a, targets, depth + 1);
 		if (one == RCPT_LATER)
 			return one;
 		if (one == RCPT_LOCAL || one == RCPT_REMOTE)

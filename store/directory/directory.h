@@ -1,6 +1,8 @@
 /* The directory: domains, accounts, aliases. A partition of its own, "dir", with
  *   "d" domain                -> domain record
  *   "a" canonical address     -> an account's record or an alias's targets
+ *   "a" "@" domain            -> the targets for every address of the domain that has none of its own; "@" and a domain among
+ *                                them stands for the same local part there
  *   "u" account id            -> its canonical address
  *   "n"                       -> the next account id
  * Names are canonical (wire/address.h) on the way in. All of it is for the loop's thread. Reads are of what is on the disk;
