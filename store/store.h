@@ -37,6 +37,8 @@ struct store {
 	struct waker *outbox_waker;
 	struct directory_cache *directory_cache; /* store/directory/directory.c */
 	uint64_t next_account;   /* 0: not read yet */
+	unsigned char srs_key[32];
+	bool has_srs_key;        /* has been read */
 	struct command_run *command, *commands_waiting; /* store/command.c: one after the other */
 	struct timer *sweep;     /* store/sweep.h */
 	struct worker *sweeper, *searcher; /* threads for what reads the whole store; they own no account */

@@ -1,8 +1,11 @@
 /* Domains, accounts and aliases: looking them up and changing them. */
 #include "store/directory/directory.h"
 
+#include "auth/srs.h"
+#include "base/clock.h"
 #include "base/die.h"
 #include "base/pack.h"
+#include "base/random.h"
 #include "wire/password_hash.h"
 #include "wire/smtp.h"
 
@@ -224,8 +227,59 @@ static struct visited *find_visited(const struct targets *targets, struct span n
 	return v;
 }
 
+/* ---- rewritten senders ---- */
+
+static const unsigned char *srs_key(struct store *s)
+{
+	BUF_AUTO value = {0};
+	struct error why = {0};
+	if (s->has_srs_key)
+		return s->srs_key;
+	int found = engine_get(s->engine, DIRECTORY, SPAN("x"), &value, &why);
+	if (found < 0 || (found && value.len != sizeof s->srs_key))
+		die("store: the directory's key cannot be read: %s", why.text); /* a new one would refuse what is on its way */
+	if (found) {
+		memcpy(s->srs_key, value.ptr, sizeof s->srs_key);
+	} else {
+		struct batch b = {0};
+		random_bytes(s->srs_key, sizeof s->srs_key);
+		/* before any message that leaves with it: commits keep their order */
+		batch_put(&b, DIRECTORY, SPAN("x"), span_of(s->srs_key, sizeof s->srs_key));
+		store_commit(s, &b, NULL, NULL);
+	}
+	s->has_srs_key = true;
+	return s->srs_key;
+}
+
+static uint64_t today(void)
+{
+	return (uint64_t)clock_wall_s() / 86400;
+}
+
+void directory_forward_sender(struct store *s, struct span sender, struct span via, struct buf *out)
+{
+	BUF_AUTO domain = {0};
+	struct parts p = split(sender);
+	bool is_rewritten = via.len && p.domain.len && (domain_canonical(p.domain, &domain, NULL) || directory_domain(s, buf_span(&domain), NULL) == 0);
+	if (!is_rewritten || srs_make(srs_key(s), sender, via, today(), out))
+		buf_add(out, sender);
+}
+
+/* What comes back to a rewritten sender goes on to the one behind it. */
+static enum rcpt_outcome resolve_rewritten(struct store *s, const struct address *address, struct arena *a, struct targets *targets)
+{
+	BUF_AUTO sender = {0};
+	if (srs_undo(srs_key(s), address->local_part, today(), &sender))
+		return RCPT_UNKNOWN;
+	directory_add_target(a, targets, 0, buf_span(&sender));
+	return RCPT_LOCAL;
+}
+
+/* ---- resolving ---- */
+
+/* via: our domain whose alias has led here; empty: none */
 static enum rcpt_outcome resolve(struct store *s, struct span canonical, struct span as_given, bool may_relay, struct arena *a,
-                                 struct targets *targets, unsigned depth)
+                                 struct targets *targets, struct span via, unsigned depth)
 {
 	struct directory_entry entry;
 	struct span name;
@@ -236,7 +290,10 @@ static enum rcpt_outcome resolve(struct store *s, struct span canonical, struct 
 	if (!is_ours) {
 		if (!may_relay)
 			return RCPT_NO_RELAY;
+		size_t before = targets->count;
 		directory_add_target(a, targets, 0, as_given);
+		if (targets->count > before)
+			targets->list[before].via = arena_dup(a, via);
 		return RCPT_REMOTE;
 	}
 	int found = find_entry(s, canonical, a, &entry, &name);
@@ -260,7 +317,7 @@ static enum rcpt_outcome resolve(struct store *s, struct span canonical, struct 
 	enum rcpt_outcome result = RCPT_UNKNOWN; /* an alias that leads nowhere, or in circles */
 	for (size_t i = 0; depth < ALIAS_DEPTH_MOST && i < entry.target_count && targets->count < ALIAS_TARGETS_MOST; i++) {
 		struct span target = target_of(entry.targets[i], canonical, a);
-		enum rcpt_outcome one = resolve(s, target, target, true, a, targets, depth + 1);
+		enum rcpt_outcome one = resolve(s, target, target, true, a, targets, p.domain, depth + 1);
 		if (one == RCPT_LATER)
 			return one;
 		if (one == RCPT_LOCAL || one == RCPT_REMOTE)
@@ -284,7 +341,7 @@ static enum rcpt_outcome resolve_postmaster(struct store *s, struct arena *a, st
 			buf_add(&address, span_skip(key, 1));
 		engine_scan_close(scan);
 	}
-	return resolve(s, buf_span(&address), buf_span(&address), false, a, targets, 0);
+	return resolve(s, buf_span(&address), buf_span(&address), false, a, targets, SPAN(""), 0);
 }
 
 enum rcpt_outcome directory_resolve(struct store *s, struct span text, bool may_relay, struct arena *a, struct targets *targets)
@@ -295,7 +352,9 @@ enum rcpt_outcome directory_resolve(struct store *s, struct span text, bool may_
 		return resolve_postmaster(s, a, targets);
 	if (address_parse_mailbox(text, ADDRESS_UTF8 | ADDRESS_LOOSE_DOTS, &address, NULL) || address_canonical(&address, &canonical, NULL))
 		return RCPT_BAD;
-	return resolve(s, buf_span(&canonical), text, may_relay, a, targets, 0);
+	if (srs_is(address.local_part) && directory_domain(s, split(buf_span(&canonical)).domain, NULL) > 0)
+		return resolve_rewritten(s, &address, a, targets);
+	return resolve(s, buf_span(&canonical), text, may_relay, a, targets, SPAN(""), 0);
 }
 
 /* RFC 3461 §5.2.7: what was asked for goes on to the one that an alias leads to; of several, none reports success, and the

@@ -5,6 +5,7 @@
  *                                them stands for the same local part there
  *   "u" account id            -> its canonical address
  *   "n"                       -> the next account id
+ *   "x"                       -> the key of rewritten senders (auth/srs.h)
  * Names are canonical (wire/address.h) on the way in. All of it is for the loop's thread. Reads are of what is on the disk;
  * what was read is remembered until a change, so that a recipient that gets mail often costs no look-up. */
 #ifndef STORE_DIRECTORY_DIRECTORY_H
@@ -44,6 +45,7 @@ struct target {
 	struct span orcpt;
 	bool is_expanded;    /* none that gets it: an alias of several, whose sender wants to hear of that */
 	bool is_gone;        /* none that gets it: no longer a recipient, whose sender must hear of that */
+	struct span via;     /* of one elsewhere: our domain whose alias sends it there; empty: the sender named it */
 };
 
 struct targets {
@@ -70,6 +72,10 @@ enum rcpt_outcome directory_resolve_recipient(struct store *s, const struct give
 
 /* Adds one that is not there yet; the address is copied into the arena. */
 void directory_add_target(struct arena *a, struct targets *targets, uint64_t account, struct span address);
+
+/* The sender with which a message leaves that an alias of the domain `via` sends on (auth/srs.h), appended: as it is where it is one
+ * of ours, or null, or cannot be rewritten. */
+void directory_forward_sender(struct store *s, struct span sender, struct span via, struct buf *out);
 
 /* True if the account may send as this address: its own, with any subaddress, or an alias that leads to it. The null
  * address is nobody's. */

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { RECORD_VERSION = 2, RECORD_WITHOUT_DSN = 1 /* before RFC 3461 was obeyed */ };
+enum { RECORD_VERSION = 3, RECORD_WITHOUT_VIA = 2, RECORD_WITHOUT_DSN = 1 /* what earlier builds wrote */ };
 
 void queue_key(struct buf *key, char letter, struct id128 id)
 {
@@ -32,6 +32,7 @@ void queued_free(struct queued *m)
 		free(m->recipients[i].address);
 		free(m->recipients[i].text);
 		free(m->recipients[i].orcpt);
+		free(m->recipients[i].via);
 	}
 	free(m->recipients);
 	free(m->reverse_path);
@@ -90,10 +91,11 @@ void queued_pack(const struct queued *m, struct buf *out)
 		pack_u8(out, r->notify);
 		pack_u8(out, r->report);
 		pack_bytes(out, span_cstr(r->orcpt ? r->orcpt : ""));
+		pack_bytes(out, span_cstr(r->via ? r->via : ""));
 	}
 }
 
-static void unpack_recipient(struct unpacker *u, struct recipient *r, int64_t wait_most_ms, bool has_dsn)
+static void unpack_recipient(struct unpacker *u, struct recipient *r, int64_t wait_most_ms, uint8_t version)
 {
 	r->account = unpack_u64(u);
 	r->address = span_strdup(unpack_bytes(u, 512));
@@ -104,12 +106,14 @@ static void unpack_recipient(struct unpacker *u, struct recipient *r, int64_t wa
 	snprintf(r->status, sizeof r->status, "%.*s", SPAN_ARG(status));
 	snprintf(r->host, sizeof r->host, "%.*s", SPAN_ARG(host));
 	r->text = text.len ? span_strdup(text) : NULL;
-	if (!has_dsn)
+	if (version == RECORD_WITHOUT_DSN)
 		return;
 	r->notify = unpack_u8(u);
 	r->report = unpack_u8(u);
 	struct span orcpt = unpack_bytes(u, SMTP_ORCPT_MAX);
 	r->orcpt = orcpt.len ? span_strdup(orcpt) : NULL;
+	struct span via = version == RECORD_WITHOUT_VIA ? SPAN("") : unpack_bytes(u, 255);
+	r->via = via.len ? span_strdup(via) : NULL;
 }
 
 int queued_unpack(struct queued *m, struct span value, int64_t wait_most_ms)
@@ -123,16 +127,16 @@ int queued_unpack(struct queued *m, struct span value, int64_t wait_most_ms)
 	m->facts = unpack_u8(&u);
 	m->is_shared = unpack_u8(&u) != 0;
 	m->reverse_path = span_strdup(unpack_bytes(&u, 512));
-	bool has_dsn = version == RECORD_VERSION;
+	bool has_dsn = version != RECORD_WITHOUT_DSN;
 	m->ret = has_dsn ? unpack_u8(&u) : SMTP_RET_UNSAID;
 	m->envid = span_strdup(has_dsn ? unpack_bytes(&u, SMTP_ENVID_MAX) : SPAN(""));
 	m->created_ms = clock_monotonic_ms() - age_of((int64_t)unpack_u64(&u));
 	uint32_t count = unpack_u32(&u);
-	if ((version != RECORD_VERSION && version != RECORD_WITHOUT_DSN) || u.bad || count > value.len)
+	if (version < RECORD_WITHOUT_DSN || version > RECORD_VERSION || u.bad || count > value.len)
 		return -1;
 	m->recipients = xcalloc(count, sizeof *m->recipients);
 	for (uint32_t i = 0; i < count; i++)
-		unpack_recipient(&u, &m->recipients[m->recipient_count++], wait_most_ms, has_dsn);
+		unpack_recipient(&u, &m->recipients[m->recipient_count++], wait_most_ms, version);
 	return unpack_done(&u) ? 0 : -1;
 }
 

@@ -23,6 +23,7 @@ struct recipient {
 	uint8_t notify;         /* bits of enum smtp_notify: what its RCPT asked for; 0: nothing was said */
 	uint8_t report;         /* enum recipient_report */
 	char *orcpt;            /* as it was written; NULL: unsaid */
+	char *via;              /* our domain whose alias sends it there (directory_forward_sender); NULL: none */
 	char *text;             /* of the last attempt; NULL: none yet */
 	char status[16];        /* RFC 3463 */
 	char host[256];

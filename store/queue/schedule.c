@@ -122,14 +122,21 @@ int64_t schedule_wait_most(const struct queue *q)
 
 /* ---- jobs ---- */
 
+static struct span via_of(const struct recipient *r)
+{
+	return span_cstr(r->via ? r->via : "");
+}
+
 static void send_job(struct store_peer *relay, struct relay_job *j)
 {
 	struct queue *q = relay->store->queue;
 	struct queued *m = j->message;
+	BUF_AUTO sender = {0};
+	directory_forward_sender(q->store, span_cstr(m->reverse_path), via_of(&m->recipients[j->recipients[0]]), &sender);
 	j->relay = relay->id;
 	map_put(&q->jobs, j->number, j);
 	relay->slots--;
-	channel_send(relay->channel, job, .job = j->number, .delivery = m->id, .reverse_path = span_cstr(m->reverse_path),
+	channel_send(relay->channel, job, .job = j->number, .delivery = m->id, .reverse_path = buf_span(&sender),
 	             .next_hop = span_slice(span_cstr(j->domain->name), 0, 255), .size = m->size - m->return_path_bytes,
 	             .facts = m->facts & (uint8_t)~FACT_JUNK, .ret = m->ret, .envid = span_cstr(m->envid));
 	for (uint32_t i = 0; i < j->count; i++) {
@@ -170,8 +177,8 @@ void schedule_jobs(struct queued *m, int64_t now_ms)
 		for (uint32_t k = i; k < m->recipient_count && j->count < JOB_RECIPIENTS_MOST; k++) {
 			struct recipient *other = &m->recipients[k];
 			if (other->account || other->state != RECIPIENT_WAITING || other->next_ms > now_ms ||
-			    !span_equal_nocase(recipient_domain(other), span_cstr(j->domain->name)))
-				continue;
+			    !span_equal_nocase(recipient_domain(other), span_cstr(j->domain->name)) || !span_equal(via_of(other), via_of(r)))
+				continue; /* one transaction has one sender */
 			other->state = RECIPIENT_TRYING;
 			j->recipients[j->count++] = k;
 		}
