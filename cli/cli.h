@@ -22,6 +22,10 @@ int cli_check_keys(const struct config *c);
 /* domain.c, dkim.c: what needs keys for DKIM made */
 int cli_domain(const struct cli *c);
 int cli_dkim(const struct cli *c);
+/* sendmail.c: `carteiro sendmail` and what the program is under its other names; `carteiro drop`, which the server itself runs */
+int cli_sendmail(const struct cli *c);
+int cli_mailq(const struct cli *c);
+int cli_drop(const struct cli *c);
 /* user.c: what needs a password typed or hashed */
 int cli_user(const struct cli *c);
 /* server.c */

@@ -32,6 +32,7 @@ static const char help[] =
 	"  carteiro domain add DOMAIN | list | remove DOMAIN\n"
 	"  carteiro dkim list | records [DOMAIN] | new DOMAIN | activate DOMAIN | remove DOMAIN\n"
 	"  carteiro alias add ADDRESS TARGET... | list | remove ADDRESS\n"
+	"  carteiro sendmail [OPTION]... [ADDRESS]...   send a message from standard input, as sendmail(8) does\n"
 	"  carteiro queue list | show ID | retry ID|all | remove ID\n"
 	"  carteiro trace ID|ADDRESS|MESSAGE-ID   what became of a message\n"
 	"  carteiro settings [man]          the documentation of carteiro.conf\n"
@@ -86,13 +87,32 @@ static const struct {
 } commands[] = {
 	{"run", run}, {"setup", cli_setup}, {"check", cli_check}, {"user", cli_user}, {"settings", settings},
 	{"status", forward_to_running}, {"reload", forward_to_running}, {"stop", forward_to_running},
-	{"domain", cli_domain}, {"dkim", cli_dkim}, {"alias", forward}, {"queue", forward}, {"trace", forward},
+	{"drop", cli_drop}, {"domain", cli_domain}, {"dkim", cli_dkim}, {"alias", forward}, {"queue", forward}, {"trace", forward},
 };
+
+/* Under its other names the program is what programs have always called. The words are sendmail's own then, options and all. */
+static int as_sendmail(struct cli *c, const char *name, int *code)
+{
+	const char *base = strrchr(name, '/') ? strrchr(name, '/') + 1 : name;
+	if (strcmp(base, "sendmail") == 0)
+		*code = cli_sendmail(c);
+	else if (strcmp(base, "mailq") == 0)
+		*code = cli_mailq(c);
+	else if (strcmp(base, "newaliases") == 0)
+		*code = 0; /* aliases are in the directory, and work at once */
+	else
+		return -1;
+	return 0;
+}
 
 int main(int argc, char **argv)
 {
 	struct cli c = {.config_file = default_config};
-	int at = 1;
+	int at = 1, code;
+	c.words = (const char **)argv + 1;
+	c.count = argc - 1;
+	if (as_sendmail(&c, argv[0], &code) == 0)
+		return code;
 	if (argc == 4 && strcmp(argv[1], "--process") == 0)
 		return process_main(argv[2], argv[3]);
 	if (argc > 2 && strcmp(argv[at], "-c") == 0) {
@@ -101,6 +121,11 @@ int main(int argc, char **argv)
 	}
 	c.words = (const char **)argv + at;
 	c.count = argc - at;
+	if (c.count > 0 && strcmp(c.words[0], "sendmail") == 0) {
+		c.words++;
+		c.count--;
+		return cli_sendmail(&c);
+	}
 	for (size_t i = 0; c.count > 0 && i < sizeof commands / sizeof commands[0]; i++)
 		if (strcmp(c.words[0], commands[i].name) == 0)
 			return commands[i].run(&c);

@@ -174,12 +174,13 @@ static int make_dkim_keys(const struct setup *s)
 static int make_account(const struct setup *s)
 {
 	static const char letters[] = "abcdefghijkmnopqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789";
-	char password[PASSWORD_CHARACTERS + 1] = "", account[600], postmaster[600];
+	char password[PASSWORD_CHARACTERS + 1] = "", account[600], postmaster[600], root_address[600];
 	BUF_AUTO hash = {0};
 	for (int i = 0; i < PASSWORD_CHARACTERS; i++)
 		password[i] = letters[random_below(sizeof letters - 1)];
 	snprintf(account, sizeof account, "%s@%s", s->user, s->domain);
 	snprintf(postmaster, sizeof postmaster, "postmaster@%s", s->domain);
+	snprintf(root_address, sizeof root_address, "root@%s", s->domain);
 	if (hash_make(password, &hash))
 		return fail("hash a password with", "crypt(3)");
 	struct server *server = server_connect(s->cli->config_file, true);
@@ -192,6 +193,9 @@ static int make_account(const struct setup *s)
 	code = code ? code : server_command(server, user, 4);
 	if (!code && strcmp(s->user, "postmaster") != 0)
 		code = server_command(server, alias, 4);
+	struct span root[] = {SPAN("alias"), SPAN("add"), span_cstr(root_address), span_cstr(account)};
+	if (!code && strcmp(s->user, "root") != 0)
+		code = server_command(server, root, 4); /* whom cron and others write to */
 	server_close(server);
 	if (!code)
 		printf("Account   %s\nPassword  %s\n\n", account, password);

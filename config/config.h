@@ -32,6 +32,8 @@ enum config_protocol {
 };
 
 enum { CONFIG_PROTOCOLS = 8 };
+/* Not one that is configured: SMTP for the programs of this machine, on the socket run_dir/submit. */
+enum { CONFIG_LOCAL = CONFIG_PROTOCOLS };
 
 enum sender_checks { SENDER_CHECKS_OFF, SENDER_CHECKS_REPORT, SENDER_CHECKS_OBEY };
 enum plaintext_login { PLAINTEXT_LOGIN_OFF, PLAINTEXT_LOGIN_LOOPBACK, PLAINTEXT_LOGIN_ON };

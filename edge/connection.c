@@ -204,7 +204,7 @@ bool connection_is_secured(const struct connection *c)
 
 bool connection_may_start_tls(const struct connection *c)
 {
-	return c->edge->tls && !stream_is_secured(c->stream);
+	return c->edge->tls && !stream_is_secured(c->stream) && !c->protocol->is_local;
 }
 
 void connection_start_tls(struct connection *c)

@@ -15,7 +15,7 @@ struct connection;
 
 struct protocol {
 	const char *name;              /* "smtp", for logs and login_ask */
-	bool is_submission, is_lmtp;   /* of SMTP's relatives */
+	bool is_submission, is_lmtp, is_local; /* of SMTP's relatives */
 	bool ends_without_a_word;      /* where the client is silent for too long; else `shutdown` is called */
 	void (*open)(struct connection *c);    /* greet; after the handshake where TLS comes first */
 	void (*input)(struct connection *c);   /* read with connection_peek or connection_line, as long as nothing is waited for */

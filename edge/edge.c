@@ -208,12 +208,13 @@ static void attach(void *context, enum role role, unsigned index, int fd)
 
 static void on_listener(void *context, unsigned number, bool is_tls, int fd)
 {
-	static const struct protocol *const protocols[CONFIG_PROTOCOLS] = {
+	static const struct protocol *const protocols[CONFIG_PROTOCOLS + 1] = {
+		[CONFIG_LOCAL] = &local_protocol,
 		[CONFIG_SMTP] = &smtp_protocol, [CONFIG_LMTP] = &lmtp_protocol, [CONFIG_SUBMISSION] = &submission_protocol,
 		[CONFIG_SUBMISSIONS] = &submission_protocol, [CONFIG_IMAP] = &imap_protocol, [CONFIG_IMAPS] = &imap_protocol,
 		[CONFIG_POP3] = &pop3_protocol, [CONFIG_POP3S] = &pop3_protocol};
 	struct edge_process *e = context;
-	if (number >= CONFIG_PROTOCOLS || e->listener_count == EDGE_LISTENERS_MOST) {
+	if (number > CONFIG_LOCAL || e->listener_count == EDGE_LISTENERS_MOST) {
 		close(fd);
 		return;
 	}

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -95,6 +96,10 @@ static void on_accept(void *context)
 			}
 			return;
 		}
+		struct ucred program;
+		socklen_t program_len = sizeof program;
+		if (from.ss_family == AF_UNIX && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &program, &program_len) == 0)
+			snprintf(address, sizeof address, "uid %u", (unsigned)program.uid);
 		if (from.ss_family == AF_INET)
 			inet_ntop(AF_INET, &((struct sockaddr_in *)&from)->sin_addr, address, sizeof address);
 		else if (from.ss_family == AF_INET6)

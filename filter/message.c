@@ -36,7 +36,7 @@ static void start_checks(struct message *m)
 	bool is_local = span_starts_with(facts.client_address, SPAN("127.")) || span_equal(facts.client_address, SPAN("::1"));
 	if (m->kind == DELIVERY_SMTP && !is_local && child_config(m->filter->self)->sender_checks != SENDER_CHECKS_OFF)
 		m->authentication = authentication_new(m->filter, &facts);
-	if (m->kind == DELIVERY_SUBMISSION)
+	if (message_is_ours(m))
 		m->signing = signing_new(m->filter);
 }
 

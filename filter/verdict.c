@@ -82,7 +82,7 @@ int authors_add(struct span value, struct authors *to)
 
 static void add_authors(struct verdict *v, struct span value)
 {
-	if (authors_add(value, &v->authors))
+	if (authors_add(value, &v->authors) && v->message->kind == DELIVERY_SUBMISSION)
 		refuse(v, "550 5.6.0 From, Sender or their Resent- forms are not lists of addresses, or have too many");
 }
 
@@ -113,11 +113,11 @@ static void read_header(struct verdict *v)
 	struct message *m = v->message;
 	struct header_reader r = {.header = buf_span(&m->header)};
 	struct header_field field;
-	bool is_submission = m->kind == DELIVERY_SUBMISSION;
+	bool is_ours = message_is_ours(m);
 	while (header_next(&r, &field)) {
 		if (span_equal_nocase(field.name, SPAN("Return-Path")))
 			cut(v, &field); /* only the last server writes it, which is us (RFC 5321 §4.4) */
-		else if (is_submission && (span_equal_nocase(field.name, SPAN("Bcc")) || span_equal_nocase(field.name, SPAN("Resent-Bcc"))))
+		else if (is_ours && (span_equal_nocase(field.name, SPAN("Bcc")) || span_equal_nocase(field.name, SPAN("Resent-Bcc"))))
 			cut(v, &field);
 		else if (span_equal_nocase(field.name, SPAN("Authentication-Results")) && is_forged_result(v, field.value))
 			cut(v, &field);
@@ -127,11 +127,11 @@ static void read_header(struct verdict *v)
 			v->has_date = true;
 		else if (span_equal_nocase(field.name, SPAN("Message-ID")))
 			v->has_message_id = true;
-		else if (is_submission && names_authors(&field))
+		else if (is_ours && names_authors(&field))
 			add_authors(v, field.value);
 		v->has_from |= span_equal_nocase(field.name, SPAN("From"));
 	}
-	if (is_submission && !v->has_from)
+	if (is_ours && !v->has_from)
 		v->authors.count = 0; /* a Sender alone is nobody's message */
 	if (v->hops > HOPS_MOST)
 		refuse(v, "554 5.4.6 Too many hops: the message goes round in circles");
@@ -158,7 +158,11 @@ static void add_trace(struct verdict *v)
 		buf_add(out, signing_fields(m->signing));
 	buf_add_cstr(out, "Received: from ");
 	buf_add(out, m->helo.len ? buf_span(&m->helo) : SPAN("unknown"));
-	if (m->kind != DELIVERY_SUBMISSION) {
+	if (m->kind == DELIVERY_LOCAL) {
+		buf_add_cstr(out, " (");
+		buf_add(out, buf_span(&m->client));
+		buf_add_char(out, ')');
+	} else if (m->kind != DELIVERY_SUBMISSION) {
 		struct span name = m->authentication ? authentication_client_name(m->authentication) : SPAN("");
 		buf_add_cstr(out, " (");
 		buf_add(out, m->authentication && !name.len ? SPAN("unknown") : name);
@@ -190,7 +194,7 @@ static void make_missing(struct verdict *v)
 {
 	struct message *m = v->message;
 	char id[ID128_TEXT_BYTES + 1];
-	if (m->kind != DELIVERY_SUBMISSION)
+	if (!message_is_ours(m))
 		return;
 	if (!v->has_date) {
 		BUF_AUTO date = {0};
@@ -235,7 +239,7 @@ static void shift_tree(struct mime_tree *tree, const struct verdict *v)
 		envelope->date = v->date;
 	if (v->message_id.len)
 		envelope->message_id = v->message_id;
-	if (v->message->kind == DELIVERY_SUBMISSION)
+	if (message_is_ours(v->message))
 		envelope->bcc = (struct span){0};
 }
 

@@ -33,6 +33,12 @@ struct message {
 	struct verdict *verdict;               /* once it is whole */
 };
 
+/* Of a user, or of a program on this machine: it is completed (RFC 6409 §8), signed, and its Bcc stays here. */
+static inline bool message_is_ours(const struct message *m)
+{
+	return m->kind == DELIVERY_SUBMISSION || m->kind == DELIVERY_LOCAL;
+}
+
 struct authors {
 	struct arena memory;
 	struct span list[AUTHORS_MOST];

@@ -3,7 +3,13 @@
 #define IPC_TERMS_H
 
 /* How a message came to us: delivery_begin.kind, judge_begin.kind. */
-enum delivery_kind { DELIVERY_SMTP, DELIVERY_LMTP, DELIVERY_SUBMISSION, DELIVERY_APPEND };
+enum delivery_kind {
+	DELIVERY_SMTP,
+	DELIVERY_LMTP,
+	DELIVERY_SUBMISSION,
+	DELIVERY_APPEND,
+	DELIVERY_LOCAL,      /* of a program on this machine, by sendmail: it may send to anyone, as anyone */
+};
 
 /* Bits of `facts`, about a message. */
 enum message_facts {

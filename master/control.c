@@ -4,6 +4,7 @@
 #include "base/die.h"
 #include "base/log.h"
 #include "ipc/words.h"
+#include "master/local.h"
 #include "master/reload.h"
 
 #include <errno.h>
@@ -213,6 +214,7 @@ void control_process_ready(struct master *m)
 	if (m->control->is_announced)
 		return;
 	m->control->is_announced = true;
+	local_start(m);
 	sd_notify(0, "READY=1");
 	log_event(LOG_LEVEL_INFO, "ready", log_c("hostname", m->hostname), log_n("pid", getpid()));
 }

@@ -5,6 +5,7 @@
 #include "base/die.h"
 #include "base/log.h"
 #include "master/control.h"
+#include "master/local.h"
 #include "master/reload.h"
 
 #include <arpa/inet.h>
@@ -299,13 +300,14 @@ int master_run(const struct master_options *options)
 	loop_on_signal(m->loop, SIGTERM, on_stop_signal, m);
 	loop_on_signal(m->loop, SIGINT, on_stop_signal, m);
 	loop_on_signal(m->loop, SIGHUP, on_hangup, m);
-	if (prepare_folders(m, &why) || control_open(m, &why) || (!m->is_offline && bind_all(m, &m->config, &why))) {
+	if (prepare_folders(m, &why) || control_open(m, &why) || local_open(m, &why) || (!m->is_offline && bind_all(m, &m->config, &why))) {
 		fprintf(stderr, "carteiro: %s\n", why.text);
 		return 71;
 	}
 	process_plan(m);
 	process_start_all(m);
 	loop_run(m->loop);
+	local_close(m);
 	control_close(m);
 	log_event(LOG_LEVEL_INFO, "stopped", log_n("pid", getpid()));
 	return 0;

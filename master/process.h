@@ -44,6 +44,8 @@ struct master {
 	struct timer *stop_deadline;
 	struct channel *store_commands; /* to store; NULL while it is down */
 	struct control *control;
+	struct local *local;     /* master/local.c */
+	int submit_fd;           /* on which programs of this machine hand over mail; -1: none */
 	uid_t uid;               /* what children run as; 0 if master is not root */
 	gid_t gid;
 };

@@ -98,7 +98,7 @@ static void log_outcome(const struct delivery *d, enum delivery_outcome outcome)
 {
 	static const char *words[] = {"delivered", "queued", "refused", "later", "unknown", "no-mailbox", "not-yours", "no-space",
 	                              "no-recipient", "too-large"};
-	static const char *kinds[] = {"smtp", "lmtp", "submission", "append"};
+	static const char *kinds[] = {"smtp", "lmtp", "submission", "append", "local"};
 	char id[ID128_TEXT_BYTES + 1];
 	log_event(LOG_LEVEL_INFO, "message", log_s("id", id128_text(d->id, id)), log_c("outcome", words[outcome]),
 	          log_c("kind", kinds[d->kind]), log_s("from", buf_span(&d->reverse_path)),
@@ -169,8 +169,9 @@ int deliver_begin(struct store_peer *edge, const struct msg_delivery_begin *m)
 		             .outcome = DELIVERY_LATER);
 		return 0;
 	}
-	if (needs_login != (edge->role == ROLE_EDGE_USER) || (needs_login && (!session || !session->account)))
-		return -1; /* strangers' edges only accept mail; users' edges act for who has logged in */
+	bool is_of_user = needs_login || m->kind == DELIVERY_LOCAL;
+	if (is_of_user != (edge->role == ROLE_EDGE_USER) || (needs_login && (!session || !session->account)))
+		return -1; /* strangers' edges only accept mail; users' edges act for who has logged in, and for programs of this machine */
 	if (!d)
 		d = new_delivery(s, m->delivery);
 	d->has_begun = true;
@@ -512,7 +513,7 @@ static void deliver(struct delivery *d)
 		directory_add_target(&a, &targets, d->account, SPAN(""));
 	for (size_t i = 0; d->kind != DELIVERY_APPEND && i < d->recipient_count; i++) {
 		enum rcpt_outcome outcome =
-			directory_resolve_recipient(d->store, &d->recipients[i], d->kind == DELIVERY_SUBMISSION, &a, &targets);
+			directory_resolve_recipient(d->store, &d->recipients[i], d->kind == DELIVERY_SUBMISSION || d->kind == DELIVERY_LOCAL, &a, &targets);
 		is_later |= outcome == RCPT_LATER;
 		has_any |= outcome == RCPT_LOCAL || outcome == RCPT_REMOTE;
 	}

@@ -153,7 +153,7 @@ static void on_rcpt_ask(void *context, const struct msg_rcpt_ask *m)
 	ARENA_AUTO a = {0};
 	struct targets targets = {0};
 	struct session *s = session_find(p, m->session);
-	bool may_relay = p->role == ROLE_EDGE_USER && s && s->account;
+	bool may_relay = p->role == ROLE_EDGE_USER && (m->is_local || (s && s->account));
 	enum rcpt_outcome outcome = directory_resolve(p->store, m->address, may_relay, &a, &targets);
 	if ((outcome == RCPT_LOCAL || outcome == RCPT_REMOTE) && !engine_has_room(p->store->engine))
 		outcome = RCPT_NO_SPACE;

@@ -112,7 +112,7 @@ static void add_events(const struct search_for *f, struct span partition, struct
 
 static void add_record(const struct search_for *f, struct span partition, struct id128 id, const struct trace_record *t)
 {
-	static const char *kinds[] = {"smtp", "lmtp", "submission", "append"};
+	static const char *kinds[] = {"smtp", "lmtp", "submission", "append", "local"};
 	char text[ID128_TEXT_BYTES + 1];
 	id128_text(id, text);
 	add_time(f->out, t->time_ms);

@@ -111,7 +111,7 @@ bool smtp_start_message(struct smtp_session *s)
 {
 	struct connection *c = s->connection;
 	struct delivery_facts facts = {
-		.kind = c->protocol->is_lmtp ? DELIVERY_LMTP : smtp_is_submission(s) ? DELIVERY_SUBMISSION : DELIVERY_SMTP,
+		.kind = c->protocol->is_lmtp ? DELIVERY_LMTP : c->protocol->is_local ? DELIVERY_LOCAL : smtp_is_submission(s) ? DELIVERY_SUBMISSION : DELIVERY_SMTP,
 		.facts = (uint8_t)((s->has_utf8 ? FACT_SMTPUTF8 : 0) | (s->has_8bit ? FACT_8BIT : 0) | (connection_is_secured(c) ? FACT_SECURED : 0)),
 		.reverse_path = s->reverse_path, .ret = (uint8_t)s->ret, .envid = s->envid, .helo = buf_span(&s->helo), .with = span_cstr(with_word(s)),
 		.recipients = s->recipients, .recipient_count = s->recipient_count};

@@ -134,4 +134,5 @@ static void shutdown_session(struct connection *c, const char *why)
 
 const struct protocol smtp_protocol = {.name = "smtp", SMTP_FUNCTIONS};
 const struct protocol lmtp_protocol = {.name = "lmtp", .is_lmtp = true, SMTP_FUNCTIONS};
+const struct protocol local_protocol = {.name = "local", .is_local = true, SMTP_FUNCTIONS};
 const struct protocol submission_protocol = {.name = "submission", .is_submission = true, SMTP_FUNCTIONS};

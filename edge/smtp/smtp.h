@@ -4,7 +4,7 @@
 
 #include "edge/connection.h"
 
-extern const struct protocol smtp_protocol, lmtp_protocol, submission_protocol;
+extern const struct protocol smtp_protocol, lmtp_protocol, submission_protocol, local_protocol;
 
 /* store's answers to questions of edge/smtp/transaction.c. */
 void smtp_sender_answered(struct connection *c, const struct msg_sender_answer *m);

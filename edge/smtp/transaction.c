@@ -124,7 +124,8 @@ void smtp_rcpt(struct smtp_session *s, const struct smtp_command *command)
 	s->asked = (struct delivery_recipient){.address = address_text(s, &rcpt.forward_path), .notify = (uint8_t)rcpt.notify,
 	                                       .orcpt = arena_dup(&s->memory, rcpt.orcpt)};
 	connection_wait(c);
-	channel_send(c->edge->store, rcpt_ask, .token = c->token, .sequence = ++s->sequence, .session = c->session, .address = s->asked.address);
+	channel_send(c->edge->store, rcpt_ask, .token = c->token, .sequence = ++s->sequence, .session = c->session, .is_local = c->protocol->is_local,
+	             .address = s->asked.address);
 }
 
 static void add_recipient(struct smtp_session *s)

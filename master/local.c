@@ -1,0 +1,104 @@
+#include "master/local.h"
+
+#include "base/die.h"
+#include "base/log.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum { BACKLOG = 128, LOOK_MS = 60 * 1000 };
+
+struct local {
+	char path[108];
+	struct timer *look;
+};
+
+static const char *drop_dir(const struct master *m, struct buf *out)
+{
+	buf_add_cstr(out, m->config.drop_dir);
+	if (!out->len)
+		buf_printf(out, "%s-drop", m->config.data_dir);
+	return buf_cstr(out);
+}
+
+/* Whoever may run a program may leave mail there, and nobody but its owner takes it away again (the sticky bit); names are not told. */
+static int make_folder(struct master *m, struct error *why)
+{
+	BUF_AUTO path = {0};
+	mode_t mode = geteuid() == 0 ? 01733 : 0700;
+	if (mkdir(drop_dir(m, &path), 0700) && errno != EEXIST)
+		return error_set(why, errno, "cannot make %s: %s", buf_cstr(&path), strerror(errno));
+	if (chmod(buf_cstr(&path), mode))
+		return error_set(why, errno, "cannot set the mode of %s: %s", buf_cstr(&path), strerror(errno));
+	return 0;
+}
+
+int local_open(struct master *m, struct error *why)
+{
+	struct sockaddr_un at = {.sun_family = AF_UNIX};
+	struct local *l = m->local = xcalloc(1, sizeof *l);
+	m->submit_fd = -1;
+	if (m->is_offline)
+		return 0;
+	int n = snprintf(l->path, sizeof l->path, "%s/submit", m->config.run_dir);
+	if (n < 0 || (size_t)n >= sizeof at.sun_path)
+		return error_set(why, 0, "run_dir is too long for a socket's name: %s", m->config.run_dir);
+	strcpy(at.sun_path, l->path);
+	m->submit_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	unlink(l->path); /* of one that was killed: no other runs, control_open has seen to that */
+	mode_t mask = umask(0111);
+	int bad = m->submit_fd < 0 || bind(m->submit_fd, (struct sockaddr *)&at, sizeof at);
+	umask(mask);
+	if (bad || listen(m->submit_fd, BACKLOG))
+		return error_set(why, errno, "cannot listen on %s: %s", l->path, strerror(errno));
+	return make_folder(m, why);
+}
+
+static bool has_files(struct master *m)
+{
+	BUF_AUTO path = {0};
+	DIR *folder = opendir(drop_dir(m, &path));
+	struct dirent *one = NULL;
+	while (folder && (one = readdir(folder)) && one->d_name[0] == '.')
+		continue;
+	if (folder)
+		closedir(folder);
+	return one != NULL;
+}
+
+/* In a process of its own, which hands over what lies there as any program would (cli/drop.c): master reads none of it. */
+static void on_look(void *context)
+{
+	extern char **environ;
+	struct master *m = context;
+	pid_t pid;
+	char *words[] = {"carteiro", "-c", (char *)m->config_file, "drop", NULL};
+	timer_set(m->local->look, LOOK_MS);
+	if (has_files(m) && posix_spawn(&pid, "/proc/self/exe", NULL, NULL, words, environ))
+		log_event(LOG_LEVEL_ERROR, "drop-not-emptied", log_c("why", strerror(errno)));
+}
+
+void local_start(struct master *m)
+{
+	if (!m->is_offline && !m->local->look) {
+		m->local->look = timer_new(m->loop, on_look, m);
+		timer_set(m->local->look, 0);
+	}
+}
+
+void local_close(struct master *m)
+{
+	timer_free(m->local->look);
+	if (m->submit_fd >= 0)
+		close(m->submit_fd);
+	if (m->local->path[0])
+		unlink(m->local->path);
+}
