@@ -50,8 +50,9 @@ int cli_check(const struct cli *cli)
 	struct stat status;
 	if (cli_read_config(cli->config_file, &c))
 		return 78;
-	if (cli->count > 1 && strcmp(cli->words[1], "spf") == 0) {
-		int code = cli_check_spf(&c);
+	bool is_spf = cli->count > 1 && strcmp(cli->words[1], "spf") == 0, is_message = cli->count > 1 && strcmp(cli->words[1], "message") == 0;
+	if (is_spf || is_message) {
+		int code = is_spf ? cli_check_spf(&c) : cli_check_message(cli, &c);
 		config_free(&c);
 		return code;
 	}

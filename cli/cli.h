@@ -17,6 +17,8 @@ int cli_setup(const struct cli *c);
 int cli_check(const struct cli *c);
 /* check_spf.c: `carteiro check spf` */
 int cli_check_spf(const struct config *config);
+/* check_message.c: `carteiro check message` */
+int cli_check_message(const struct cli *cli, const struct config *config);
 /* check_keys.c: prints what is wrong with certificate and key; how many faults there are. */
 int cli_check_keys(const struct config *c);
 /* domain.c, dkim.c: what needs keys for DKIM made */

@@ -21,6 +21,7 @@ static const char help[] =
 	"\n"
 	"  carteiro setup DOMAIN            write a configuration, keys and a first account; print the DNS records to publish\n"
 	"  carteiro check                   tell what is wrong in the configuration\n"
+	"  carteiro check message FILE --client-ip ADDRESS [--helo NAME] [--mail-from ADDRESS]   what the server would say of it\n"
 	"  carteiro check spf               lines of address, HELO and MAIL FROM, with tabs between: what SPF says of each\n"
 	"  carteiro run                     serve, until SIGTERM; SIGHUP reloads\n"
 	"  carteiro status | reload | stop\n"

@@ -7,18 +7,21 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/die.h"
-#include "filter/dns.h"
+#include "filter/authors.h"
 #include "wire/address.h"
+#include "wire/header.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 struct authentication {
-	struct filter_process *filter;
+	const char *hostname;
+	struct dns_client *dns;
+	struct loop *loop;
 	struct arena memory;
 	struct timer *timer;
-	struct span client_address, helo, reverse_path;
+	struct span client_address, helo, reverse_path, header;
 	unsigned char ip[16];
 	struct spf_names names;
 	struct spf_check *spf;
@@ -64,21 +67,22 @@ static struct span binary_address(struct authentication *a)
 	return inet_pton(AF_INET6, text, a->ip) == 1 ? span_of(a->ip, 16) : (struct span){0};
 }
 
-struct authentication *authentication_new(struct filter_process *f, const struct authentication_facts *facts)
+struct authentication *authentication_new(const struct authentication_facts *facts)
 {
 	struct authentication *a = xcalloc(1, sizeof *a);
-	struct dns_client *dns = filter_dns_client(f->dns);
-	a->filter = f;
+	a->hostname = facts->hostname;
+	a->dns = facts->dns;
+	a->loop = facts->loop;
 	a->client_address = arena_dup(&a->memory, facts->client_address);
 	a->helo = arena_dup(&a->memory, facts->helo);
 	a->reverse_path = arena_dup(&a->memory, facts->reverse_path);
 	struct spf_facts spf = {.ip = a->client_address, .helo = a->helo, .mail_from = a->reverse_path,
-	                        .receiver = span_cstr(child_hostname(f->self)), .now_s = clock_wall_s()};
-	a->spf = spf_check_new(dns, &spf);
+	                        .receiver = span_cstr(a->hostname), .now_s = clock_wall_s()};
+	a->spf = spf_check_new(a->dns, &spf);
 	spf_check_start(a->spf, on_spf, a);
 	struct span address = binary_address(a);
 	if (address.len)
-		spf_names_start(&a->names, dns, address, on_names, a);
+		spf_names_start(&a->names, a->dns, address, on_names, a);
 	else
 		a->has_names = true;
 	return a;
@@ -86,7 +90,8 @@ struct authentication *authentication_new(struct filter_process *f, const struct
 
 void authentication_header(struct authentication *a, struct span header)
 {
-	a->dkim = dkim_check_new(filter_dns_client(a->filter->dns), header, clock_wall_s());
+	a->header = header;
+	a->dkim = dkim_check_new(a->dns, header, clock_wall_s());
 }
 
 void authentication_body(struct authentication *a, struct span piece)
@@ -140,7 +145,7 @@ static void check_next_author(struct authentication *a)
 	for (size_t i = 0; i < count && facts.signer_count < DMARC_SIGNERS_MOST; i++)
 		if (results[i].outcome == AUTH_PASS)
 			facts.signers[facts.signer_count++] = results[i].signature.domain;
-	struct dmarc_check *c = dmarc_check_new(filter_dns_client(a->filter->dns), &facts);
+	struct dmarc_check *c = dmarc_check_new(a->dns, &facts);
 	a->dmarc[a->dmarc_count] = c;
 	dmarc_check_start(c, on_dmarc, a);
 }
@@ -162,13 +167,27 @@ static void add_author(struct authentication *a, struct span domain)
 		a->authors[a->author_count++] = arena_dup(&a->memory, domain);
 }
 
-void authentication_end(struct authentication *a, const struct span *authors, size_t author_count, loop_fn *done, void *context)
+/* The domains of all From fields; none if one of them is no list of addresses (RFC 9989 §4.4: then nothing can vouch for it). */
+static void read_authors(struct authentication *a)
+{
+	struct header_reader r = {.header = a->header};
+	struct header_field field;
+	struct authors authors = {0};
+	bool is_whole = true;
+	while (header_next(&r, &field))
+		if (span_equal_nocase(field.name, SPAN("From")))
+			is_whole &= authors_add(field.value, &authors) == 0;
+	for (size_t i = 0; is_whole && i < authors.count; i++)
+		add_author(a, span_skip(authors.list[i], (size_t)(span_rchr(authors.list[i], '@') + 1)));
+	arena_free(&authors.memory);
+}
+
+void authentication_end(struct authentication *a, loop_fn *done, void *context)
 {
 	a->done = done;
 	a->context = context;
-	for (size_t i = 0; i < author_count; i++)
-		add_author(a, authors[i]);
-	a->timer = timer_new(a->filter->loop, on_timeout, a);
+	read_authors(a);
+	a->timer = timer_new(a->loop, on_timeout, a);
 	timer_set(a->timer, AUTHENTICATE_MOST_MS);
 	/* has_ended comes last: the end of DKIM may be told at once */
 	dkim_check_end(a->dkim, on_dkim, a);
@@ -275,7 +294,7 @@ static void add_dmarc(const struct authentication *a, struct buf *out)
 void authentication_write(const struct authentication *a, struct buf *out)
 {
 	struct span name = authentication_client_name(a);
-	buf_printf(out, "Authentication-Results: %s;\r\n\tiprev=%s", child_hostname(a->filter->self), name.len ? "pass" : a->has_names ? "fail" : "temperror");
+	buf_printf(out, "Authentication-Results: %s;\r\n\tiprev=%s", a->hostname, name.len ? "pass" : a->has_names ? "fail" : "temperror");
 	buf_printf(out, " policy.iprev=\"%.*s\"", SPAN_ARG(a->client_address));
 	add_spf(a, out);
 	add_dkim(a, out);

@@ -6,7 +6,7 @@
 #define FILTER_AUTHENTICATE_H
 
 #include "auth/dmarc.h"
-#include "filter/filter.h"
+#include "base/buf.h"
 
 enum { AUTHENTICATE_MOST_MS = 30000, AUTHENTICATE_AUTHORS_MOST = 4 };
 
@@ -14,17 +14,19 @@ struct authentication;
 
 struct authentication_facts {
 	struct span client_address, helo, reverse_path; /* as edge heard them */
+	const char *hostname;    /* our own; it stays where it is */
+	struct dns_client *dns;
+	struct loop *loop;
 };
 
-/* The facts are copied. */
-struct authentication *authentication_new(struct filter_process *f, const struct authentication_facts *facts);
+/* The texts are copied. */
+struct authentication *authentication_new(const struct authentication_facts *facts);
 /* The message's header, which stays where it is from now on. */
 void authentication_header(struct authentication *a, struct span header);
 /* Bytes of the body, in their order. */
 void authentication_body(struct authentication *a, struct span piece);
-/* The message is whole, and its header was given. authors: domains of the From field's addresses; none if the field is not there, or no list of addresses.
- * Calls done(context), perhaps before it returns. */
-void authentication_end(struct authentication *a, const struct span *authors, size_t author_count, loop_fn *done, void *context);
+/* The message is whole, and its header was given. Calls done(context), perhaps before it returns. */
+void authentication_end(struct authentication *a, loop_fn *done, void *context);
 
 /* ---- once done was called ---- */
 

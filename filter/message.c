@@ -2,6 +2,7 @@
 #include "filter/message.h"
 
 #include "base/die.h"
+#include "filter/dns.h"
 #include "filter/verdict.h"
 #include "wire/header.h"
 
@@ -32,10 +33,11 @@ static void free_message(struct message *m)
 static void start_checks(struct message *m)
 {
 	struct authentication_facts facts = {
-		.client_address = buf_span(&m->client), .helo = buf_span(&m->helo), .reverse_path = buf_span(&m->reverse_path)};
+		.client_address = buf_span(&m->client), .helo = buf_span(&m->helo), .reverse_path = buf_span(&m->reverse_path),
+		.hostname = child_hostname(m->filter->self), .dns = filter_dns_client(m->filter->dns), .loop = m->filter->loop};
 	bool is_local = span_starts_with(facts.client_address, SPAN("127.")) || span_equal(facts.client_address, SPAN("::1"));
 	if (m->kind == DELIVERY_SMTP && !is_local && child_config(m->filter->self)->sender_checks != SENDER_CHECKS_OFF)
-		m->authentication = authentication_new(m->filter, &facts);
+		m->authentication = authentication_new(&facts);
 	if (message_is_ours(m))
 		m->signing = signing_new(m->filter);
 }
@@ -157,32 +159,16 @@ static void judge(void *context)
 		give_verdict(m);
 }
 
-/* The domains of all From fields; none if one of them is no list of addresses (RFC 9989 §4.4: then nothing can vouch for it). */
-static void authenticate(struct message *m)
-{
-	struct header_reader r = {.header = buf_span(&m->header)};
-	struct header_field field;
-	struct authors authors = {0};
-	bool is_whole = true;
-	while (header_next(&r, &field))
-		if (span_equal_nocase(field.name, SPAN("From")))
-			is_whole &= authors_add(field.value, &authors) == 0;
-	for (size_t i = 0; i < authors.count; i++)
-		authors.list[i] = span_skip(authors.list[i], (size_t)(span_rchr(authors.list[i], '@') + 1));
-	if (!m->has_header)
-		authentication_header(m->authentication, buf_span(&m->header)); /* no body, not even an empty line */
-	authentication_end(m->authentication, authors.list, is_whole ? authors.count : 0, judge, m);
-	arena_free(&authors.memory);
-}
-
 int message_end(struct filter_edge *e, const struct msg_judge_end *end)
 {
 	struct message *m = find(e, end->delivery);
 	if (!m || m->has_ended || end->size != m->size)
 		return -1;
 	m->has_ended = true;
+	if (m->authentication && !m->has_header)
+		authentication_header(m->authentication, buf_span(&m->header)); /* no body, not even an empty line */
 	if (m->authentication)
-		authenticate(m);
+		authentication_end(m->authentication, judge, m);
 	else
 		judge(m);
 	return 0;

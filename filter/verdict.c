@@ -5,7 +5,6 @@
 #include "base/die.h"
 #include "base/pack.h"
 #include "ipc/words.h"
-#include "wire/address_list.h"
 #include "wire/date.h"
 #include "wire/header.h"
 #include "wire/message_cache.h"
@@ -52,32 +51,6 @@ static void cut(struct verdict *v, const struct header_field *field)
 	pack_u64(&v->cuts, field->offset);
 	pack_u64(&v->cuts, field->whole.len);
 	v->cut_bytes += field->whole.len;
-}
-
-/* Adds the field's addresses. -1 if there are too many, or if it has something in it that no address list has: to the one who reads
- * it that could be an address, so only what is grammar through and through is taken. */
-int authors_add(struct span value, struct authors *to)
-{
-	BUF_AUTO unfolded = {0};
-	header_unfold(value, &unfolded);
-	struct address_list_reader r = {.rest = buf_span(&unfolded)};
-	struct address_list_entry entry;
-	bool is_whole = true;
-	while (address_list_next(&r, &entry)) {
-		BUF_AUTO address = {0};
-		if (entry.kind != ADDRESS_LIST_MAILBOX)
-			continue;
-		buf_add(&address, entry.mailbox);
-		buf_add_char(&address, '@');
-		buf_add(&address, entry.domain);
-		if (to->count == AUTHORS_MOST || address.len > 512)
-			is_whole = false;
-		else
-			to->list[to->count++] = arena_dup(&to->memory, buf_span(&address));
-	}
-	is_whole &= !r.has_skipped;
-	address_list_reader_free(&r);
-	return is_whole ? 0 : -1;
 }
 
 static void add_authors(struct verdict *v, struct span value)

@@ -4,6 +4,8 @@
 
 #include "base/arena.h"
 #include "filter/authenticate.h"
+#include "filter/authors.h"
+#include "filter/filter.h"
 #include "filter/sign.h"
 #include "ipc/terms.h"
 #include "wire/mime.h"
@@ -12,7 +14,6 @@
 
 enum {
 	HEADER_BYTES_MOST = 1024 * 1024,
-	AUTHORS_MOST = 100,
 };
 
 struct verdict;
@@ -38,15 +39,6 @@ static inline bool message_is_ours(const struct message *m)
 {
 	return m->kind == DELIVERY_SUBMISSION || m->kind == DELIVERY_LOCAL;
 }
-
-struct authors {
-	struct arena memory;
-	struct span list[AUTHORS_MOST];
-	size_t count;
-};
-
-/* Adds the addresses of a field of authors. -1 if there are too many, or if it has something in it that no address list has. */
-int authors_add(struct span value, struct authors *to);
 
 /* The message is whole: its header is read, and its fate decided. */
 struct verdict *verdict_new(struct message *m);

@@ -206,3 +206,19 @@ def test_policies_are_only_reported_where_that_is_wanted(net, server):
         server.configure(sender_checks='obey')
         server.must('reload')
         assert until(lambda: send(net, 'other', MESSAGE).code == 550)
+
+
+def test_a_command_says_what_the_server_would_say(server, rsa, tmp_path):
+    def check(message, *words):
+        (tmp_path / 'message').write_bytes(message)
+        return server.must('check', 'message', str(tmp_path / 'message'), *words)
+    signed = sign(MESSAGE, rsa)
+    said = check(signed.replace(b'\r\n', b'\n'), '--client-ip', OTHER, '--helo', 'x.test', '--mail-from', 'list@calm.test')
+    assert 'dkim=pass header.d=friend.test' in said and 'spf=softfail' in said and 'dmarc=pass' in said and said.endswith('It would be taken.\n')
+    said = check(MESSAGE, '--client-ip', FRIEND, '--mail-from', 'ana@friend.test')
+    assert 'iprev=pass' in said and 'spf=pass' in said and 'It would be taken' in said
+    said = check(MESSAGE, '--client-ip', OTHER)
+    assert 'dmarc=fail (p=reject)' in said and 'refused with 550 5.7.26' in said and 'friend.test asks for that' in said
+    assert 'filed into Junk' in check(MESSAGE.replace(b'@friend', b'@x.friend'), '--client-ip', OTHER)
+    assert server.command('check', 'message', str(tmp_path / 'message')).returncode == 64
+    assert server.command('check', 'message', '/nowhere', '--client-ip', OTHER).returncode == 66
