@@ -34,7 +34,7 @@ static const char help[] =
 	"  carteiro dkim list | records [DOMAIN] | new DOMAIN | activate DOMAIN | remove DOMAIN\n"
 	"  carteiro alias add ADDRESS TARGET... | list | remove ADDRESS\n"
 	"  carteiro sendmail [OPTION]... [ADDRESS]...   send a message from standard input, as sendmail(8) does\n"
-	"  carteiro queue list | show ID | retry ID|all | remove ID\n"
+	"  carteiro queue list | show ID | retry ID|all | hold ID|all | release ID|all | remove ID\n"
 	"  carteiro trace ID|ADDRESS|MESSAGE-ID   what became of a message\n"
 	"  carteiro settings [man]          the documentation of carteiro.conf\n"
 	"\n"

@@ -16,7 +16,11 @@ enum message_facts {
 	FACT_SMTPUTF8 = 1, /* its envelope or header needs RFC 6531 */
 	FACT_8BIT = 2,     /* its body has bytes above 0x7f */
 	FACT_SECURED = 4,  /* it came over TLS */
-	FACT_JUNK = 8,     /* of store alone: a mailbox gets it in Junk */
+	/* of store alone, in the queue's records */
+	FACT_JUNK = 8,     /* a mailbox gets it in Junk */
+	FACT_HELD = 16,    /* waits until it is released */
+	FACT_WARNED = 32,  /* its sender has been told that it waits */
+	FACTS_OF_MESSAGE = FACT_SMTPUTF8 | FACT_8BIT | FACT_SECURED,
 };
 
 /* Pieces of a message's body that edge sends ahead of store's and filter's credits, and how many may be: beyond the window

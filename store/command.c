@@ -340,17 +340,32 @@ static void queue_show_one(struct command_run *c)
 		fail(c, CODE_REFUSED, "there is no such message in the queue");
 }
 
-static void queue_retry_some(struct command_run *c)
+static void queue_for_some(struct command_run *c, size_t (*act)(struct store *s, const struct id128 *id), const char *what)
 {
 	struct id128 id;
 	bool is_all = span_equal(c->words[2], SPAN("all"));
 	if (!is_all && !find_id(c, &id))
 		return;
-	size_t count = queue_retry(c->store, is_all ? NULL : &id);
+	size_t count = act(c->store, is_all ? NULL : &id);
 	if (!count && !is_all)
 		fail(c, CODE_REFUSED, "there is no such message in the queue");
 	else
-		buf_printf(&c->text, "%zu to be tried now\n", count);
+		buf_printf(&c->text, "%zu %s\n", count, what);
+}
+
+static void queue_retry_some(struct command_run *c)
+{
+	queue_for_some(c, queue_retry, "to be tried now");
+}
+
+static void queue_hold_some(struct command_run *c)
+{
+	queue_for_some(c, queue_hold, "held");
+}
+
+static void queue_release_some(struct command_run *c)
+{
+	queue_for_some(c, queue_release, "released");
 }
 
 static void queue_remove_one(struct command_run *c)
@@ -398,6 +413,8 @@ static const struct {
 	{"queue", "list", 2, 2, queue_list},
 	{"queue", "show", 3, 3, queue_show_one},
 	{"queue", "retry", 3, 3, queue_retry_some},
+	{"queue", "hold", 3, 3, queue_hold_some},
+	{"queue", "release", 3, 3, queue_release_some},
 	{"queue", "remove", 3, 3, queue_remove_one},
 	{"trace", NULL, 2, 2, trace},
 };

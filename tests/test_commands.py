@@ -288,6 +288,27 @@ def test_queue_is_listed_shown_retried_and_emptied(server):
     assert not any(b'queue-1' in m for m in server.messages('u@example.test'))
 
 
+def test_what_is_held_waits_over_restarts_until_it_is_released(server):
+    queued = submit(server, 'far@elsewhere.example', 'held-1@example.test')
+    assert until(lambda: 'attempts=1' in server.must('queue', 'list'), 30)
+    assert server.must('queue', 'hold', queued) == '1 held\n'
+    assert queued in server.must('queue', 'list') and ' held\n' in server.must('queue', 'list')
+    server.must('queue', 'retry', 'all')
+    server.stop()
+    server.start()
+    assert ' held\n' in server.must('queue', 'list')
+    server.must('queue', 'retry', queued)
+    held = server.must('queue', 'list')
+    assert not until(lambda: 'attempts=2' in server.must('queue', 'list'), 2) and held.count('attempts=1') == 1
+    assert server.must('queue', 'release', 'all') == '1 released\n'
+    assert until(lambda: 'attempts=2' in server.must('queue', 'list'), 30) and ' held' not in server.must('queue', 'list')
+    server.must('queue', 'hold', 'all')
+    server.must('queue', 'remove', queued)
+    assert until(lambda: server.must('queue', 'list').startswith('0 messages'))
+    for verb in ('hold', 'release'):
+        assert server.command('queue', verb, queued).returncode == 1
+
+
 def test_trace_follows_a_message_to_the_mailbox(server):
     reply = server.send('u@example.test', MESSAGE, 'trace-sender@remote.example')
     name = reply.split()[-1]

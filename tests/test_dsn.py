@@ -149,3 +149,24 @@ def test_what_is_wrong_is_refused(server):
         assert s.command('RCPT TO:<u@a.test> ORCPT=nothing').code == 501
     with server.smtp('lmtp') as s:
         assert 'DSN' not in s.keywords  # who hands over by LMTP reports for itself
+
+
+@pytest.fixture
+def impatient(server):
+    server.configure(delay_warning='2s')
+    server.must('reload')
+    yield
+    server.configure(delay_warning='4h')
+    server.must('reload')
+
+
+@pytest.mark.parametrize('notify, count', [('', 1), (' NOTIFY=DELAY', 1), (' NOTIFY=FAILURE', 0), (' NOTIFY=NEVER', 0)])
+def test_a_sender_is_told_once_that_a_message_waits(server, impatient, notify, count):
+    submit(server, 'x@down.test', notify)
+    assert until(lambda: 'attempts=4' in server.must('queue', 'list'), 60)
+    assert len(reports(server)) == count
+    for about, (recipient,), _ in reports(server):
+        assert recipient['Action'] == 'delayed' and recipient['Status'].startswith('4.') and recipient['Final-Recipient'] == 'rfc822; x@down.test'
+    for line in server.must('queue', 'list').splitlines():
+        if ' size=' in line:
+            server.must('queue', 'remove', line.split()[0])

@@ -12,13 +12,16 @@
 
 enum { RETURNED_WHOLE_MOST = 50000 }; /* octets; of larger messages the header is returned */
 
-/* There is something to tell of the recipient: it failed, or is done and its sender wants to know. */
-static bool is_news(const struct recipient *r, bool is_failure)
+/* There is something to tell of the recipient: it failed, or waits for long, or is done and its sender wants to know. */
+static bool is_news(const struct recipient *r, enum news news)
 {
-	if (!is_failure)
-		return r->state == RECIPIENT_DONE && r->report != REPORT_NONE;
-	/* RFC 3461 §5.2.6: where nothing was said, a failure is told */
-	return r->state == RECIPIENT_FAILED && (r->notify == 0 || r->notify & SMTP_NOTIFY_FAILURE);
+	/* RFC 3461 §5.2.6: where nothing was said, failures and delays are told */
+	switch (news) {
+	case NEWS_FAILURE: return r->state == RECIPIENT_FAILED && (r->notify == 0 || r->notify & SMTP_NOTIFY_FAILURE);
+	case NEWS_DELAY: return r->state == RECIPIENT_WAITING && r->attempts && (r->notify == 0 || r->notify & SMTP_NOTIFY_DELAY);
+	case NEWS_SUCCESS: return r->state == RECIPIENT_DONE && r->report != REPORT_NONE;
+	}
+	return false;
 }
 
 /* ORCPT's value: its type, and the address undone of its xtext. */
@@ -33,18 +36,18 @@ static void read_orcpt(const struct recipient *r, struct arena *a, struct dsn_re
 	out->original = arena_dup(a, buf_span(&address));
 }
 
-static void copy_news(const struct queued *m, bool is_failure, struct arena *a, struct dsn *dsn)
+static void copy_news(const struct queued *m, enum news news, struct arena *a, struct dsn *dsn)
 {
 	static const enum dsn_action actions[] = {
 		[REPORT_DELIVERED] = DSN_DELIVERED, [REPORT_RELAYED] = DSN_RELAYED, [REPORT_EXPANDED] = DSN_EXPANDED};
 	struct dsn_recipient *list = arena_alloc_array(a, m->recipient_count, sizeof *list);
 	for (uint32_t i = 0; i < m->recipient_count; i++) {
 		const struct recipient *r = &m->recipients[i];
-		if (!is_news(r, is_failure))
+		if (!is_news(r, news))
 			continue;
 		struct dsn_recipient *to = &list[dsn->recipient_count++];
 		*to = (struct dsn_recipient){
-			.action = is_failure ? DSN_FAILED : actions[r->report <= REPORT_EXPANDED ? r->report : REPORT_RELAYED],
+			.action = news == NEWS_FAILURE ? DSN_FAILED : news == NEWS_DELAY ? DSN_DELAYED : actions[r->report <= REPORT_EXPANDED ? r->report : REPORT_RELAYED],
 			.address = span_cstr(r->address), .status = span_cstr(r->status), .remote_mta = span_cstr(r->host),
 			.diagnostic = span_cstr(r->text ? r->text : ""), .last_attempt = clock_wall_s()};
 		read_orcpt(r, a, to);
@@ -64,16 +67,16 @@ static void read_header(struct store *s, const struct queued *m, struct buf *hea
 }
 
 /* RFC 3461 §4.3: the whole message only where it was asked for, something failed, and it is small. */
-static void read_whole(struct store *s, const struct queued *m, bool is_failure, struct buf *message)
+static void read_whole(struct store *s, const struct queued *m, enum news news, struct buf *message)
 {
 	struct error why = {0};
 	uint64_t size = m->size - m->return_path_bytes;
-	if (is_failure && m->ret == SMTP_RET_FULL && size <= RETURNED_WHOLE_MOST &&
+	if (news == NEWS_FAILURE && m->ret == SMTP_RET_FULL && size <= RETURNED_WHOLE_MOST &&
 	    blob_read(s->engine, m->blob, m->return_path_bytes, size, message, &why) < 0)
 		log_event(LOG_LEVEL_ERROR, "message-damaged", log_c("why", why.text));
 }
 
-static void build(struct store *s, const struct queued *m, bool is_failure, struct id128 id, struct buf *out)
+static void build(struct store *s, const struct queued *m, enum news news, struct id128 id, struct buf *out)
 {
 	ARENA_AUTO a = {0};
 	BUF_AUTO header = {0}, whole = {0}, postmaster = {0}, message_id = {0}, envid = {0};
@@ -86,22 +89,22 @@ static void build(struct store *s, const struct queued *m, bool is_failure, stru
 	else
 		buf_printf(&postmaster, "postmaster@%s", child_hostname(s->self));
 	read_header(s, m, &header);
-	read_whole(s, m, is_failure, &whole);
+	read_whole(s, m, news, &whole);
 	smtp_xtext_decode(span_cstr(m->envid), &envid);
 	struct dsn dsn = {
 		.reporting_mta = span_cstr(child_hostname(s->self)), .postmaster = buf_span(&postmaster),
 		.recipient = span_cstr(m->reverse_path), .message_id = buf_span(&message_id), .boundary = span_cstr(text),
 		.queue_id = id128_text(m->id, envelope), .envelope_id = buf_span(&envid), .now = clock_wall_s(), .arrival = queue_wall_ms(m->created_ms) / 1000,
 		.original_header = buf_span(&header), .original_message = buf_span(&whole)};
-	copy_news(m, is_failure, &a, &dsn);
+	copy_news(m, news, &a, &dsn);
 	buf_add_cstr(out, "Return-Path: <>\r\n"); /* RFC 5321 §4.4; relay leaves it out again */
 	dsn_build(&dsn, out);
 }
 
-static bool has_news(const struct queued *m, bool is_failure)
+static bool has_news(const struct queued *m, enum news news)
 {
 	for (uint32_t i = 0; i < m->recipient_count; i++)
-		if (is_news(&m->recipients[i], is_failure))
+		if (is_news(&m->recipients[i], news))
 			return true;
 	return false;
 }
@@ -110,17 +113,18 @@ bool bounce_is_possible(struct store *s, const struct queued *m)
 {
 	ARENA_AUTO a = {0};
 	struct targets targets = {0};
-	return m->reverse_path[0] == 0 || (!has_news(m, true) && !has_news(m, false)) ||
+	return m->reverse_path[0] == 0 || (!has_news(m, NEWS_FAILURE) && !has_news(m, NEWS_DELAY) && !has_news(m, NEWS_SUCCESS)) ||
 	       directory_resolve(s, span_cstr(m->reverse_path), true, &a, &targets) != RCPT_LATER;
 }
 
-struct queued *bounce_make(struct store *s, const struct queued *m, bool is_failure, struct batch *b)
+struct queued *bounce_make(struct store *s, const struct queued *m, enum news news, struct batch *b)
 {
+	static const char *const words[] = {[NEWS_FAILURE] = "bounce", [NEWS_DELAY] = "delay-warning", [NEWS_SUCCESS] = "report"};
 	ARENA_AUTO a = {0};
 	struct targets targets = {0};
 	char text[ID128_TEXT_BYTES + 1];
 	id128_text(m->id, text);
-	if (!has_news(m, is_failure))
+	if (!has_news(m, news))
 		return NULL;
 	if (m->reverse_path[0] == 0) {
 		log_event(LOG_LEVEL_WARNING, "bounce-of-bounce-dropped", log_s("id", span_cstr(text)));
@@ -133,7 +137,7 @@ struct queued *bounce_make(struct store *s, const struct queued *m, bool is_fail
 	}
 	struct id128 id = id128_new();
 	struct accepted *message = accepted_new(id);
-	build(s, m, is_failure, id, &message->head_memory);
+	build(s, m, news, id, &message->head_memory);
 	message->blob = id;
 	blob_put_message(b, id, buf_span(&message->head_memory), &message->head);
 	message->size = (uint32_t)message->head_memory.len;
@@ -141,7 +145,7 @@ struct queued *bounce_make(struct store *s, const struct queued *m, bool is_fail
 	                         .client = SPAN("bounce"), .recipients = span_cstr(m->reverse_path)};
 	trace_pack(&message->trace, &t);
 	char bounce_text[ID128_TEXT_BYTES + 1];
-	log_event(LOG_LEVEL_INFO, is_failure ? "bounce" : "report", log_s("id", span_cstr(text)), log_s("bounce", id128_text(id, bounce_text)),
+	log_event(LOG_LEVEL_INFO, words[news], log_s("id", span_cstr(text)), log_s("bounce", id128_text(id, bounce_text)),
 	          log_c("to", m->reverse_path));
 	bool has_8bit = utf8_has_8bit(buf_span(&message->head_memory)), is_utf8 = utf8_has_8bit(span_cstr(m->reverse_path));
 	struct queue_message q = {.delivery = id, .message = message, .reverse_path = SPAN(""),

@@ -83,9 +83,11 @@ struct queued *queue_find(struct queue *q, struct id128 id);
 
 /* False while the directory cannot tell whose the sender's address is. */
 bool bounce_is_possible(struct store *s, const struct queued *m);
-/* Makes the notification for all failed recipients, or for all that are done and to be reported, and puts it into the batch as
+enum news { NEWS_FAILURE, NEWS_DELAY, NEWS_SUCCESS };
+
+/* Makes the notification for all recipients that have failed, wait, or are done and to be reported, and puts it into the batch as
  * an accept record of its own (RFC 3464; never for a message that is a notification itself, nor for recipients whose sender
  * wants none). Returns the new message, to be entered when the batch is written; NULL: none. */
-struct queued *bounce_make(struct store *s, const struct queued *m, bool is_failure, struct batch *b);
+struct queued *bounce_make(struct store *s, const struct queued *m, enum news news, struct batch *b);
 
 #endif

@@ -40,7 +40,7 @@ static void print_message(const struct queued *m, struct buf *out)
 	buf_printf(out, "%s size=%llu age=%llds from=<", id, (unsigned long long)m->size,
 	           (long long)((clock_monotonic_ms() - m->created_ms) / 1000));
 	add_safe(out, m->reverse_path);
-	buf_add_cstr(out, ">\n");
+	buf_add_cstr(out, m->facts & FACT_HELD ? "> held\n" : ">\n");
 	for (uint32_t i = 0; i < m->recipient_count; i++)
 		if (m->recipients[i].state != RECIPIENT_DONE)
 			print_recipient(&m->recipients[i], out);
@@ -80,21 +80,50 @@ static void retry(struct queued *m)
 	schedule_add(m);
 }
 
-size_t queue_retry(struct store *s, const struct id128 *id)
+static void hold(struct queued *m)
+{
+	m->facts |= FACT_HELD;
+	queue_settle(m);
+}
+
+static void release(struct queued *m)
+{
+	m->facts &= (uint8_t)~FACT_HELD;
+	retry(m);
+	queue_settle(m);
+}
+
+/* One message, or all. */
+static size_t for_some(struct store *s, const struct id128 *id, void (*act)(struct queued *m))
 {
 	size_t at = 0, count = 0;
 	struct queued *m;
 	if (id) {
 		m = queue_find(s->queue, *id);
 		if (m)
-			retry(m);
+			act(m);
 		return m != NULL;
 	}
 	while ((m = map_next(&s->queue->messages, &at))) {
-		retry(m);
+		act(m);
 		count++;
 	}
 	return count;
+}
+
+size_t queue_retry(struct store *s, const struct id128 *id)
+{
+	return for_some(s, id, retry);
+}
+
+size_t queue_hold(struct store *s, const struct id128 *id)
+{
+	return for_some(s, id, hold);
+}
+
+size_t queue_release(struct store *s, const struct id128 *id)
+{
+	return for_some(s, id, release);
 }
 
 int queue_remove(struct store *s, struct id128 id)

@@ -228,7 +228,7 @@ static bool all_done(const struct queued *m)
 static void expire(struct queued *m)
 {
 	int64_t lifetime_ms = (int64_t)child_config(m->queue->store->self)->queue_lifetime_s * 1000;
-	if (clock_monotonic_ms() - m->created_ms < lifetime_ms)
+	if (clock_monotonic_ms() - m->created_ms < lifetime_ms || m->facts & FACT_HELD)
 		return;
 	for (uint32_t i = 0; i < m->recipient_count; i++) {
 		struct recipient *r = &m->recipients[i];
@@ -245,6 +245,18 @@ static void put_off_news(struct queued *m)
 	for (uint32_t i = 0; i < m->recipient_count; i++)
 		if (recipient_has_news(&m->recipients[i]))
 			m->recipients[i].next_ms = schedule_next(m->queue, m->recipients[i].attempts);
+}
+
+/* Once for each message that has waited for delay_warning. */
+static struct queued *warn(struct queued *m, struct batch *b)
+{
+	int64_t after_ms = (int64_t)child_config(m->queue->store->self)->delay_warning_s * 1000;
+	if (!after_ms || m->facts & (FACT_WARNED | FACT_HELD) || clock_monotonic_ms() - m->created_ms < after_ms)
+		return NULL;
+	struct queued *warning = bounce_make(m->queue->store, m, NEWS_DELAY, b);
+	if (warning)
+		m->facts |= FACT_WARNED;
+	return warning;
 }
 
 static void delete_message(const struct queued *m, struct batch *b)
@@ -267,7 +279,7 @@ static void forget_news(struct queued *m)
 }
 
 struct settlement {
-	struct queued *message, *bounce, *report;
+	struct queued *message, *bounce, *report, *warning;
 	struct relay_job *ended;
 };
 
@@ -292,8 +304,9 @@ static void settle(struct queued *m)
 	settlement->ended = m->ended;
 	m->ended = NULL;
 	if (engine_has_room(s->engine) && bounce_is_possible(s, m)) {
-		settlement->bounce = bounce_make(s, m, true, &b);
-		settlement->report = bounce_make(s, m, false, &b);
+		settlement->bounce = bounce_make(s, m, NEWS_FAILURE, &b);
+		settlement->report = bounce_make(s, m, NEWS_SUCCESS, &b);
+		settlement->warning = warn(m, &b);
 		forget_news(m);
 	} else {
 		put_off_news(m);
@@ -319,6 +332,8 @@ static void on_settled(void *context)
 		queue_enter(settlement->bounce);
 	if (settlement->report)
 		queue_enter(settlement->report);
+	if (settlement->warning)
+		queue_enter(settlement->warning);
 	schedule_settled(m->queue->store, settlement->ended);
 	free(settlement);
 	m->is_writing = false;

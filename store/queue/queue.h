@@ -52,6 +52,10 @@ void queue_print(struct store *s, struct buf *out);
 int queue_show(struct store *s, struct id128 id, struct buf *out);
 /* Tries a message again now, or all of them (NULL). The number of messages. */
 size_t queue_retry(struct store *s, const struct id128 *id);
+/* A message, or all of them (NULL): waits until it is released, what relay has in its hands excepted; or is tried again now. The number of
+ * messages. */
+size_t queue_hold(struct store *s, const struct id128 *id);
+size_t queue_release(struct store *s, const struct id128 *id);
 int queue_remove(struct store *s, struct id128 id);
 size_t queue_count(const struct store *s);
 

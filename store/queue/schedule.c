@@ -74,6 +74,8 @@ void schedule_add(struct queued *m)
 	struct queue *q = m->queue;
 	int64_t due = INT64_MAX;
 	schedule_remove(m);
+	if (m->facts & FACT_HELD)
+		return;
 	for (uint32_t i = 0; i < m->recipient_count; i++) {
 		const struct recipient *r = &m->recipients[i];
 		if ((r->state == RECIPIENT_WAITING || recipient_has_news(r)) && r->next_ms < due)
@@ -138,7 +140,7 @@ static void send_job(struct store_peer *relay, struct relay_job *j)
 	relay->slots--;
 	channel_send(relay->channel, job, .job = j->number, .delivery = m->id, .reverse_path = buf_span(&sender),
 	             .next_hop = span_slice(span_cstr(j->domain->name), 0, 255), .size = m->size - m->return_path_bytes,
-	             .facts = m->facts & (uint8_t)~FACT_JUNK, .ret = m->ret, .envid = span_cstr(m->envid));
+	             .facts = m->facts & FACTS_OF_MESSAGE, .ret = m->ret, .envid = span_cstr(m->envid));
 	for (uint32_t i = 0; i < j->count; i++) {
 		const struct recipient *r = &m->recipients[j->recipients[i]];
 		channel_send(relay->channel, job_rcpt, .job = j->number, .index = j->recipients[i], .address = span_cstr(r->address),
