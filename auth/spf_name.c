@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-void spf_reverse_name(struct span address, struct buf *out)
+void address_reversed(struct span address, struct buf *out)
 {
 	for (size_t i = address.len; i-- > 0;) {
 		unsigned char byte = (unsigned char)address.ptr[i];
@@ -12,6 +12,11 @@ void spf_reverse_name(struct span address, struct buf *out)
 		else
 			buf_printf(out, "%x.%x.", byte & 15, byte >> 4);
 	}
+}
+
+void spf_reverse_name(struct span address, struct buf *out)
+{
+	address_reversed(address, out);
 	buf_add_cstr(out, address.len == 4 ? "in-addr.arpa" : "ip6.arpa");
 }
 

@@ -22,6 +22,8 @@ struct spf_names {
 	void *context;
 };
 
+/* "1.2.0.192.": an address from behind, octet by octet, or nibble by nibble (RFC 5782 §2.1, §2.4), appended. */
+void address_reversed(struct span address, struct buf *out);
 /* "1.2.0.192.in-addr.arpa": appended. */
 void spf_reverse_name(struct span address, struct buf *out);
 /* Calls done(context) later. n is zeroed; the address stays where it is. */

@@ -2,6 +2,7 @@
 #include "base/checked.h"
 #include "base/die.h"
 #include "config/settings.h"
+#include "wire/dns_list.h"
 
 #include <arpa/inet.h>
 #include <stdlib.h>
@@ -99,6 +100,20 @@ static int address_read_any(struct span value, char out[INET6_ADDRSTRLEN])
 	return address_read(value, AF_INET, out) == 0 ? 0 : address_read(value, AF_INET6, out);
 }
 
+static int dns_lists_check(const struct setting *s, struct span value, struct error *why)
+{
+	struct span rest = value, word;
+	struct error reason;
+	for (size_t n = 0; (word = span_next_word(&rest)).len; n++) {
+		struct dns_list list;
+		if (n == DNS_LISTS_MOST)
+			return error_set(why, 0, "%s has more than %d lists", s->name, DNS_LISTS_MOST);
+		if (dns_list_parse(word, &list, &reason))
+			return error_set(why, 0, "%s: %s", s->name, reason.text);
+	}
+	return 0;
+}
+
 static int text_check(const struct setting *s, struct span value, struct error *why)
 {
 	char address[INET6_ADDRSTRLEN];
@@ -112,6 +127,8 @@ static int text_check(const struct setting *s, struct span value, struct error *
 	if (s->kind == SETTING_HOSTNAME && !hostname_is_qualified(value))
 		return error_set(why, 0, "%s \"%.*s\" is not a fully qualified name: write one as mail.example.org", s->name,
 		                 SHOWN(value));
+	if (s->kind == SETTING_DNS_LISTS && dns_lists_check(s, value, why))
+		return -1;
 	if (s->kind == SETTING_MAILBOX && !mailbox_is_plausible(value))
 		return error_set(why, 0, "%s \"%.*s\" is not an address: write one as ana@example.org", s->name, SHOWN(value));
 	if (s->kind == SETTING_PATH && value.ptr[0] != '/')
@@ -304,6 +321,7 @@ int setting_read(const struct setting *s, struct span value, struct config *c, s
 	case SETTING_TEXT:
 	case SETTING_HOSTNAME:
 	case SETTING_MAILBOX:
+	case SETTING_DNS_LISTS:
 	case SETTING_PATH:
 	case SETTING_ADDRESS: return text_read(s, value, c, why);
 	case SETTING_FLAG: return flag_read(s, value, c, why);

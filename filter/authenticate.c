@@ -2,6 +2,7 @@
 #include "filter/authenticate.h"
 
 #include "auth/dkim.h"
+#include "auth/dns_lists.h"
 #include "auth/spf.h"
 #include "auth/spf_name.h"
 #include "base/arena.h"
@@ -24,12 +25,13 @@ struct authentication {
 	struct span client_address, helo, reverse_path, header;
 	unsigned char ip[16];
 	struct spf_names names;
+	struct dns_lists_check *lists;
 	struct spf_check *spf;
 	struct dkim_check *dkim;
 	struct dmarc_check *dmarc[AUTHENTICATE_AUTHORS_MOST]; /* one an author's domain, in turn */
 	struct span authors[AUTHENTICATE_AUTHORS_MOST];
 	size_t author_count, dmarc_count;
-	bool has_names, has_spf, has_dkim, has_dmarc, has_ended; /* what is decided */
+	bool has_names, has_lists, has_spf, has_dkim, has_dmarc, has_ended; /* what is decided */
 	bool has_too_many_authors;
 	loop_fn *done;
 	void *context;
@@ -41,6 +43,13 @@ static void on_names(void *context)
 {
 	struct authentication *a = context;
 	a->has_names = true;
+	go_on(a);
+}
+
+static void on_lists(void *context)
+{
+	struct authentication *a = context;
+	a->has_lists = true;
 	go_on(a);
 }
 
@@ -81,6 +90,8 @@ struct authentication *authentication_new(const struct authentication_facts *fac
 	a->spf = spf_check_new(a->dns, &spf);
 	spf_check_start(a->spf, on_spf, a);
 	struct span address = binary_address(a);
+	a->lists = dns_lists_check_new(a->dns, facts->dns_lists, address);
+	dns_lists_check_start(a->lists, on_lists, a);
 	if (address.len)
 		spf_names_start(&a->names, a->dns, address, on_names, a);
 	else
@@ -152,7 +163,7 @@ static void check_next_author(struct authentication *a)
 
 static void go_on(struct authentication *a)
 {
-	if (a->has_ended && a->has_names && a->has_spf && a->has_dkim)
+	if (a->has_ended && a->has_names && a->has_lists && a->has_spf && a->has_dkim)
 		check_next_author(a);
 }
 
@@ -201,6 +212,11 @@ struct span authentication_client_name(const struct authentication *a)
 {
 	struct span best = a->has_names ? spf_names_best(&a->names, a->helo) : SPAN("unknown");
 	return span_equal(best, SPAN("unknown")) ? SPAN("") : best;
+}
+
+int authentication_listed(const struct authentication *a, struct span *zone)
+{
+	return dns_lists_weight(a->lists, zone); /* also of those that have answered, if some have not in time */
 }
 
 enum dmarc_policy authentication_policy(const struct authentication *a, struct span *domain)
@@ -308,6 +324,7 @@ void authentication_free(struct authentication *a)
 		return;
 	timer_free(a->timer);
 	spf_names_cancel(&a->names);
+	dns_lists_check_free(a->lists);
 	spf_check_free(a->spf);
 	dkim_check_free(a->dkim);
 	for (size_t i = 0; i < AUTHENTICATE_AUTHORS_MOST; i++)

@@ -1,4 +1,5 @@
-/* Who really sent a stranger's message: SPF, DKIM, DMARC and the client's name in the DNS (RFC 8601), while the message comes.
+/* Who really sent a stranger's message: SPF, DKIM, DMARC, the client's name in the DNS (RFC 8601), and lists that have it, while the
+ * message comes.
  *
  * What can be asked about the client is asked at once, keys as soon as the header is there; so the answers are mostly here when the
  * message is whole. What is not answered within AUTHENTICATE_MOST_MS after its end counts as temperror. */
@@ -15,6 +16,7 @@ struct authentication;
 struct authentication_facts {
 	struct span client_address, helo, reverse_path; /* as edge heard them */
 	const char *hostname;    /* our own; it stays where it is */
+	struct span dns_lists;   /* the setting */
 	struct dns_client *dns;
 	struct loop *loop;
 };
@@ -34,6 +36,8 @@ void authentication_end(struct authentication *a, loop_fn *done, void *context);
 void authentication_write(const struct authentication *a, struct buf *out);
 /* The client's name in the DNS, that leads back to its address; empty if there is none. */
 struct span authentication_client_name(const struct authentication *a);
+/* The weight of the lists in the DNS that have the client; *zone: the heaviest of them. */
+int authentication_listed(const struct authentication *a, struct span *zone);
 /* What the author's domain asks for, if nothing vouches for it: DMARC_POLICY_NONE if something does. *domain: whose policy it is. */
 enum dmarc_policy authentication_policy(const struct authentication *a, struct span *domain);
 

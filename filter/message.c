@@ -32,11 +32,13 @@ static void free_message(struct message *m)
 /* Strangers only: not what this machine itself sends, nor neighbours and users. */
 static void start_checks(struct message *m)
 {
+	const struct config *config = child_config(m->filter->self);
 	struct authentication_facts facts = {
+		.dns_lists = span_cstr(config->dns_lists),
 		.client_address = buf_span(&m->client), .helo = buf_span(&m->helo), .reverse_path = buf_span(&m->reverse_path),
 		.hostname = child_hostname(m->filter->self), .dns = filter_dns_client(m->filter->dns), .loop = m->filter->loop};
 	bool is_local = span_starts_with(facts.client_address, SPAN("127.")) || span_equal(facts.client_address, SPAN("::1"));
-	if (m->kind == DELIVERY_SMTP && !is_local && child_config(m->filter->self)->sender_checks != SENDER_CHECKS_OFF)
+	if (m->kind == DELIVERY_SMTP && !is_local && (config->sender_checks != SENDER_CHECKS_OFF || config->dns_lists[0]))
 		m->authentication = authentication_new(&facts);
 	if (message_is_ours(m))
 		m->signing = signing_new(m->filter);

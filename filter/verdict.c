@@ -125,7 +125,7 @@ static void add_trace(struct verdict *v)
 	buf_add_cstr(out, "Return-Path: <");
 	buf_add(out, buf_span(&m->reverse_path));
 	buf_add_cstr(out, ">\r\n");
-	if (m->authentication)
+	if (m->authentication && child_config(m->filter->self)->sender_checks != SENDER_CHECKS_OFF)
 		authentication_write(m->authentication, out);
 	if (m->signing)
 		buf_add(out, signing_fields(m->signing));
@@ -241,6 +241,17 @@ static void say(struct verdict *v, const struct mime_tree *tree)
 	             .message_id = span_slice(span_trim(message_id), 0, 1000), .cache = buf_span(&cache));
 }
 
+static void obey_lists(struct verdict *v)
+{
+	const struct message *m = v->message;
+	struct span zone;
+	if (!m->authentication || authentication_listed(m->authentication, &zone) < (int)child_config(m->filter->self)->dns_lists_limit)
+		return;
+	BUF_AUTO text = {0};
+	buf_printf(&text, "550 5.7.1 Your address %.*s is listed by %.*s", SPAN_ARG(buf_span(&m->client)), SPAN_ARG(zone));
+	refuse(v, arena_dup(&v->memory, buf_span(&text)).ptr);
+}
+
 /* What the author's domain asks for, where nothing vouches for the message (RFC 9989 §5.3; RFC 7372 §3.2 has the code). */
 static void obey_policy(struct verdict *v)
 {
@@ -264,6 +275,7 @@ struct verdict *verdict_new(struct message *m)
 	if (m->kind == DELIVERY_APPEND)
 		return v;
 	read_header(v);
+	obey_lists(v);
 	obey_policy(v);
 	make_missing(v);
 	return v;

@@ -28,6 +28,10 @@ news.friend TXT "v=spf1 ip4:10.99.0.20 -all"
 calm TXT "v=spf1 ip4:10.99.0.20 ~all"
 _dmarc.calm TXT "v=DMARC1; p=none"
 plain A 10.99.0.20
+30.0.99.10.bad A 127.0.0.2
+30.0.99.10.worse A 127.0.0.10
+20.0.99.10.good A 127.0.0.2
+20.0.99.10.bad A 127.255.255.254
 '''
 MESSAGE = b'From: Ana <ana@friend.test>\r\nTo: u@a.test\r\nSubject: who sent it\r\nDate: Tue, 24 Nov 2026 10:00:00 +0000\r\nMessage-ID: <1@friend.test>\r\n\r\nHello,\r\n\r\n.dots and \xe2\x82\xac\r\n\r\n'
 
@@ -222,3 +226,25 @@ def test_a_command_says_what_the_server_would_say(server, rsa, tmp_path):
     assert 'filed into Junk' in check(MESSAGE.replace(b'@friend', b'@x.friend'), '--client-ip', OTHER)
     assert server.command('check', 'message', str(tmp_path / 'message')).returncode == 64
     assert server.command('check', 'message', '/nowhere', '--client-ip', OTHER).returncode == 66
+
+
+def test_hosts_that_lists_have_are_refused(net, server):
+    signed = MESSAGE.replace(b'friend.test', b'calm.test')
+
+    def code(host):
+        return send(net, host, signed, sender='ana@calm.test')
+    try:
+        server.configure(dns_lists='bad.test worse.test=127.0.0.[4..11]*3 good.test*-5 nowhere.test', dns_lists_limit='4')
+        server.must('reload')
+        assert until(lambda: code('other').code == 550)
+        assert '5.7.1 Your address 10.99.0.30 is listed by worse.test' in code('other')
+        assert code('friend').code == 250  # an error of the list counts for nothing
+        server.configure(dns_lists_limit='5')
+        server.must('reload')
+        assert until(lambda: code('other').code == 250)
+    finally:
+        server.configure(dns_lists='', dns_lists_limit='1')
+        server.must('reload')
+    server.configure(dns_lists='bad..test')
+    assert server.command('check').returncode == 78
+    server.configure(dns_lists='')
