@@ -36,6 +36,7 @@ enum rcpt_outcome {
 	RCPT_LATER,      /* cannot be told now: 451 4.3.0 */
 	RCPT_FULL,       /* its mailbox is over quota: 452 4.2.2 */
 	RCPT_NO_SPACE,   /* the disk is full: 452 4.3.1 */
+	RCPT_RATE,       /* the account has sent to too many lately: 450 4.7.1 */
 };
 
 /* delivery_result.outcome. Only the first two mean that the message is ours now. */

@@ -147,6 +147,19 @@ static void on_sender_ask(void *context, const struct msg_sender_ask *m)
 	channel_send(p->channel, sender_answer, .token = m->token, .is_allowed = is_allowed);
 }
 
+/* Recipients of what users send are counted as they are named: who names too many gets no further. */
+static bool is_over_rate(struct store *s, uint64_t account)
+{
+	BUF_AUTO name = {0};
+	enum rate_verdict verdict = rates_count(&s->rates, account, child_config(s->self)->recipients_per_hour, clock_monotonic_ms());
+	if (verdict == RATE_FIRST_OVER) {
+		directory_account_name(s, account, &name, NULL);
+		log_event(LOG_LEVEL_WARNING, "sends-too-much", log_s("account", buf_span(&name)),
+		          log_c("do", "if it is not its user: `carteiro user passwd`, and look into `carteiro queue list`"));
+	}
+	return verdict != RATE_OPEN;
+}
+
 static void on_rcpt_ask(void *context, const struct msg_rcpt_ask *m)
 {
 	struct store_peer *p = context;
@@ -157,6 +170,8 @@ static void on_rcpt_ask(void *context, const struct msg_rcpt_ask *m)
 	enum rcpt_outcome outcome = directory_resolve(p->store, m->address, may_relay, &a, &targets);
 	if ((outcome == RCPT_LOCAL || outcome == RCPT_REMOTE) && !engine_has_room(p->store->engine))
 		outcome = RCPT_NO_SPACE;
+	if ((outcome == RCPT_LOCAL || outcome == RCPT_REMOTE) && s && s->account && is_over_rate(p->store, s->account))
+		outcome = RCPT_RATE;
 	channel_send(p->channel, rcpt_answer, .token = m->token, .sequence = m->sequence, .outcome = (uint8_t)outcome);
 }
 

@@ -6,6 +6,7 @@
 #include "ipc/child.h"
 #include "ipc/terms.h"
 #include "store/commit.h"
+#include "store/rate.h"
 #include "store/worker.h"
 
 enum { STORE_PEERS_MOST = 96, WORKERS_MOST = 16 };
@@ -37,6 +38,7 @@ struct store {
 	struct waker *outbox_waker;
 	struct directory_cache *directory_cache; /* store/directory/directory.c */
 	uint64_t next_account;   /* 0: not read yet */
+	struct rates rates;      /* of what accounts send */
 	unsigned char srs_key[32];
 	bool has_srs_key;        /* has been read */
 	struct command_run *command, *commands_waiting; /* store/command.c: one after the other */

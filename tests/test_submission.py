@@ -306,3 +306,26 @@ def test_if_all_are_removed_before_the_message_ends_it_is_refused(server, ana):
     assert ana.command('RCPT TO:<gone@example.test>').code == 250
     server.must('user', 'remove', 'gone@example.test')
     assert ana.data(MESSAGE).code == 550
+
+
+def test_an_account_sends_to_so_many_an_hour_and_others_go_on(server, inbox):
+    server.configure(recipients_per_hour='3')
+    server.must('reload')
+    try:
+        with server.smtp('submission') as s:
+            assert s.plain(LEO, PASSWORD).code == 235
+            s.command('MAIL FROM:<leo@example.test>')
+            codes = [s.command('RCPT TO:<%s>' % ANA).code for _ in range(5)]
+            assert codes == [250, 250, 250, 450, 450]
+            assert s.data(MESSAGE.replace(b'ana@example.test', b'leo@example.test')).code == 250  # to those that were taken
+        with server.smtp('submission') as s:
+            assert s.plain(ANA, PASSWORD).code == 235
+            s.command('MAIL FROM:<ana@example.test>')
+            assert s.command('RCPT TO:<%s>' % LEO).code == 250
+        with server.smtp() as s:
+            s.command('MAIL FROM:<x@remote.example>')
+            assert [s.command('RCPT TO:<%s>' % LEO).code for _ in range(5)] == [250] * 5
+        assert server.log().count('sends-too-much') == 1 and 'account=leo@example.test' in server.log()
+    finally:
+        server.configure(recipients_per_hour='1000')
+        server.must('reload')

@@ -159,6 +159,7 @@ void smtp_rcpt_answered(struct connection *c, const struct msg_rcpt_answer *m)
 	case RCPT_BAD: smtp_junk(s, "553 5.1.3 That is not an address"); break;
 	case RCPT_LATER: smtp_reply(s, "451 4.3.0 Cannot be checked now, try again later"); break;
 	case RCPT_FULL: smtp_reply(s, "452 4.2.2 The mailbox is full"); break;
+	case RCPT_RATE: smtp_reply(s, "450 4.7.1 You have sent to too many recipients in the last hour, try again later"); break;
 	case RCPT_NO_SPACE: smtp_reply(s, "452 4.3.1 No room on the disk, try again later"); break;
 	}
 	connection_continue(c);

@@ -1,0 +1,44 @@
+/* How much an account may send. */
+#include "store/rate.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+static void as_many_as_the_limit_go_at_once_and_then_one_each_share(void **state)
+{
+	struct rates r = {0};
+	(void)state;
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(rates_count(&r, 1, 10, 1000), RATE_OPEN);
+	assert_int_equal(rates_count(&r, 1, 10, 1000), RATE_FIRST_OVER);
+	assert_int_equal(rates_count(&r, 1, 10, 2000), RATE_OVER);
+	assert_int_equal(rates_count(&r, 2, 10, 2000), RATE_OPEN); /* another account */
+	assert_int_equal(rates_count(&r, 1, 10, 1000 + 360000), RATE_OPEN);
+	assert_int_equal(rates_count(&r, 1, 10, 1000 + 360000), RATE_FIRST_OVER);
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(rates_count(&r, 1, 10, 10000000), RATE_OPEN);
+	assert_int_equal(rates_count(&r, 1, 0, 10000000), RATE_OPEN); /* no limit */
+	rates_free(&r);
+}
+
+static void accounts_that_have_run_down_are_forgotten(void **state)
+{
+	struct rates r = {0};
+	(void)state;
+	for (uint64_t account = 1; account <= 50000; account++)
+		rates_count(&r, account, 1000, (int64_t)account * 10000);
+	assert_true(r.accounts.count <= 11000);
+	rates_free(&r);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(as_many_as_the_limit_go_at_once_and_then_one_each_share),
+		cmocka_unit_test(accounts_that_have_run_down_are_forgotten),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
