@@ -232,3 +232,27 @@ def test_what_was_recent_to_one_session_is_so_to_nobody_after_a_restart(server, 
     with server.imap(US) as again:
         assert status_recent(server) == 0
         assert told(again, 'SELECT INBOX') == (1, 0) and recent(again) == []
+
+
+def test_what_a_store_was_answered_with_is_told_again_when_idle_begins(server, i):
+    """Thunderbird looks for new mail when EXISTS comes in IDLE only."""
+    def idle():
+        tag = i.send_command('IDLE')
+        assert i.line().startswith(b'+')
+        i.socket.settimeout(0.3)
+        said = []
+        try:
+            while True:
+                said.append(i.line())
+        except TimeoutError:
+            pass
+        i.socket.settimeout(20)
+        i.send(b'DONE\r\n')
+        assert i.result(tag).startswith('OK')
+        return exists(said)
+    i.append('INBOX', SMALL)
+    i.ok('SELECT INBOX')
+    assert idle() == []
+    assert server.send(US, SMALL).code == 250
+    assert until(lambda: exists(i.ok('STORE 1 +FLAGS (\\Flagged)')) == [2])
+    assert idle() == [2] and idle() == []

@@ -96,6 +96,7 @@ void imap_idle(struct imap_session *s, struct imap_parser *p)
 	s->input = IMAP_INPUT_IDLE;
 	imap_continuation(s, "idling");
 	enter(s);
+	imap_view_tell_again(s);
 	if (s->view.uids)
 		imap_view_refresh(s, true);
 	imap_flush(s);

@@ -282,7 +282,18 @@ static void say_new_messages(struct imap_session *s)
 	if (!v->has_new_messages)
 		return;
 	v->has_new_messages = false;
+	v->has_told_aside = s->input != IMAP_INPUT_IDLE;
 	buf_printf(&s->out, "* %u EXISTS\r\n* %u RECENT\r\n", imap_view_count(v), imap_view_recent(v));
+}
+
+/* Thunderbird looks for new mail when EXISTS comes in IDLE, and takes no notice of one that comes with the answer to its STORE or APPEND:
+ * the message stays unseen until the next one comes. RFC 3501 §5.2 lets the size be told at any time, and so it is told again. */
+void imap_view_tell_again(struct imap_session *s)
+{
+	if (!s->view.uids || !s->view.has_told_aside)
+		return;
+	s->view.has_new_messages = true;
+	say_new_messages(s);
 }
 
 static bool may_expunge_now(const struct imap_session *s)

@@ -27,6 +27,7 @@ struct imap_view {
 	bool is_stale;                    /* store has said that something has changed */
 	bool is_asking;
 	bool has_new_messages;            /* EXISTS is due */
+	bool has_told_aside;              /* EXISTS came with the answer to a command since the last IDLE */
 	uint32_t changes_request;
 };
 
@@ -62,6 +63,9 @@ bool imap_view_knows_keywords(const struct imap_view *v, const struct imap_row *
 
 /* The client learns the row's flags from its own command's response, or knows them from the command itself. */
 void imap_view_told(struct imap_view *v, const struct imap_row *row);
+
+/* When IDLE begins: repeats an EXISTS that came with another command's answer. */
+void imap_view_tell_again(struct imap_session *s);
 
 /* At the end of a command, or in IDLE: says what has changed. True if store must be asked first; imap_say_reply or
  * imap_flush follows then. */
