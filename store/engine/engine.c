@@ -178,7 +178,7 @@ void engine_batch_free(struct engine_batch *b)
 
 void engine_batch_clear(struct engine_batch *b)
 {
-	b->has_blobs = false;
+	b->has_blobs = b->gives_back = false;
 	b->engine->calls->batch_clear(b);
 }
 
@@ -198,6 +198,7 @@ void engine_batch_delete_range(struct engine_batch *b, struct span partition, st
 {
 	key_make(&b->from, partition, from);
 	key_make_end(&b->to, partition, to);
+	b->gives_back = true;
 	if (span_compare(buf_span(&b->from), buf_span(&b->to)) < 0)
 		b->engine->calls->batch_delete_range(b, buf_span(&b->from), buf_span(&b->to));
 }
@@ -219,6 +220,7 @@ void engine_batch_blob_put(struct engine_batch *b, struct blob_id id, uint32_t p
 
 void engine_batch_blob_delete(struct engine_batch *b, struct blob_id id, uint32_t piece)
 {
+	b->gives_back = true;
 	b->engine->calls->batch_delete(b, ENGINE_BLOBS, batch_blob_key(b, id, piece));
 }
 

@@ -70,7 +70,8 @@ int engine_blob_get(struct engine *e, struct blob_id id, uint32_t piece, struct 
 /* True if the disk has room for messages. Asked before one is taken: a commit that finds the disk full is a failed one. */
 bool engine_has_room(struct engine *e);
 
-/* Gives the space of deleted keys and blobs back to the disk; may take long, never blocks the other calls. */
+/* Gives the space of deleted blobs and ranges back to the disk; may take long, never blocks the other calls. Does nothing where none was
+ * deleted since the last time. */
 int engine_compact(struct engine *e, struct error *why);
 
 #endif

@@ -49,6 +49,7 @@ struct engine_batch {
 	struct engine *engine;
 	struct buf from, to; /* the keys being made; freed by engine.c */
 	bool has_blobs;      /* puts at least one */
+	bool gives_back;     /* deletes a blob or a range: there is space to be given back to the disk */
 };
 
 #endif

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <rocksdb/c.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 enum {
@@ -43,6 +44,7 @@ struct rocks_engine {
 	pthread_mutex_t room_lock; /* for the next ones */
 	bool has_ballast, has_room;
 	int64_t room_asked_ms;
+	atomic_bool has_deleted;   /* since the last engine_compact */
 };
 
 struct rocks_scan {
@@ -315,6 +317,8 @@ static int rocks_commit(struct engine *e, struct engine_batch *batch, bool is_du
 
 	char *fault = NULL;
 	rocksdb_write(r->db, is_durable ? r->write_synced : r->write, ((struct rocks_batch *)batch)->writes, &fault);
+	if (batch->gives_back)
+		atomic_store(&r->has_deleted, true);
 	if (!fault)
 		return 0;
 	struct error cause;
@@ -358,6 +362,8 @@ static int rocks_compact(struct engine *e, struct error *why)
 	rocksdb_flushoptions_t *o = rocksdb_flushoptions_create();
 	rocksdb_flushoptions_set_wait(o, 1);
 	char *fault = NULL;
+	if (!atomic_exchange(&r->has_deleted, false))
+		return 0; /* all that is written would be written again, for nothing */
 	for (size_t i = 0; i < ENGINE_FAMILIES && !fault; i++)
 		rocksdb_flush_cf(r->db, o, r->families[i], &fault);
 	rocksdb_flushoptions_destroy(o);
@@ -413,6 +419,7 @@ struct engine *engine_open_rocksdb(const char *path, struct error *why)
 	r->path = xstrdup(path);
 	pthread_mutex_init(&r->room_lock, NULL);
 	rocks_configure(r);
+	atomic_init(&r->has_deleted, true); /* nobody knows what was before */
 
 	struct error cause = {0};
 	int result = rocks_open_db(r, &cause);
