@@ -114,11 +114,16 @@ static void on_violated(void *context, const struct msg_violated *msg)
 {
 	struct process *p = context;
 	struct master *m = p->master;
-	for (size_t i = 0; i < m->process_count; i++)
-		if (m->processes[i].role == msg->role && m->processes[i].index == msg->index && m->processes[i].pid) {
-			log_event(LOG_LEVEL_ERROR, "process-ended-for-violation", log_c("process", role_name(msg->role)));
-			kill(m->processes[i].pid, SIGKILL);
-		}
+	/* who accuses one that it has no channel to is the one that breaks the protocol */
+	bool is_peer = role_talks_to(p->role, (enum role)msg->role);
+	for (size_t i = 0; i < m->process_count; i++) {
+		struct process *other = &m->processes[i];
+		bool is_meant = is_peer ? other->role == msg->role && other->index == msg->index : other == p;
+		if (!is_meant || !other->pid)
+			continue;
+		log_event(LOG_LEVEL_ERROR, "process-ended-for-violation", log_c("process", role_name(other->role)), log_c("accuser", role_name(p->role)));
+		kill(other->pid, SIGKILL);
+	}
 }
 
 static void on_status_answer(void *context, const struct msg_status_answer *msg)
