@@ -31,7 +31,8 @@ struct authentication {
 	struct dmarc_check *dmarc[AUTHENTICATE_AUTHORS_MOST]; /* one an author's domain, in turn */
 	struct span authors[AUTHENTICATE_AUTHORS_MOST];
 	size_t author_count, dmarc_count;
-	bool has_names, has_lists, has_spf, has_dkim, has_dmarc, has_ended; /* what is decided */
+	bool has_names, has_lists, has_spf, has_dkim, has_ended; /* what is decided */
+	bool has_dmarc_begun;
 	bool has_too_many_authors;
 	loop_fn *done;
 	void *context;
@@ -116,18 +117,9 @@ static void finish(struct authentication *a)
 {
 	timer_free(a->timer);
 	a->timer = NULL;
-	a->has_dmarc = true;
 	a->done(a->context);
 }
 
-/* Whatever is still open gets no answer any more. */
-static void on_timeout(void *context)
-{
-	struct authentication *a = context;
-	if (!a->has_names)
-		spf_names_cancel(&a->names);
-	finish(a);
-}
 
 static struct span spf_domain(const struct authentication *a)
 {
@@ -161,10 +153,31 @@ static void check_next_author(struct authentication *a)
 	dmarc_check_start(c, on_dmarc, a);
 }
 
+static void start_dmarc(struct authentication *a)
+{
+	a->has_dmarc_begun = true;
+	check_next_author(a);
+}
+
 static void go_on(struct authentication *a)
 {
-	if (a->has_ended && a->has_names && a->has_lists && a->has_spf && a->has_dkim)
-		check_next_author(a);
+	if (a->has_ended && !a->has_dmarc_begun && a->has_names && a->has_lists && a->has_spf && a->has_dkim)
+		start_dmarc(a);
+}
+
+/* What is still open vouches for nothing. The author's domain is asked all the same: else a forger whose own DNS is slow enough would
+ * keep its policy from being looked at. */
+static void on_timeout(void *context)
+{
+	struct authentication *a = context;
+	if (!a->has_names)
+		spf_names_cancel(&a->names);
+	if (a->has_dmarc_begun) {
+		finish(a);
+		return;
+	}
+	timer_set(a->timer, AUTHENTICATE_MOST_MS);
+	start_dmarc(a);
 }
 
 static void add_author(struct authentication *a, struct span domain)
@@ -217,6 +230,11 @@ struct span authentication_client_name(const struct authentication *a)
 int authentication_listed(const struct authentication *a, struct span *zone)
 {
 	return dns_lists_weight(a->lists, zone); /* also of those that have answered, if some have not in time */
+}
+
+bool authentication_is_unfinished(const struct authentication *a)
+{
+	return !a->has_spf || !a->has_dkim;
 }
 
 enum dmarc_policy authentication_policy(const struct authentication *a, struct span *domain)

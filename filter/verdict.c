@@ -260,6 +260,11 @@ static void obey_policy(struct verdict *v)
 	enum dmarc_policy policy = m->authentication ? authentication_policy(m->authentication, &domain) : DMARC_POLICY_NONE;
 	if (policy == DMARC_POLICY_NONE || child_config(m->filter->self)->sender_checks != SENDER_CHECKS_OBEY)
 		return;
+	if (authentication_is_unfinished(m->authentication)) {
+		if (v->outcome == VERDICT_ACCEPT)
+			v->outcome = VERDICT_LATER; /* neither taken unchecked nor refused for a slow DNS */
+		return;
+	}
 	v->is_junk = policy == DMARC_POLICY_QUARANTINE;
 	if (v->is_junk)
 		return;

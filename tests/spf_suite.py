@@ -106,9 +106,16 @@ def take(stream, size):
 @contextlib.contextmanager
 def name_server(zone):
     """Serves it on a port of 127.0.0.1, by UDP, and by TCP for what is larger than an answer may be there; gives the port."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
+    while True:
+        udp, tcp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM), socket.socket()
         udp.bind(('127.0.0.1', 0))
-        tcp.bind(udp.getsockname())
+        try:
+            tcp.bind(udp.getsockname())
+            break
+        except OSError:  # somebody else has the port for TCP
+            udp.close()
+            tcp.close()
+    with udp, tcp:
         tcp.listen()
 
         def serve_udp():
