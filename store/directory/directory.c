@@ -265,14 +265,15 @@ void directory_forward_sender(struct store *s, struct span sender, struct span v
 		buf_add(out, sender);
 }
 
-/* What comes back to a rewritten sender goes on to the one behind it. */
+/* What comes back to a rewritten sender goes on to the one behind it, which, where a message has come round to us, is such an address of
+ * ours again; each is shorter than the last. */
 static enum rcpt_outcome resolve_rewritten(struct store *s, const struct address *address, struct arena *a, struct targets *targets)
 {
 	BUF_AUTO sender = {0};
 	if (srs_undo(srs_key(s), address->local_part, today(), &sender))
 		return RCPT_UNKNOWN;
-	directory_add_target(a, targets, 0, buf_span(&sender));
-	return RCPT_LOCAL;
+	enum rcpt_outcome outcome = directory_resolve(s, buf_span(&sender), true, a, targets);
+	return outcome == RCPT_REMOTE ? RCPT_LOCAL : outcome; /* of our own making, so strangers may send there */
 }
 
 /* ---- resolving ---- */
