@@ -1,56 +1,19 @@
-/* A letter's way into the store (the tour in docs/architecture.md): staged, judged, written, answered. */
-#include "store/deliver.h"
+/* A letter's way into the store (the tour in docs/architecture.md): staged and judged here, written by store/deliver_write.c, answered. */
+#include "store/delivery.h"
 
 #include "base/clock.h"
 #include "base/die.h"
 #include "base/log.h"
 #include "ipc/words.h"
-#include "store/directory/directory.h"
-#include "store/mailbox/append.h"
 #include "store/queue/queue.h"
 #include "store/session.h"
-#include "store/trace.h"
-#include "wire/smtp.h"
 
-#include <openssl/evp.h>
 #include <stdlib.h>
 
 enum {
 	ORPHAN_MS = 60 * 1000,
 	ORPHANS_LOOKED_AT = 256,  /* so many new ones between two looks */
 	RECIPIENTS_MOST = 100000, /* the configuration's bound is edge's; this one is against a broken edge */
-};
-
-struct delivery {
-	struct store *store;
-	struct id128 id;
-	struct id128 blob;       /* of our own making: an id that an edge names again overwrites nothing */
-	peer_id edge;
-	uint64_t token, session, account; /* account: of the session */
-	uint8_t kind, facts, filter, flags, ret;
-	struct buf reverse_path, client, mailbox, keywords, envid;
-	uint64_t internaldate_ms;
-	struct arena recipients_memory;
-	struct given_recipient *recipients;
-	size_t recipient_count, recipient_room;
-	uint64_t *recipient_accounts; /* of LMTP: whom each one is, 0 for nobody */
-	struct buf block;        /* bytes of the piece that is being filled */
-	uint32_t blocks_staged;
-	uint64_t received;
-	EVP_MD_CTX *sha256;
-	unsigned char digest[32];
-	bool has_begun, has_end, has_verdict, is_sent_on;
-	int64_t made_ms;         /* of one that only a verdict is known of yet */
-	unsigned writing;        /* staged pieces whose write is under way */
-	unsigned waiting;        /* writes whose outcome is still to come, once is_sent_on */
-	/* of the verdict */
-	uint8_t verdict;
-	bool is_junk;
-	struct buf text, prefix, cuts, authors, message_id, cache;
-	unsigned char judged_digest[32];
-	uint64_t judged_size;
-	uint32_t header_bytes;
-	bool has_8bit;
 };
 
 static struct delivery *find(struct store *s, struct id128 id)
@@ -75,7 +38,7 @@ static void unstage(struct delivery *d)
 	store_commit(d->store, &b, NULL, NULL);
 }
 
-static void free_delivery(struct delivery *d)
+void deliver_free(struct delivery *d)
 {
 	if (find(d->store, d->id) == d)
 		map_take(&d->store->deliveries, id128_hash(d->id));
@@ -94,7 +57,7 @@ static void free_delivery(struct delivery *d)
 	free(d);
 }
 
-static void log_outcome(const struct delivery *d, enum delivery_outcome outcome)
+void deliver_log(const struct delivery *d, enum delivery_outcome outcome)
 {
 	static const char *words[] = {"delivered", "queued", "refused", "later", "unknown", "no-mailbox", "not-yours", "no-space",
 	                              "no-recipient", "too-large"};
@@ -107,7 +70,7 @@ static void log_outcome(const struct delivery *d, enum delivery_outcome outcome)
 	          log_s("client", buf_span(&d->client)));
 }
 
-static void say_result(struct delivery *d, uint32_t recipient, enum delivery_outcome outcome, struct span text, uint32_t uidvalidity, uint32_t uid)
+void deliver_say(struct delivery *d, uint32_t recipient, enum delivery_outcome outcome, struct span text, uint32_t uidvalidity, uint32_t uid)
 {
 	struct store_peer *edge = store_peer(d->store, d->edge);
 	if (edge)
@@ -116,15 +79,15 @@ static void say_result(struct delivery *d, uint32_t recipient, enum delivery_out
 }
 
 /* Answers for all recipients and forgets the delivery. */
-static void answer(struct delivery *d, enum delivery_outcome outcome, struct span text)
+void deliver_answer(struct delivery *d, enum delivery_outcome outcome, struct span text)
 {
 	if (outcome == DELIVERED || outcome == QUEUED)
 		d->store->accepted_count++;
 	else
 		d->store->refused_count++;
-	log_outcome(d, outcome);
-	say_result(d, DELIVERY_ALL_RECIPIENTS, outcome, text, 0, 0);
-	free_delivery(d);
+	deliver_log(d, outcome);
+	deliver_say(d, DELIVERY_ALL_RECIPIENTS, outcome, text, 0, 0);
+	deliver_free(d);
 }
 
 /* ---- staging ---- */
@@ -150,7 +113,7 @@ static void forget_orphans(struct store *s)
 		return;
 	while ((d = map_next(&s->deliveries, &at)))
 		if (!d->has_begun && clock_monotonic_ms() - d->made_ms > ORPHAN_MS)
-			free_delivery(d);
+			deliver_free(d);
 }
 
 int deliver_begin(struct store_peer *edge, const struct msg_delivery_begin *m)
@@ -164,7 +127,7 @@ int deliver_begin(struct store_peer *edge, const struct msg_delivery_begin *m)
 	if (needs_login && !session && edge->role == ROLE_EDGE_USER) {
 		/* ended by us (a new password) while the message was on its way; its verdict may have come before it */
 		if (d)
-			free_delivery(d);
+			deliver_free(d);
 		channel_send(edge->channel, delivery_result, .delivery = m->delivery, .token = m->token, .recipient = DELIVERY_ALL_RECIPIENTS,
 		             .outcome = DELIVERY_LATER);
 		return 0;
@@ -195,7 +158,7 @@ int deliver_begin(struct store_peer *edge, const struct msg_delivery_begin *m)
 	if (!d->sha256 || EVP_DigestInit_ex(d->sha256, EVP_sha256(), NULL) != 1)
 		die("store: no SHA-256");
 	if (!engine_has_room(s->engine))
-		answer(d, DELIVERY_NO_SPACE, SPAN(""));
+		deliver_answer(d, DELIVERY_NO_SPACE, SPAN(""));
 	return 0;
 }
 
@@ -223,7 +186,7 @@ static void on_staged(void *context)
 	struct store_peer *edge = store_peer(d->store, d->edge);
 	d->writing--;
 	if (!edge) {
-		free_delivery(d);
+		deliver_free(d);
 		return;
 	}
 	channel_send(edge->channel, delivery_credit, .delivery = d->id, .pieces = 1);
@@ -287,7 +250,7 @@ int deliver_cancel(struct store_peer *edge, const struct msg_delivery_cancel *m)
 {
 	struct delivery *d = find_of(edge, m->delivery);
 	if (d && !d->is_sent_on)
-		free_delivery(d);
+		deliver_free(d);
 	return 0;
 }
 
@@ -334,227 +297,22 @@ static bool authors_are_own(struct delivery *d)
 	return count > 0;
 }
 
-static void make_trace(struct delivery *d, struct buf *out)
-{
-	BUF_AUTO to = {0};
-	for (size_t i = 0; i < d->recipient_count && to.len < 3000; i++) {
-		if (i)
-			buf_add_char(&to, ',');
-		buf_add(&to, d->recipients[i].address);
-	}
-	struct trace_record t = {.time_ms = clock_wall_ms(), .kind = d->kind, .size = d->received, .client = buf_span(&d->client),
-	                         .reverse_path = buf_span(&d->reverse_path), .recipients = buf_span(&to),
-	                         .message_id = buf_span(&d->message_id)};
-	trace_pack(out, &t);
-}
-
-/* The message as it will be kept. NULL if filter's cuts make no sense. */
-static struct accepted *accept_message(struct delivery *d)
-{
-	struct accepted *m = accepted_new(d->id);
-	m->blob = d->blob;
-	if (blob_cuts_unpack(buf_span(&d->cuts), d->received, &m->head)) {
-		accepted_release(m);
-		return NULL;
-	}
-	m->head_memory = d->prefix;
-	d->prefix = (struct buf){0};
-	m->head.prefix = buf_span(&m->head_memory);
-	if (!d->blocks_staged) {
-		struct buf whole = {0};
-		blob_compose(&m->head, buf_span(&d->block), &whole);
-		buf_free(&m->head_memory);
-		m->head_memory = whole;
-		m->head = (struct blob_head){.whole = buf_span(&m->head_memory)};
-	}
-	m->is_junk = d->is_junk;
-	m->size = (uint32_t)blob_size(&m->head);
-	m->header_bytes = d->header_bytes;
-	m->cache = d->cache;
-	d->cache = (struct buf){0};
-	make_trace(d, &m->trace);
-	return m;
-}
-
-/* ---- writing ---- */
-
-struct waiting_answer {
-	struct delivery *delivery;
-	uint32_t recipient;
-	uint64_t account;
-};
-
-/* The account's batch names the staged pieces, or nobody ever will. */
-static void end_staging(struct delivery *d, enum delivery_outcome outcome)
-{
-	struct batch b = {0};
-	if (outcome != DELIVERED) {
-		d->is_sent_on = false; /* free_delivery deletes them */
-	} else if (d->blocks_staged) {
-		queue_unstage(&b, d->blob); /* unsynced: a start that finds them staged sees that they have a head */
-		store_commit(d->store, &b, NULL, NULL);
-	}
-}
-
-static void on_appended(void *context, const struct append_result *result)
-{
-	struct delivery *d = context;
-	d->waiting--;
-	end_staging(d, result->outcome);
-	if (d->kind == DELIVERY_APPEND) {
-		log_outcome(d, result->outcome);
-		say_result(d, DELIVERY_ALL_RECIPIENTS, result->outcome, SPAN(""), result->uidvalidity, result->uid);
-		free_delivery(d);
-		return;
-	}
-	answer(d, result->outcome, SPAN(""));
-}
-
-static void on_lmtp_appended(void *context, const struct append_result *result)
-{
-	struct waiting_answer *w = context;
-	struct delivery *d = w->delivery;
-	for (uint32_t i = w->recipient; i < d->recipient_count; i++)
-		if (d->recipient_accounts[i] == w->account)
-			say_result(d, i, result->outcome, SPAN(""), 0, 0);
-	log_outcome(d, result->outcome);
-	free(w);
-	if (--d->waiting == 0)
-		free_delivery(d);
-}
-
-static void append_to(struct delivery *d, struct accepted *m, uint64_t account,
-                      void (*done)(void *context, const struct append_result *result), void *context)
-{
-	struct append *a = xcalloc(1, sizeof *a);
-	*a = (struct append){.message = m, .account = account, .is_append = d->kind == DELIVERY_APPEND, .done = done, .context = context,
-	                     .internaldate_ms = d->internaldate_ms ? d->internaldate_ms : (uint64_t)clock_wall_ms()};
-	if (d->kind == DELIVERY_APPEND) {
-		a->flags = d->flags & 31;
-		buf_add(&a->mailbox, buf_span(&d->mailbox));
-		buf_add(&a->keywords, buf_span(&d->keywords));
-	}
-	append_post(store_worker_of(d->store, account), a);
-}
-
-static void on_queued(void *context)
-{
-	struct delivery *d = context;
-	d->waiting--;
-	answer(d, QUEUED, SPAN(""));
-}
-
-/* Several partitions: the accept record is the durable write behind 250, the rest follows from it. */
-static void accept_for_several(struct delivery *d, struct accepted *m, const struct targets *targets)
-{
-	if (queue_has_delivery(d->store, d->id)) {
-		accepted_release(m); /* an edge that says the same thing twice */
-		d->waiting--;
-		answer(d, QUEUED, SPAN(""));
-		return;
-	}
-	struct queue_message q = {.delivery = d->id, .message = m, .reverse_path = buf_span(&d->reverse_path), .ret = d->ret,
-	                          .envid = buf_span(&d->envid),
-	                          .facts = (uint8_t)((d->facts & FACT_SMTPUTF8) | (d->has_8bit ? FACT_8BIT : 0) | (d->is_junk ? FACT_JUNK : 0))};
-	queue_accept(d->store, &q, targets, on_queued, d);
-}
-
-/* Each of them is one account, or none any more: then each can be answered for by itself. */
-static bool are_single_accounts(struct delivery *d)
-{
-	for (size_t i = 0; i < d->recipient_count; i++) {
-		ARENA_AUTO a = {0};
-		struct targets targets = {0};
-		directory_resolve(d->store, d->recipients[i].address, false, &a, &targets);
-		if (targets.count > 1 || (targets.count == 1 && !targets.list[0].account))
-			return false;
-	}
-	return true;
-}
-
-/* LMTP answers recipient by recipient (RFC 2033 §4.2), and each commits by itself. */
-static void accept_lmtp(struct delivery *d, struct accepted *m)
-{
-	ARENA_AUTO a = {0};
-	struct targets all = {0};
-	d->waiting = 1;
-	d->recipient_accounts = arena_alloc_array(&d->recipients_memory, d->recipient_count, sizeof *d->recipient_accounts);
-	for (size_t i = 0; i < d->recipient_count; i++) {
-		struct targets targets = {0};
-		enum rcpt_outcome outcome = directory_resolve(d->store, d->recipients[i].address, false, &a, &targets);
-		size_t before = all.count;
-		bool is_known = outcome == RCPT_LOCAL && targets.count == 1 && targets.list[0].account;
-		d->recipient_accounts[i] = is_known ? targets.list[0].account : 0;
-		if (!is_known) { /* gone since its RCPT */
-			bool is_later = outcome == RCPT_LOCAL || outcome == RCPT_LATER;
-			say_result(d, (uint32_t)i, is_later ? DELIVERY_LATER : DELIVERY_NO_RECIPIENT, SPAN(""), 0, 0);
-			continue;
-		}
-		directory_add_target(&a, &all, targets.list[0].account, targets.list[0].address);
-		if (all.count == before)
-			continue; /* an account that another recipient reaches: answered with it */
-		struct waiting_answer *w = xcalloc(1, sizeof *w);
-		*w = (struct waiting_answer){d, (uint32_t)i, targets.list[0].account};
-		d->waiting++;
-		__atomic_add_fetch(&m->users, 1, __ATOMIC_ACQ_REL);
-		append_to(d, m, targets.list[0].account, on_lmtp_appended, w);
-	}
-	accepted_release(m);
-	if (--d->waiting == 0)
-		free_delivery(d);
-}
-
-static void deliver(struct delivery *d)
-{
-	ARENA_AUTO a = {0};
-	struct targets targets = {0};
-	bool is_later = false, has_any = d->kind == DELIVERY_APPEND;
-	if (d->kind == DELIVERY_APPEND)
-		directory_add_target(&a, &targets, d->account, SPAN(""));
-	for (size_t i = 0; d->kind != DELIVERY_APPEND && i < d->recipient_count; i++) {
-		enum rcpt_outcome outcome =
-			directory_resolve_recipient(d->store, &d->recipients[i], d->kind == DELIVERY_SUBMISSION || d->kind == DELIVERY_LOCAL, &a, &targets);
-		is_later |= outcome == RCPT_LATER;
-		has_any |= outcome == RCPT_LOCAL || outcome == RCPT_REMOTE;
-	}
-	if (is_later || !has_any) {
-		answer(d, is_later ? DELIVERY_LATER : DELIVERY_NO_RECIPIENT, SPAN(""));
-		return;
-	}
-	struct accepted *m = accept_message(d);
-	if (!m) {
-		answer(d, DELIVERY_LATER, SPAN(""));
-		return;
-	}
-	d->is_sent_on = true;
-	if (d->kind == DELIVERY_LMTP && d->recipient_count > 1 && are_single_accounts(d)) {
-		queue_share(d->store, m);
-		accept_lmtp(d, m);
-		return;
-	}
-	d->waiting = 1;
-	if (targets.count == 1 && targets.list[0].account && !(targets.list[0].notify & SMTP_NOTIFY_SUCCESS))
-		append_to(d, m, targets.list[0].account, on_appended, d);
-	else
-		accept_for_several(d, m, &targets);
-}
-
 static void try_to_finish(struct delivery *d)
 {
 	if (!d->has_end || !d->has_verdict || d->writing || d->is_sent_on)
 		return;
 	if (d->verdict == VERDICT_REFUSE) {
-		answer(d, DELIVERY_REFUSED, buf_span(&d->text));
+		deliver_answer(d, DELIVERY_REFUSED, buf_span(&d->text));
 	} else if (d->verdict == VERDICT_LATER) {
-		answer(d, DELIVERY_LATER, SPAN(""));
+		deliver_answer(d, DELIVERY_LATER, SPAN(""));
 	} else if (d->judged_size != d->received || memcmp(d->judged_digest, d->digest, sizeof d->digest)) {
 		/* filter judged other bytes than we were given */
 		log_event(LOG_LEVEL_ERROR, "verdict-of-other-bytes", log_n("filter", d->filter));
-		answer(d, DELIVERY_LATER, SPAN(""));
+		deliver_answer(d, DELIVERY_LATER, SPAN(""));
 	} else if (d->kind == DELIVERY_SUBMISSION && !authors_are_own(d)) {
-		answer(d, DELIVERY_NOT_YOURS, SPAN(""));
+		deliver_answer(d, DELIVERY_NOT_YOURS, SPAN(""));
 	} else {
-		deliver(d);
+		deliver_write(d);
 	}
 }
 
@@ -565,7 +323,7 @@ void deliver_filter_lost(struct store_peer *edge, const struct msg_delivery_filt
 {
 	struct delivery *d = find_of(edge, m->delivery);
 	if (d && !d->has_verdict)
-		answer(d, DELIVERY_LATER, SPAN(""));
+		deliver_answer(d, DELIVERY_LATER, SPAN(""));
 }
 
 void deliver_query(struct store_peer *edge, const struct msg_delivery_query *m)
@@ -594,9 +352,9 @@ void deliver_peer_gone(struct store *s, const struct store_peer *peer)
 	struct delivery *d;
 	while ((d = map_next(&s->deliveries, &at))) {
 		if (peer->role == ROLE_FILTER && d->has_begun && !d->has_verdict && d->filter == peer->index)
-			answer(d, DELIVERY_LATER, SPAN(""));
+			deliver_answer(d, DELIVERY_LATER, SPAN(""));
 		else if (d->has_begun && d->edge == peer->id)
-			free_delivery(d);
+			deliver_free(d);
 	}
 }
 

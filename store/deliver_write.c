@@ -1,0 +1,215 @@
+/* A delivery that was judged good is written: to the one account that it is for, to the queue if it is for more, by LMTP to
+ * each account by itself. The edge is answered when what answers for it is on disk. */
+#include "store/delivery.h"
+
+#include "base/clock.h"
+#include "base/die.h"
+#include "store/mailbox/append.h"
+#include "store/queue/queue.h"
+#include "store/trace.h"
+#include "wire/smtp.h"
+
+#include <stdlib.h>
+
+static void make_trace(struct delivery *d, struct buf *out)
+{
+	BUF_AUTO to = {0};
+	for (size_t i = 0; i < d->recipient_count && to.len < 3000; i++) {
+		if (i)
+			buf_add_char(&to, ',');
+		buf_add(&to, d->recipients[i].address);
+	}
+	struct trace_record t = {.time_ms = clock_wall_ms(), .kind = d->kind, .size = d->received, .client = buf_span(&d->client),
+	                         .reverse_path = buf_span(&d->reverse_path), .recipients = buf_span(&to),
+	                         .message_id = buf_span(&d->message_id)};
+	trace_pack(out, &t);
+}
+
+/* The message as it will be kept. NULL if filter's cuts make no sense. */
+static struct accepted *accept_message(struct delivery *d)
+{
+	struct accepted *m = accepted_new(d->id);
+	m->blob = d->blob;
+	if (blob_cuts_unpack(buf_span(&d->cuts), d->received, &m->head)) {
+		accepted_release(m);
+		return NULL;
+	}
+	m->head_memory = d->prefix;
+	d->prefix = (struct buf){0};
+	m->head.prefix = buf_span(&m->head_memory);
+	if (!d->blocks_staged) {
+		struct buf whole = {0};
+		blob_compose(&m->head, buf_span(&d->block), &whole);
+		buf_free(&m->head_memory);
+		m->head_memory = whole;
+		m->head = (struct blob_head){.whole = buf_span(&m->head_memory)};
+	}
+	m->is_junk = d->is_junk;
+	m->size = (uint32_t)blob_size(&m->head);
+	m->header_bytes = d->header_bytes;
+	m->cache = d->cache;
+	d->cache = (struct buf){0};
+	make_trace(d, &m->trace);
+	return m;
+}
+
+struct waiting_answer {
+	struct delivery *delivery;
+	uint32_t recipient;
+	uint64_t account;
+};
+
+/* The account's batch names the staged pieces, or nobody ever will. */
+static void end_staging(struct delivery *d, enum delivery_outcome outcome)
+{
+	struct batch b = {0};
+	if (outcome != DELIVERED) {
+		d->is_sent_on = false; /* free_delivery deletes them */
+	} else if (d->blocks_staged) {
+		queue_unstage(&b, d->blob); /* unsynced: a start that finds them staged sees that they have a head */
+		store_commit(d->store, &b, NULL, NULL);
+	}
+}
+
+static void on_appended(void *context, const struct append_result *result)
+{
+	struct delivery *d = context;
+	d->waiting--;
+	end_staging(d, result->outcome);
+	if (d->kind == DELIVERY_APPEND) {
+		deliver_log(d, result->outcome);
+		deliver_say(d, DELIVERY_ALL_RECIPIENTS, result->outcome, SPAN(""), result->uidvalidity, result->uid);
+		deliver_free(d);
+		return;
+	}
+	deliver_answer(d, result->outcome, SPAN(""));
+}
+
+static void on_lmtp_appended(void *context, const struct append_result *result)
+{
+	struct waiting_answer *w = context;
+	struct delivery *d = w->delivery;
+	for (uint32_t i = w->recipient; i < d->recipient_count; i++)
+		if (d->recipient_accounts[i] == w->account)
+			deliver_say(d, i, result->outcome, SPAN(""), 0, 0);
+	deliver_log(d, result->outcome);
+	free(w);
+	if (--d->waiting == 0)
+		deliver_free(d);
+}
+
+static void append_to(struct delivery *d, struct accepted *m, uint64_t account,
+                      void (*done)(void *context, const struct append_result *result), void *context)
+{
+	struct append *a = xcalloc(1, sizeof *a);
+	*a = (struct append){.message = m, .account = account, .is_append = d->kind == DELIVERY_APPEND, .done = done, .context = context,
+	                     .internaldate_ms = d->internaldate_ms ? d->internaldate_ms : (uint64_t)clock_wall_ms()};
+	if (d->kind == DELIVERY_APPEND) {
+		a->flags = d->flags & 31;
+		buf_add(&a->mailbox, buf_span(&d->mailbox));
+		buf_add(&a->keywords, buf_span(&d->keywords));
+	}
+	append_post(store_worker_of(d->store, account), a);
+}
+
+static void on_queued(void *context)
+{
+	struct delivery *d = context;
+	d->waiting--;
+	deliver_answer(d, QUEUED, SPAN(""));
+}
+
+/* Several partitions: the accept record is the durable write behind 250, the rest follows from it. */
+static void accept_for_several(struct delivery *d, struct accepted *m, const struct targets *targets)
+{
+	if (queue_has_delivery(d->store, d->id)) {
+		accepted_release(m); /* an edge that says the same thing twice */
+		d->waiting--;
+		deliver_answer(d, QUEUED, SPAN(""));
+		return;
+	}
+	struct queue_message q = {.delivery = d->id, .message = m, .reverse_path = buf_span(&d->reverse_path), .ret = d->ret,
+	                          .envid = buf_span(&d->envid),
+	                          .facts = (uint8_t)((d->facts & FACT_SMTPUTF8) | (d->has_8bit ? FACT_8BIT : 0) | (d->is_junk ? FACT_JUNK : 0))};
+	queue_accept(d->store, &q, targets, on_queued, d);
+}
+
+/* Each of them is one account, or none any more: then each can be answered for by itself. */
+static bool are_single_accounts(struct delivery *d)
+{
+	for (size_t i = 0; i < d->recipient_count; i++) {
+		ARENA_AUTO a = {0};
+		struct targets targets = {0};
+		directory_resolve(d->store, d->recipients[i].address, false, &a, &targets);
+		if (targets.count > 1 || (targets.count == 1 && !targets.list[0].account))
+			return false;
+	}
+	return true;
+}
+
+/* LMTP answers recipient by recipient (RFC 2033 §4.2), and each commits by itself. */
+static void accept_lmtp(struct delivery *d, struct accepted *m)
+{
+	ARENA_AUTO a = {0};
+	struct targets all = {0};
+	d->waiting = 1;
+	d->recipient_accounts = arena_alloc_array(&d->recipients_memory, d->recipient_count, sizeof *d->recipient_accounts);
+	for (size_t i = 0; i < d->recipient_count; i++) {
+		struct targets targets = {0};
+		enum rcpt_outcome outcome = directory_resolve(d->store, d->recipients[i].address, false, &a, &targets);
+		size_t before = all.count;
+		bool is_known = outcome == RCPT_LOCAL && targets.count == 1 && targets.list[0].account;
+		d->recipient_accounts[i] = is_known ? targets.list[0].account : 0;
+		if (!is_known) { /* gone since its RCPT */
+			bool is_later = outcome == RCPT_LOCAL || outcome == RCPT_LATER;
+			deliver_say(d, (uint32_t)i, is_later ? DELIVERY_LATER : DELIVERY_NO_RECIPIENT, SPAN(""), 0, 0);
+			continue;
+		}
+		directory_add_target(&a, &all, targets.list[0].account, targets.list[0].address);
+		if (all.count == before)
+			continue; /* an account that another recipient reaches: answered with it */
+		struct waiting_answer *w = xcalloc(1, sizeof *w);
+		*w = (struct waiting_answer){d, (uint32_t)i, targets.list[0].account};
+		d->waiting++;
+		__atomic_add_fetch(&m->users, 1, __ATOMIC_ACQ_REL);
+		append_to(d, m, targets.list[0].account, on_lmtp_appended, w);
+	}
+	accepted_release(m);
+	if (--d->waiting == 0)
+		deliver_free(d);
+}
+
+void deliver_write(struct delivery *d)
+{
+	ARENA_AUTO a = {0};
+	struct targets targets = {0};
+	bool is_later = false, has_any = d->kind == DELIVERY_APPEND;
+	if (d->kind == DELIVERY_APPEND)
+		directory_add_target(&a, &targets, d->account, SPAN(""));
+	for (size_t i = 0; d->kind != DELIVERY_APPEND && i < d->recipient_count; i++) {
+		enum rcpt_outcome outcome =
+			directory_resolve_recipient(d->store, &d->recipients[i], d->kind == DELIVERY_SUBMISSION || d->kind == DELIVERY_LOCAL, &a, &targets);
+		is_later |= outcome == RCPT_LATER;
+		has_any |= outcome == RCPT_LOCAL || outcome == RCPT_REMOTE;
+	}
+	if (is_later || !has_any) {
+		deliver_answer(d, is_later ? DELIVERY_LATER : DELIVERY_NO_RECIPIENT, SPAN(""));
+		return;
+	}
+	struct accepted *m = accept_message(d);
+	if (!m) {
+		deliver_answer(d, DELIVERY_LATER, SPAN(""));
+		return;
+	}
+	d->is_sent_on = true;
+	if (d->kind == DELIVERY_LMTP && d->recipient_count > 1 && are_single_accounts(d)) {
+		queue_share(d->store, m);
+		accept_lmtp(d, m);
+		return;
+	}
+	d->waiting = 1;
+	if (targets.count == 1 && targets.list[0].account && !(targets.list[0].notify & SMTP_NOTIFY_SUCCESS))
+		append_to(d, m, targets.list[0].account, on_appended, d);
+	else
+		accept_for_several(d, m, &targets);
+}

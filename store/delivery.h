@@ -1,0 +1,59 @@
+/* One delivery in progress, between the files that move it along: deliver.c (staged, judged, given up) and deliver_write.c
+ * (written). Everyone else uses store/deliver.h. */
+#ifndef STORE_DELIVERY_H
+#define STORE_DELIVERY_H
+
+#include "store/deliver.h"
+#include "store/directory/directory.h"
+
+#include <openssl/evp.h>
+
+struct delivery {
+	struct store *store;
+	struct id128 id;
+	struct id128 blob;       /* of our own making: an id that an edge names again overwrites nothing */
+	peer_id edge;
+	uint64_t token, session, account; /* account: of the session */
+	uint8_t kind, facts, filter, flags, ret;
+	struct buf reverse_path, client, mailbox, keywords, envid;
+	uint64_t internaldate_ms;
+	struct arena recipients_memory;
+	struct given_recipient *recipients;
+	size_t recipient_count, recipient_room;
+	uint64_t *recipient_accounts; /* of LMTP: whom each one is, 0 for nobody */
+	struct buf block;        /* bytes of the piece that is being filled */
+	uint32_t blocks_staged;
+	uint64_t received;
+	EVP_MD_CTX *sha256;
+	unsigned char digest[32];
+	bool has_begun, has_end, has_verdict, is_sent_on;
+	int64_t made_ms;         /* of one that only a verdict is known of yet */
+	unsigned writing;        /* staged pieces whose write is under way */
+	unsigned waiting;        /* writes whose outcome is still to come, once is_sent_on */
+	/* of the verdict */
+	uint8_t verdict;
+	bool is_junk;
+	struct buf text, prefix, cuts, authors, message_id, cache;
+	unsigned char judged_digest[32];
+	uint64_t judged_size;
+	uint32_t header_bytes;
+	bool has_8bit;
+};
+
+/* Gives the delivery up: what it staged is deleted, unless it was sent on. The memory goes with the last of its writes. */
+void deliver_free(struct delivery *d);
+
+/* One line of log: what became of the message. */
+void deliver_log(const struct delivery *d, enum delivery_outcome outcome);
+
+/* Tells the edge, if it is still there, the outcome for one recipient, by its number, or DELIVERY_ALL_RECIPIENTS. */
+void deliver_say(struct delivery *d, uint32_t recipient, enum delivery_outcome outcome, struct span text, uint32_t uidvalidity, uint32_t uid);
+
+/* Counts, logs and tells one outcome for all recipients, and frees the delivery. */
+void deliver_answer(struct delivery *d, enum delivery_outcome outcome, struct span text);
+
+/* Writes a delivery whose bytes and verdict are here, and answers it, now or when the disk has it. `d` may be gone when it
+ * returns. */
+void deliver_write(struct delivery *d);
+
+#endif
