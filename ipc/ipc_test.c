@@ -1,5 +1,6 @@
 /* Messages between processes: what is packed arrives, and what is hostile is refused. */
 #include "ipc/channel.h"
+#include "ipc/terms.h"
 #include "ipc/words.h"
 
 #include "base/random.h"
@@ -98,7 +99,7 @@ static void a_field_out_of_bounds_ends_it(void **state)
 	BUF_AUTO frame = {0};
 	int fd = open_pair(&s);
 	msg_rcpt_answer_pack(&frame, 0, &(struct msg_rcpt_answer){.token = 1});
-	frame.ptr[frame.len - 1] = 8; /* outcome <= 7 */
+	frame.ptr[frame.len - 1] = RCPT_RATE + 1; /* the last outcome that there is, and one */
 	feed(&s, fd, buf_span(&frame));
 	assert_true(s.is_closed && s.is_violation && s.messages == 0);
 	close_pair(&s, fd);
