@@ -17,13 +17,7 @@ from conftest import PASSWORD, until
 
 A6, B6 = 'fd99::10', 'fd99::20'
 DNS, A, B, P, P7, FAKE, C = '10.99.0.2', '10.99.0.10', '10.99.0.20', '10.99.0.30', '10.99.0.31', '10.99.0.40', '10.99.0.50'
-ZONE = '''$ORIGIN test.
-$TTL 1
-@ SOA ns hostmaster 1 3600 600 86400 1
-@ NS ns
-ns A 10.99.0.2
-a MX 10 mx.a
-mx.a A 10.99.0.10
+ZONE = network.ZONE_START + '''\
 b MX 10 mx.b
 mx.b A 10.99.0.20
 p MX 10 mx.p

@@ -9,6 +9,15 @@ import subprocess
 import time
 
 CLONE_NEWNET = 0x40000000
+# how the zone of every test begins
+ZONE_START = '''$ORIGIN test.
+$TTL 1
+@ SOA ns hostmaster 1 3600 600 86400 1
+@ NS ns
+ns A 10.99.0.2
+a MX 10 mx.a
+mx.a A 10.99.0.10
+'''
 libc = ctypes.CDLL(None, use_errno=True)
 
 

@@ -12,13 +12,7 @@ import network
 from conftest import PASSWORD, until
 
 DNS, A, B = '10.99.0.2', '10.99.0.10', '10.99.0.20'
-ZONE = '''$ORIGIN test.
-$TTL 1
-@ SOA ns hostmaster 1 3600 600 86400 1
-@ NS ns
-ns A 10.99.0.2
-a MX 10 mx.a
-mx.a A 10.99.0.10
+ZONE = network.ZONE_START + '''\
 b MX 10 mx.b
 mx.b A 10.99.0.20
 _dmarc.a TXT "v=DMARC1; p=reject"

@@ -12,13 +12,7 @@ import talk
 from conftest import strip_trace, until
 
 DNS, SERVER, FRIEND, OTHER = '10.99.0.2', '10.99.0.10', '10.99.0.20', '10.99.0.30'
-ZONE = '''$ORIGIN test.
-$TTL 1
-@ SOA ns hostmaster 1 3600 600 86400 1
-@ NS ns
-ns A 10.99.0.2
-a MX 10 mx.a
-mx.a A 10.99.0.10
+ZONE = network.ZONE_START + '''\
 mail.friend A 10.99.0.20
 friend TXT "v=spf1 ip4:10.99.0.20 -all"
 _dmarc.friend TXT "v=DMARC1; p=reject; sp=quarantine"
