@@ -74,12 +74,6 @@ static bool is_strict(const struct dmarc_check *c, const struct name *n)
 	return n->is_spf ? c->record->is_spf_strict : c->record->is_dkim_strict;
 }
 
-static bool is_or_is_below(struct span name, struct span domain)
-{
-	return span_equal(name, domain) ||
-	       (name.len > domain.len && span_ends_with(name, domain) && name.ptr[name.len - domain.len - 1] == '.');
-}
-
 static void compare_next(struct dmarc_check *c);
 
 static void on_other_walk(void *context)
@@ -100,7 +94,7 @@ static void compare_next(struct dmarc_check *c)
 {
 	while (c->name_at < c->name_count) {
 		const struct name *n = &c->names[c->name_at++];
-		if (is_strict(c, n) || !is_or_is_below(n->domain, c->organisation))
+		if (is_strict(c, n) || !domain_is_within(n->domain, c->organisation))
 			continue;
 		tree_walk_start(&c->other, c->dns, n->domain, on_other_walk, c);
 		return;

@@ -1,5 +1,6 @@
 #include "auth/spf_name.h"
 
+#include "wire/address.h"
 
 #include <stdio.h>
 
@@ -67,17 +68,10 @@ void spf_names_cancel(struct spf_names *n)
 	n->question = NULL;
 }
 
-static bool is_or_is_below(struct span name, struct span domain)
-{
-	if (!span_equal_nocase(span_skip(name, name.len - (domain.len < name.len ? domain.len : name.len)), domain))
-		return false;
-	return name.len == domain.len || name.ptr[name.len - domain.len - 1] == '.';
-}
-
 bool spf_names_fit(const struct spf_names *n, struct span domain)
 {
 	for (size_t i = 0; i < n->count; i++)
-		if (n->is_valid[i] && is_or_is_below(span_cstr(n->names[i]), domain))
+		if (n->is_valid[i] && domain_is_within(span_cstr(n->names[i]), domain))
 			return true;
 	return false;
 }
@@ -92,7 +86,7 @@ struct span spf_names_best(const struct spf_names *n, struct span domain)
 			continue;
 		if (span_equal_nocase(name, domain))
 			return name;
-		bool is_below = is_or_is_below(name, domain);
+		bool is_below = domain_is_within(name, domain);
 		if (!has_one || (is_below && !has_below))
 			best = name;
 		has_one = true;

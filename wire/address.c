@@ -396,6 +396,13 @@ int address_canonical(const struct address *address, struct buf *out, struct err
 	return 0;
 }
 
+bool domain_is_within(struct span domain, struct span other)
+{
+	if (domain.len < other.len || !span_equal_nocase(span_skip(domain, domain.len - other.len), other))
+		return false;
+	return domain.len == other.len || domain.ptr[domain.len - other.len - 1] == '.';
+}
+
 bool address_split_detail(struct span canonical_local, char delimiter, struct span *base, struct span *detail)
 {
 	ssize_t at;

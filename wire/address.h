@@ -57,6 +57,9 @@ int address_canonical(const struct address *address, struct buf *out, struct err
  * Returns 0, or -1 with *why (code 553) and nothing appended. */
 int domain_canonical(struct span domain, struct buf *out, struct error *why);
 
+/* True if a domain is the other one or one below it: their ASCII letters are compared in any case. */
+bool domain_is_within(struct span domain, struct span other);
+
 /* Splits "user+detail" at the first delimiter that is not its first byte. A quoted local part is never split.
  * Returns true if there was one; otherwise *base is all of it and *detail is empty. */
 bool address_split_detail(struct span canonical_local, char delimiter, struct span *base, struct span *detail);

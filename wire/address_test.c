@@ -165,6 +165,14 @@ static void canonical_form_is_one_for_equal_mailboxes(void **state)
 	}
 }
 
+static void a_domain_is_within_itself_and_what_is_above_it(void **state)
+{
+	(void)state;
+	assert_true(domain_is_within(SPAN("a.example"), SPAN("a.example")) && domain_is_within(SPAN("b.A.example"), SPAN("a.Example")));
+	assert_false(domain_is_within(SPAN("ba.example"), SPAN("a.example")) || domain_is_within(SPAN("example"), SPAN("a.example")));
+	assert_false(domain_is_within(SPAN("a.example.org"), SPAN("a.example")) || domain_is_within(SPAN(""), SPAN("a")));
+}
+
 static void domain_that_maps_to_other_characters_is_judged_again(void **state)
 {
 	BUF_AUTO out = {0};
@@ -208,6 +216,7 @@ int main(void)
 	    cmocka_unit_test(lengths_beyond_the_limits_are_refused),
 	    cmocka_unit_test(null_and_postmaster_need_their_flags),
 	    cmocka_unit_test(canonical_form_is_one_for_equal_mailboxes),
+	    cmocka_unit_test(a_domain_is_within_itself_and_what_is_above_it),
 	    cmocka_unit_test(domain_that_maps_to_other_characters_is_judged_again),
 	    cmocka_unit_test(detail_is_split_at_the_first_delimiter),
 	};

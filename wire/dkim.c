@@ -92,12 +92,9 @@ static int set_header_names(struct span value, struct dkim_signature *s, struct 
 static int check_identity(const struct dkim_signature *s, struct error *why)
 {
 	ssize_t at = span_rchr(s->identity, '@');
-	struct span domain = span_skip(s->identity, (size_t)(at + 1)), above = s->domain;
 	if (!s->identity.len)
 		return 0;
-	bool is_below = domain.len > above.len && domain.ptr[domain.len - above.len - 1] == '.' &&
-	                span_equal_nocase(span_skip(domain, domain.len - above.len), above);
-	if (at < 0 || (!is_below && !span_equal_nocase(domain, above)))
+	if (at < 0 || !domain_is_within(span_skip(s->identity, (size_t)(at + 1)), s->domain))
 		return error_set(why, 0, "the identity is not of the domain");
 	return 0;
 }
@@ -121,17 +118,23 @@ static int set_numbers(const struct tag *tags, size_t count, struct dkim_signatu
 	return 0;
 }
 
+/* A word of a list with colons. */
+static bool list_has(struct span list, struct span word)
+{
+	while (list.len) {
+		ssize_t colon = span_chr(list, ':');
+		struct span one = colon < 0 ? list : span_slice(list, 0, (size_t)colon);
+		if (span_equal_nocase(span_trim(one), word))
+			return true;
+		list = span_skip(list, one.len + 1);
+	}
+	return false;
+}
+
 /* q= says how the key is found; there is one way (§3.5). */
 static bool names_dns(struct span value)
 {
-	while (value.len) {
-		ssize_t colon = span_chr(value, ':');
-		struct span one = colon < 0 ? value : span_slice(value, 0, (size_t)colon);
-		if (span_equal_nocase(span_trim(one), SPAN("dns/txt")) || span_equal_nocase(span_trim(one), SPAN("dns")))
-			return true;
-		value = span_skip(value, one.len + 1);
-	}
-	return false;
+	return list_has(value, SPAN("dns/txt")) || list_has(value, SPAN("dns"));
 }
 
 static bool is_selector(struct span s)
@@ -166,19 +169,6 @@ int dkim_signature_parse(struct span value, struct arena *a, struct dkim_signatu
 	    set_header_names(value_of(tags, n, SPAN("h")), out, why) || set_numbers(tags, n, out, why) || check_identity(out, why))
 		return -1;
 	return 0;
-}
-
-/* A word of a list with colons. */
-static bool list_has(struct span list, struct span word)
-{
-	while (list.len) {
-		ssize_t colon = span_chr(list, ':');
-		struct span one = colon < 0 ? list : span_slice(list, 0, (size_t)colon);
-		if (span_equal_nocase(span_trim(one), word))
-			return true;
-		list = span_skip(list, one.len + 1);
-	}
-	return false;
 }
 
 int dkim_key_parse(struct span record, struct arena *a, struct dkim_key *out, struct error *why)
