@@ -32,18 +32,12 @@ static int fail(const char *what, const char *path)
 	return EXIT_IO;
 }
 
-static const char *keys_path(const struct config *c, struct buf *out)
-{
-	buf_clear(out);
-	buf_printf(out, "%s/keys/dkim", c->data_dir);
-	return buf_cstr(out);
-}
-
 /* The file as it is; none is an empty one. */
 static int read_keys(const struct config *c, struct buf *out)
 {
 	BUF_AUTO path = {0};
-	if (cli_read_file(keys_path(c, &path), out, DKIM_KEYS_FILE_MOST) && errno != ENOENT)
+	config_dkim_keys_path(c, &path);
+	if (cli_read_file(buf_cstr(&path), out, DKIM_KEYS_FILE_MOST) && errno != ENOENT)
 		return fail("read", buf_cstr(&path));
 	return 0;
 }
@@ -53,7 +47,7 @@ static int write_keys(const struct config *c, struct span content)
 {
 	BUF_AUTO path = {0}, temporary = {0}, folder = {0};
 	struct stat status;
-	keys_path(c, &path);
+	config_dkim_keys_path(c, &path);
 	buf_printf(&temporary, "%s.new", buf_cstr(&path));
 	buf_printf(&folder, "%s/keys", c->data_dir);
 	int directory = open(buf_cstr(&folder), O_RDONLY | O_DIRECTORY | O_CLOEXEC);

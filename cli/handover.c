@@ -183,13 +183,9 @@ int handover_send(const struct config *c, const struct handover *h)
 
 static int open_drop(const struct config *c)
 {
-	BUF_AUTO path = {0};
-	buf_add_cstr(&path, c->drop_dir);
-	if (!path.len)
-		buf_printf(&path, "%s-drop", c->data_dir);
-	int fd = open(buf_cstr(&path), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int fd = open(c->drop_dir, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
-		fprintf(stderr, "sendmail: cannot open %s: %s (has the server ever run?)\n", buf_cstr(&path), strerror(errno));
+		fprintf(stderr, "sendmail: cannot open %s: %s (has the server ever run?)\n", c->drop_dir, strerror(errno));
 	return fd;
 }
 

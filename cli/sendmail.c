@@ -49,12 +49,11 @@ static struct span without_brackets(struct span s)
 /* An address without a domain is one of the origin. */
 static void qualify(const struct sendmail *s, struct span address, struct buf *out)
 {
-	const char *host = s->config.hostname, *dot = strchr(host, '.');
 	buf_add(out, address);
 	if (!address.len || span_chr(address, '@') >= 0)
 		return;
 	buf_add_char(out, '@');
-	buf_add_cstr(out, s->config.origin[0] ? s->config.origin : dot && strchr(dot + 1, '.') ? dot + 1 : host);
+	buf_add_cstr(out, s->config.origin);
 }
 
 static void add_recipient(struct sendmail *s, struct span address)
@@ -97,7 +96,26 @@ static void read_option(struct sendmail *s, int *at)
 	}
 }
 
-static int read_options(struct sendmail *s)
+/* The addresses of a list, until there are `most` recipients. */
+static void add_list(struct sendmail *s, struct span list, size_t most)
+{
+	struct address_list_reader r = {.rest = list};
+	struct address_list_entry e;
+	while (s->h.count < most && address_list_next(&r, &e)) {
+		BUF_AUTO address = {0};
+		if (e.kind != ADDRESS_LIST_MAILBOX)
+			continue;
+		buf_add(&address, e.mailbox);
+		if (e.domain.len) {
+			buf_add_char(&address, '@');
+			buf_add(&address, e.domain);
+		}
+		add_recipient(s, buf_span(&address));
+	}
+	address_list_reader_free(&r);
+}
+
+static void read_options(struct sendmail *s)
 {
 	int at = 0;
 	for (; at < s->cli->count && s->cli->words[at][0] == '-'; at++) {
@@ -111,23 +129,8 @@ static int read_options(struct sendmail *s)
 		}
 		read_option(s, &at);
 	}
-	for (; at < s->cli->count; at++) {
-		/* several in one word, with commas between, as mailx gives them */
-		struct address_list_reader r = {.rest = span_cstr(s->cli->words[at])};
-		struct address_list_entry e;
-		while (address_list_next(&r, &e)) {
-			BUF_AUTO address = {0};
-			buf_add(&address, e.mailbox);
-			if (e.domain.len) {
-				buf_add_char(&address, '@');
-				buf_add(&address, e.domain);
-			}
-			if (e.kind == ADDRESS_LIST_MAILBOX)
-				add_recipient(s, buf_span(&address));
-		}
-		address_list_reader_free(&r);
-	}
-	return 0;
+	for (; at < s->cli->count; at++)
+		add_list(s, span_cstr(s->cli->words[at]), HANDOVER_RECIPIENTS_MOST); /* several in one word, with commas between, as mailx gives them */
 }
 
 /* ---- the message ---- */
@@ -162,20 +165,7 @@ static void take_recipients(struct sendmail *s, struct span value)
 {
 	BUF_AUTO unfolded = {0};
 	header_unfold(value, &unfolded);
-	struct address_list_reader r = {.rest = buf_span(&unfolded)};
-	struct address_list_entry e;
-	while (address_list_next(&r, &e) && s->h.count < HEADER_RECIPIENTS_MOST) {
-		BUF_AUTO address = {0};
-		if (e.kind != ADDRESS_LIST_MAILBOX)
-			continue;
-		buf_add(&address, e.mailbox);
-		if (e.domain.len) {
-			buf_add_char(&address, '@');
-			buf_add(&address, e.domain);
-		}
-		add_recipient(s, buf_span(&address));
-	}
-	address_list_reader_free(&r);
+	add_list(s, buf_span(&unfolded), HEADER_RECIPIENTS_MOST);
 }
 
 /* -t: To, Cc and Bcc, or their Resent- forms where there are any. The server takes Bcc out. */
@@ -280,14 +270,14 @@ int cli_sendmail(const struct cli *c)
 	struct sendmail s = {.cli = c};
 	if (cli_read_config(c->config_file, &s.config))
 		return EXIT_CONFIG;
-	int code = read_options(&s);
-	if (!code)
-		switch (s.mode) {
-		case SEND: code = send_input(&s); break;
-		case SPEAK_SMTP: code = speak_smtp(&s); break;
-		case SHOW_QUEUE: code = cli_mailq(c); break;
-		case NOTHING: break; /* newaliases: aliases are in the directory, and work at once */
-		}
+	int code = 0;
+	read_options(&s);
+	switch (s.mode) {
+	case SEND: code = send_input(&s); break;
+	case SPEAK_SMTP: code = speak_smtp(&s); break;
+	case SHOW_QUEUE: code = cli_mailq(c); break;
+	case NOTHING: break; /* newaliases: aliases are in the directory, and work at once */
+	}
 	handover_free(&s.h);
 	config_free(&s.config);
 	return code;

@@ -161,7 +161,7 @@ static int make_keys(const struct setup *s)
 static int make_dkim_keys(const struct setup *s)
 {
 	BUF_AUTO domain = {0}, path = {0};
-	buf_printf(&path, "%s/keys/dkim", s->config.data_dir);
+	config_dkim_keys_path(&s->config, &path);
 	if (access(buf_cstr(&path), F_OK) == 0)
 		return 0;
 	if (domain_canonical(span_cstr(s->domain), &domain, NULL)) {

@@ -98,14 +98,17 @@ int config_parse(struct span text, const char *file_name, struct config *out, st
 void config_defaults(struct config *out);
 void config_free(struct config *c);
 
-/* Puts what depends on this machine into the settings that were left empty: hostname, and tls_certificate and tls_key
- * below data_dir. -1 with *why if the system's name is not fully qualified. */
+/* Puts what depends on this machine into the settings that were left empty: hostname, and origin
+ * from it; tls_certificate, tls_key and drop_dir from data_dir. -1 with *why if the system's name is not fully qualified. */
 int config_complete(struct config *c, struct error *why);
 
 static inline bool config_offers(const struct config *c, enum config_protocol protocol)
 {
 	return (c->protocols >> protocol & 1U) != 0;
 }
+
+/* Appends where the keys that sign mail lie: keys/dkim in data_dir. */
+void config_dkim_keys_path(const struct config *c, struct buf *out);
 
 /* "smtp", as it stands in the file. */
 const char *config_protocol_name(enum config_protocol protocol);

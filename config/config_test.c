@@ -230,7 +230,13 @@ static void what_is_empty_is_completed_from_the_machine(void **state)
 	assert_int_equal(config_complete(&c, &why), 0);
 	assert_string_equal(c.tls_certificate, "/d/keys/tls.crt");
 	assert_string_equal(c.tls_key, "/d/keys/tls.key");
+	assert_string_equal(c.drop_dir, "/d-drop");
 	assert_string_equal(c.hostname, "mail.example.org");
+	assert_string_equal(c.origin, "example.org");
+	config_free(&c);
+	parse_good("hostname = example.org\n", &c);
+	assert_int_equal(config_complete(&c, &why), 0);
+	assert_string_equal(c.origin, "example.org");
 	config_free(&c);
 }
 

@@ -240,17 +240,34 @@ static void set_text(char **field, const char *folder, const char *name)
 	*field = xstrdup(buf_cstr(&path));
 }
 
+static int complete_hostname(struct config *c, struct error *why)
+{
+	char name[HOSTNAME_ROOM] = {0};
+	if (*c->hostname)
+		return 0;
+	if (gethostname(name, sizeof name - 1) != 0 || !hostname_is_qualified(span_cstr(name)))
+		return error_set(why, 0, "the system's name \"%s\" is not fully qualified: set hostname, as mail.example.org", name);
+	set_text(&c->hostname, "", name);
+	return 0;
+}
+
 int config_complete(struct config *c, struct error *why)
 {
 	if (*c->tls_certificate == 0)
 		set_text(&c->tls_certificate, c->data_dir, "/keys/tls.crt");
 	if (*c->tls_key == 0)
 		set_text(&c->tls_key, c->data_dir, "/keys/tls.key");
-	if (*c->hostname)
-		return 0;
-	char name[HOSTNAME_ROOM] = {0};
-	if (gethostname(name, sizeof name - 1) != 0 || !hostname_is_qualified(span_cstr(name)))
-		return error_set(why, 0, "the system's name \"%s\" is not fully qualified: set hostname, as mail.example.org", name);
-	set_text(&c->hostname, "", name);
+	if (*c->drop_dir == 0)
+		set_text(&c->drop_dir, c->data_dir, "-drop");
+	if (complete_hostname(c, why))
+		return -1;
+	const char *dot = strchr(c->hostname, '.');
+	if (*c->origin == 0)
+		set_text(&c->origin, "", dot && strchr(dot + 1, '.') ? dot + 1 : c->hostname);
 	return 0;
+}
+
+void config_dkim_keys_path(const struct config *c, struct buf *out)
+{
+	buf_printf(out, "%s/keys/dkim", c->data_dir);
 }

@@ -21,23 +21,15 @@ struct local {
 	struct timer *look;
 };
 
-static const char *drop_dir(const struct master *m, struct buf *out)
-{
-	buf_add_cstr(out, m->config.drop_dir);
-	if (!out->len)
-		buf_printf(out, "%s-drop", m->config.data_dir);
-	return buf_cstr(out);
-}
-
 /* Whoever may run a program may leave mail there, and nobody but its owner takes it away again (the sticky bit); names are not told. */
 static int make_folder(struct master *m, struct error *why)
 {
-	BUF_AUTO path = {0};
+	const char *path = m->config.drop_dir;
 	mode_t mode = geteuid() == 0 ? 01733 : 0700;
-	if (mkdir(drop_dir(m, &path), 0700) && errno != EEXIST)
-		return error_set(why, errno, "cannot make %s: %s", buf_cstr(&path), strerror(errno));
-	if (chmod(buf_cstr(&path), mode))
-		return error_set(why, errno, "cannot set the mode of %s: %s", buf_cstr(&path), strerror(errno));
+	if (mkdir(path, 0700) && errno != EEXIST)
+		return error_set(why, errno, "cannot make %s: %s", path, strerror(errno));
+	if (chmod(path, mode))
+		return error_set(why, errno, "cannot set the mode of %s: %s", path, strerror(errno));
 	return 0;
 }
 
@@ -64,8 +56,7 @@ int local_open(struct master *m, struct error *why)
 
 static bool has_files(struct master *m)
 {
-	BUF_AUTO path = {0};
-	DIR *folder = opendir(drop_dir(m, &path));
+	DIR *folder = opendir(m->config.drop_dir);
 	struct dirent *one = NULL;
 	while (folder && (one = readdir(folder)) && one->d_name[0] == '.')
 		continue;
@@ -74,7 +65,7 @@ static bool has_files(struct master *m)
 	return one != NULL;
 }
 
-/* In a process of its own, which hands over what lies there as any program would (cli/drop.c): master reads none of it. */
+/* In a process of its own, which hands over what lies there as any program would (cli/handover.c, handover_empty_drop): master reads none of it. */
 static void on_look(void *context)
 {
 	extern char **environ;

@@ -98,7 +98,7 @@ void process_give_keys(struct process *vault)
 	give_key_file(vault, KEY_FILE_CERTIFICATE, vault->master->config.tls_certificate);
 	give_key_file(vault, KEY_FILE_KEY, vault->master->config.tls_key);
 	BUF_AUTO path = {0};
-	buf_printf(&path, "%s/keys/dkim", vault->master->config.data_dir);
+	config_dkim_keys_path(&vault->master->config, &path);
 	give_key_file(vault, KEY_FILE_DKIM, buf_cstr(&path));
 }
 
