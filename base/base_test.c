@@ -148,6 +148,8 @@ static void one_subscriber_has_one_key(void **state)
 	assert_true(network_key(SPAN("2001:db8:1:2::1")) == network_key(SPAN("2001:db8:1:2:ffff:ffff:ffff:ffff")));
 	assert_true(network_key(SPAN("2001:db8:1:2::1")) != network_key(SPAN("2001:db8:1:3::1")));
 	assert_true(network_key(SPAN("?")) == 0 && network_key(SPAN("")) == 0);
+	assert_true(network_is_loopback(SPAN("127.255.0.1")) && network_is_loopback(SPAN("::1")) && network_is_loopback(SPAN("::ffff:127.0.0.1")));
+	assert_false(network_is_loopback(SPAN("127.evil.example")) || network_is_loopback(SPAN("192.0.2.127")) || network_is_loopback(SPAN("::2")));
 }
 
 static void a_high_byte_is_found_wherever_it_is(void **state)

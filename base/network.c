@@ -58,6 +58,16 @@ bool network_has(const struct network *n, const struct network *address)
 	return true;
 }
 
+bool network_is_loopback(struct span address)
+{
+	static const unsigned char six[16] = {[15] = 1};
+	unsigned char bytes[16];
+	unsigned front;
+	if (read_address(address, bytes, &front))
+		return false;
+	return memcmp(bytes, six, sizeof six) == 0 || (memcmp(bytes, mapped, sizeof mapped) == 0 && bytes[MAPPED_BYTES] == 127);
+}
+
 uint64_t network_key(struct span address)
 {
 	unsigned char bytes[16];

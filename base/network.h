@@ -13,6 +13,8 @@ struct network {
 int network_parse(struct span text, struct network *out);
 /* True if the address (a network of 128 bits) is in it. */
 bool network_has(const struct network *n, const struct network *address);
+/* True for addresses of this machine that no other can have: 127.0.0.0/8 and ::1 (RFC 6890 §2.2.2). */
+bool network_is_loopback(struct span address);
 /* The client that limits are for: an IPv4 address, or the first 64 bits of an IPv6 one, which is what one subscriber has at
  * least. 0 for what is no address. */
 uint64_t network_key(struct span address);

@@ -3,6 +3,7 @@
 
 #include "base/die.h"
 #include "base/log.h"
+#include "base/network.h"
 #include "edge/listener.h"
 
 #include <openssl/crypto.h>
@@ -97,7 +98,7 @@ void connection_new(struct edge_process *e, const struct protocol *p, int fd, co
 	struct connection *c = xcalloc(1, sizeof *c);
 	*c = (struct connection){.edge = e, .protocol = p, .token = ++e->last_token, .was_tls_first = is_tls};
 	snprintf(c->address, sizeof c->address, "%s", address);
-	c->is_loopback = strncmp(address, "127.", 4) == 0 || strcmp(address, "::1") == 0;
+	c->is_loopback = network_is_loopback(span_cstr(address));
 	map_put(&e->connections, c->token, c);
 	c->stream = stream_new(e->loop, fd, &events, c);
 	stream_set_timeout(c->stream, HANDSHAKE_TIMEOUT_MS, HANDSHAKE_TIMEOUT_MS);

@@ -120,7 +120,6 @@ static void finish(struct authentication *a)
 	a->done(a->context);
 }
 
-
 static struct span spf_domain(const struct authentication *a)
 {
 	const struct spf_result *r = spf_check_result(a->spf);

@@ -2,6 +2,7 @@
 #include "filter/message.h"
 
 #include "base/die.h"
+#include "base/network.h"
 #include "filter/dns.h"
 #include "filter/verdict.h"
 #include "wire/header.h"
@@ -37,8 +38,7 @@ static void start_checks(struct message *m)
 		.dns_lists = span_cstr(config->dns_lists),
 		.client_address = buf_span(&m->client), .helo = buf_span(&m->helo), .reverse_path = buf_span(&m->reverse_path),
 		.hostname = child_hostname(m->filter->self), .dns = filter_dns_client(m->filter->dns), .loop = m->filter->loop};
-	bool is_local = span_starts_with(facts.client_address, SPAN("127.")) || span_equal(facts.client_address, SPAN("::1"));
-	if (m->kind == DELIVERY_SMTP && !is_local && (config->sender_checks != SENDER_CHECKS_OFF || config->dns_lists[0]))
+	if (m->kind == DELIVERY_SMTP && !network_is_loopback(facts.client_address) && (config->sender_checks != SENDER_CHECKS_OFF || config->dns_lists[0]))
 		m->authentication = authentication_new(&facts);
 	if (message_is_ours(m))
 		m->signing = signing_new(m->filter);
