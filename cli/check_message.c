@@ -2,7 +2,7 @@
 #include "base/loop.h"
 #include "cli/cli.h"
 #include "cli/dns.h"
-#include "filter/authenticate.h"
+#include "filter/fate.h"
 #include "wire/header.h"
 
 #include <errno.h>
@@ -53,15 +53,19 @@ static void stop(void *context)
 
 static void print_fate(const struct authentication *a, const struct config *config)
 {
-	struct span domain;
-	enum dmarc_policy policy = authentication_policy(a, &domain);
-	bool obeys = config->sender_checks == SENDER_CHECKS_OBEY;
-	if (policy == DMARC_POLICY_NONE)
-		printf("It would be taken.\n");
-	else
-		printf("It would be %s: neither SPF nor DKIM vouch for its author, and %.*s asks for that (DMARC)%s.\n",
-		       !obeys ? "taken all the same" : policy == DMARC_POLICY_REJECT ? "refused with 550 5.7.26" : "filed into Junk", SPAN_ARG(domain),
-		       obeys ? "" : ", but sender_checks is not \"obey\"");
+	BUF_AUTO reply = {0}, obeyed = {0};
+	struct config obeying = *config;
+	obeying.sender_checks = SENDER_CHECKS_OBEY;
+	enum fate fate = fate_of(a, config, &reply);
+	switch (fate) {
+	case FATE_TAKE: printf("It would be taken.\n"); break;
+	case FATE_JUNK: printf("It would be filed into Junk: neither SPF nor DKIM vouch for its author, whose domain asks for that (DMARC).\n"); break;
+	case FATE_LATER: case FATE_REFUSE:
+		printf("It would be %s: %.*s\n", fate == FATE_LATER ? "put off" : "refused", SPAN_ARG(buf_span(&reply)));
+		break;
+	}
+	if (fate == FATE_TAKE && fate_of(a, &obeying, &obeyed) != FATE_TAKE)
+		printf("But neither SPF nor DKIM vouch for its author, and that would tell if sender_checks were \"obey\".\n");
 }
 
 static void check(const struct question *q, struct span message, const struct config *config)
@@ -70,6 +74,7 @@ static void check(const struct question *q, struct span message, const struct co
 	struct cli_dns *dns = cli_dns_new(l, config);
 	BUF_AUTO results = {0};
 	struct authentication_facts facts = {
+		.dns_lists = span_cstr(config->dns_lists),
 		.client_address = span_cstr(q->client_ip), .helo = span_cstr(q->helo ? q->helo : "unknown"),
 		.reverse_path = span_cstr(q->mail_from ? q->mail_from : ""), .hostname = config->hostname, .dns = cli_dns_client(dns), .loop = l};
 	struct authentication *a = authentication_new(&facts);

@@ -220,6 +220,11 @@ void authentication_end(struct authentication *a, loop_fn *done, void *context)
 
 /* ---- results ---- */
 
+struct span authentication_client(const struct authentication *a)
+{
+	return a->client_address;
+}
+
 struct span authentication_client_name(const struct authentication *a)
 {
 	struct span best = a->has_names ? spf_names_best(&a->names, a->helo) : SPAN("unknown");
@@ -233,7 +238,12 @@ int authentication_listed(const struct authentication *a, struct span *zone)
 
 bool authentication_is_unfinished(const struct authentication *a)
 {
-	return !a->has_spf || !a->has_dkim;
+	size_t count;
+	const struct dkim_result *results = dkim_check_results(a->dkim, &count);
+	bool is_unfinished = !a->has_spf || !a->has_dkim || spf_check_result(a->spf)->outcome == AUTH_TEMPERROR;
+	for (size_t i = 0; i < count && !is_unfinished; i++)
+		is_unfinished = results[i].outcome == AUTH_TEMPERROR;
+	return is_unfinished;
 }
 
 enum dmarc_policy authentication_policy(const struct authentication *a, struct span *domain)

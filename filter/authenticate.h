@@ -34,11 +34,12 @@ void authentication_end(struct authentication *a, loop_fn *done, void *context);
 
 /* Appends the Authentication-Results field. */
 void authentication_write(const struct authentication *a, struct buf *out);
+struct span authentication_client(const struct authentication *a);
 /* The client's name in the DNS, that leads back to its address; empty if there is none. */
 struct span authentication_client_name(const struct authentication *a);
 /* The weight of the lists in the DNS that have the client; *zone: the heaviest of them. */
 int authentication_listed(const struct authentication *a, struct span *zone);
-/* True if SPF or a key had no answer in time: what nothing vouches for may still be vouched for later. */
+/* True if SPF or a key could not be looked up, or not in time: what nothing vouches for may still be vouched for later. */
 bool authentication_is_unfinished(const struct authentication *a);
 /* What the author's domain asks for, if nothing vouches for it: DMARC_POLICY_NONE if something does. *domain: whose policy it is. */
 enum dmarc_policy authentication_policy(const struct authentication *a, struct span *domain);

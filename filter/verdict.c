@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/die.h"
 #include "base/pack.h"
+#include "filter/fate.h"
 #include "ipc/words.h"
 #include "wire/date.h"
 #include "wire/header.h"
@@ -241,36 +242,18 @@ static void say(struct verdict *v, const struct mime_tree *tree)
 	             .message_id = span_slice(span_trim(message_id), 0, 1000), .cache = buf_span(&cache));
 }
 
-static void obey_lists(struct verdict *v)
+static void judge_sender(struct verdict *v)
 {
 	const struct message *m = v->message;
-	struct span zone;
-	if (!m->authentication || authentication_listed(m->authentication, &zone) < (int)child_config(m->filter->self)->dns_lists_limit)
+	BUF_AUTO reply = {0};
+	if (!m->authentication || v->outcome != VERDICT_ACCEPT)
 		return;
-	BUF_AUTO text = {0};
-	buf_printf(&text, "550 5.7.1 Your address %.*s is listed by %.*s", SPAN_ARG(buf_span(&m->client)), SPAN_ARG(zone));
-	refuse(v, arena_dup(&v->memory, buf_span(&text)).ptr);
-}
-
-/* What the author's domain asks for, where nothing vouches for the message (RFC 9989 §5.3; RFC 7372 §3.2 has the code). */
-static void obey_policy(struct verdict *v)
-{
-	const struct message *m = v->message;
-	struct span domain;
-	enum dmarc_policy policy = m->authentication ? authentication_policy(m->authentication, &domain) : DMARC_POLICY_NONE;
-	if (policy == DMARC_POLICY_NONE || child_config(m->filter->self)->sender_checks != SENDER_CHECKS_OBEY)
+	enum fate fate = fate_of(m->authentication, child_config(m->filter->self), &reply);
+	v->is_junk = fate == FATE_JUNK;
+	if (fate == FATE_TAKE || fate == FATE_JUNK)
 		return;
-	if (authentication_is_unfinished(m->authentication)) {
-		if (v->outcome == VERDICT_ACCEPT)
-			v->outcome = VERDICT_LATER; /* neither taken unchecked nor refused for a slow DNS */
-		return;
-	}
-	v->is_junk = policy == DMARC_POLICY_QUARANTINE;
-	if (v->is_junk)
-		return;
-	BUF_AUTO text = {0};
-	buf_printf(&text, "550 5.7.26 The policy of %.*s (DMARC) is to refuse what neither SPF nor DKIM vouch for", SPAN_ARG(domain));
-	refuse(v, arena_dup(&v->memory, buf_span(&text)).ptr);
+	v->outcome = fate == FATE_LATER ? VERDICT_LATER : VERDICT_REFUSE;
+	v->text = arena_dup(&v->memory, buf_span(&reply)).ptr;
 }
 
 struct verdict *verdict_new(struct message *m)
@@ -280,8 +263,7 @@ struct verdict *verdict_new(struct message *m)
 	if (m->kind == DELIVERY_APPEND)
 		return v;
 	read_header(v);
-	obey_lists(v);
-	obey_policy(v);
+	judge_sender(v);
 	make_missing(v);
 	return v;
 }

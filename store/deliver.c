@@ -304,7 +304,7 @@ static void try_to_finish(struct delivery *d)
 	if (d->verdict == VERDICT_REFUSE) {
 		deliver_answer(d, DELIVERY_REFUSED, buf_span(&d->text));
 	} else if (d->verdict == VERDICT_LATER) {
-		deliver_answer(d, DELIVERY_LATER, SPAN(""));
+		deliver_answer(d, DELIVERY_LATER, buf_span(&d->text));
 	} else if (d->judged_size != d->received || memcmp(d->judged_digest, d->digest, sizeof d->digest)) {
 		/* filter judged other bytes than we were given */
 		log_event(LOG_LEVEL_ERROR, "verdict-of-other-bytes", log_n("filter", d->filter));

@@ -21,6 +21,9 @@ ed._domainkey.friend TXT %s
 news.friend TXT "v=spf1 ip4:10.99.0.20 -all"
 calm TXT "v=spf1 ip4:10.99.0.20 ~all"
 _dmarc.calm TXT "v=DMARC1; p=none"
+sick TXT "v=spf1 ip4:10.99.0.20 -all"
+_dmarc.sick TXT "v=DMARC1; p=reject"
+lost._domainkey.friend TXT "v=DKIM1; p="
 plain A 10.99.0.20
 30.0.99.10.bad A 127.0.0.2
 30.0.99.10.worse A 127.0.0.10
@@ -60,6 +63,15 @@ def net():
         n.close()
 
 
+def spoil(signed):
+    """What cannot be looked up: other texts than those that were signed."""
+    for text in ('"v=spf1 ip4:10.99.0.20 -all"', '"v=DKIM1; p="'):
+        name = 'sick' if 'spf1' in text else 'lost._domainkey.friend'
+        signed, count = re.subn(r'(?m)^(%s\.test\.\s+\d+\s+IN\s+TXT\s+)%s' % (re.escape(name), re.escape(text)), r'\1"spoiled"', signed)
+        assert count == 1
+    return signed
+
+
 @pytest.fixture(scope='module')
 def server(make_server, net, folder, rsa, ed25519):
     place = folder / 'senders'
@@ -67,7 +79,7 @@ def server(make_server, net, folder, rsa, ed25519):
     os.chmod(place, 0o755)
     public = base64.b64encode(openssl('rsa', '-pubout', '-outform', 'DER', stdin=rsa)).decode()
     zone = ZONE % (strings('v=DKIM1; k=rsa; p=' + public), strings('v=DKIM1; k=ed25519; p=' + ed25519[1]))
-    names = network.Names(net, 'dns', DNS, place / 'dns', zone, reverse={FRIEND: 'mail.friend.test', OTHER: 'mail.friend.test'})
+    names = network.Names(net, 'dns', DNS, place / 'dns', zone, spoil, reverse={FRIEND: 'mail.friend.test', OTHER: 'mail.friend.test'})
     names.start()
     return make_server('a', domain='a.test', hostname='mx.a.test', netns=net.name('a'), users=['u', 'v'],
                        settings={'resolver': DNS, 'trust_anchor': str(names.anchor)})
@@ -216,10 +228,27 @@ def test_a_command_says_what_the_server_would_say(server, rsa, tmp_path):
     said = check(MESSAGE, '--client-ip', FRIEND, '--mail-from', 'ana@friend.test')
     assert 'iprev=pass' in said and 'spf=pass' in said and 'It would be taken' in said
     said = check(MESSAGE, '--client-ip', OTHER)
-    assert 'dmarc=fail (p=reject)' in said and 'refused with 550 5.7.26' in said and 'friend.test asks for that' in said
+    assert 'dmarc=fail (p=reject)' in said and 'It would be refused: 550 5.7.26 The policy of friend.test' in said
     assert 'filed into Junk' in check(MESSAGE.replace(b'@friend', b'@x.friend'), '--client-ip', OTHER)
     assert server.command('check', 'message', str(tmp_path / 'message')).returncode == 64
     assert server.command('check', 'message', '/nowhere', '--client-ip', OTHER).returncode == 66
+
+
+@pytest.mark.parametrize('fault', ['spf', 'dkim'])
+def test_what_cannot_be_looked_up_puts_the_message_off(net, server, rsa, tmp_path, fault):
+    if fault == 'spf':
+        host, sender, message = 'friend', 'ana@sick.test', MESSAGE.replace(b'@friend.test', b'@sick.test')
+    else:
+        host, sender, message = 'other', 'list@calm.test', sign(MESSAGE, rsa, b'lost')
+    reply = send(net, host, message, sender)
+    assert reply.startswith('451 4.4.3 The DNS does not say now'), reply
+    (tmp_path / 'message').write_bytes(message)
+    said = server.must('check', 'message', str(tmp_path / 'message'), '--client-ip', FRIEND if host == 'friend' else OTHER, '--mail-from', sender)
+    assert fault + '=temperror' in said and 'It would be put off: 451 4.4.3' in said
+    assert not server.messages('u@a.test') and not junk(server, 'u@a.test')
+    # what something vouches for needs no other
+    assert send(net, 'friend', sign(MESSAGE, rsa, b'lost')).code == 250
+    assert ('dkim', 'temperror') in results(server)[0]
 
 
 def test_hosts_that_lists_have_are_refused(net, server):
