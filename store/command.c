@@ -26,6 +26,9 @@ struct command_run {
 	void (*asked)(struct command_run *c); /* by a process, not by a person: its words are no command's */
 	uint64_t account; /* that it is about */
 	uint64_t erase;   /* an account whose data go once it is out of the directory */
+	uint64_t locked_out; /* an account whose sessions end when the change is on the disk */
+	const char *locked_out_why;
+	struct span rehashed; /* whose password's hash is another one when the change is on the disk */
 	struct store *store;
 	peer_id master;
 	uint64_t id;
@@ -86,6 +89,10 @@ static void changed(void *context)
 {
 	struct command_run *c = context;
 	directory_changed(c->store);
+	if (c->rehashed.len)
+		log_event(LOG_LEVEL_INFO, "password-rehashed", log_s("user", c->rehashed));
+	if (c->locked_out)
+		session_end_account(c->store, c->locked_out, c->locked_out_why);
 	finish(c);
 }
 
@@ -218,6 +225,12 @@ static bool find_user(struct command_run *c, struct span *name, struct directory
 	return false;
 }
 
+static void lock_out(struct command_run *c, uint64_t account, const char *why)
+{
+	c->locked_out = account;
+	c->locked_out_why = why;
+}
+
 static void user_passwd(struct command_run *c)
 {
 	struct directory_entry entry;
@@ -227,7 +240,7 @@ static void user_passwd(struct command_run *c)
 	if (!is_hash(c, c->words[3]))
 		return;
 	directory_put_account(&c->batch, name, entry.account, c->words[3]);
-	session_end_account(c->store, entry.account, "the password has changed");
+	lock_out(c, entry.account, "the password has changed");
 }
 
 /* Asked by vault. Sessions go on: it is the same password. */
@@ -238,8 +251,10 @@ static void user_rehash(struct command_run *c)
 	if (directory_account_name(c->store, c->account, &name, NULL) <= 0 ||
 	    directory_get(c->store, buf_span(&name), &c->arena, &entry, NULL) <= 0 || entry.is_alias || entry.account != c->account)
 		return;
-	if (span_equal(entry.hash, c->words[0]) && is_hash(c, c->words[1]))
-		directory_put_account(&c->batch, buf_span(&name), c->account, c->words[1]);
+	if (!span_equal(entry.hash, c->words[0]) || !is_hash(c, c->words[1]))
+		return;
+	c->rehashed = arena_dup(&c->arena, buf_span(&name));
+	directory_put_account(&c->batch, c->rehashed, c->account, c->words[1]);
 }
 
 static void user_remove(struct command_run *c)
@@ -249,7 +264,7 @@ static void user_remove(struct command_run *c)
 	if (!find_user(c, &name, &entry))
 		return;
 	directory_delete_account(&c->batch, name, entry.account);
-	session_end_account(c->store, entry.account, "the account has been removed");
+	lock_out(c, entry.account, "the account has been removed");
 	c->erase = entry.account;
 }
 

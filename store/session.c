@@ -40,10 +40,15 @@ void session_closed(struct store_peer *edge, uint64_t id)
 		end(edge->store, s);
 }
 
-bool session_bind(struct store *store, uint64_t id, uint64_t account)
+uint64_t session_credential(const struct store *s, uint64_t account)
+{
+	return 1 + (uintptr_t)map_get(&s->credential_changes, account);
+}
+
+bool session_bind(struct store *store, uint64_t id, uint64_t account, uint64_t credential)
 {
 	struct session *s = map_get(&store->sessions, id);
-	if (!s || s->account)
+	if (!s || s->account || credential != session_credential(store, account))
 		return false;
 	s->account = account;
 	return true;
@@ -62,6 +67,7 @@ void session_end_account(struct store *store, uint64_t account, const char *why)
 {
 	size_t at = 0;
 	struct session *s;
+	map_put(&store->credential_changes, account, (void *)(uintptr_t)session_credential(store, account));
 	while ((s = map_next(&store->sessions, &at))) {
 		if (s->account != account)
 			continue;

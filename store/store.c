@@ -322,7 +322,8 @@ static void on_account_ask(void *context, const struct msg_account_ask *m)
 		buf_clear(&name);
 	}
 	if (found > 0)
-		channel_send(p->channel, account_answer, .id = m->id, .account = entry.account, .hash = entry.hash, .name = buf_span(&name));
+		channel_send(p->channel, account_answer, .id = m->id, .account = entry.account, .hash = entry.hash, .name = buf_span(&name),
+		             .credential = session_credential(p->store, entry.account));
 	else
 		channel_send(p->channel, account_answer, .id = m->id, .name = buf_span(&name));
 }
@@ -331,7 +332,8 @@ static void on_session_bind(void *context, const struct msg_session_bind *m)
 {
 	struct store_peer *p = context;
 	BUF_AUTO name = {0};
-	bool is_bound = directory_account_name(p->store, m->account, &name, NULL) > 0 && session_bind(p->store, m->session, m->account);
+	bool is_bound = directory_account_name(p->store, m->account, &name, NULL) > 0 &&
+	                session_bind(p->store, m->session, m->account, m->credential);
 	channel_send(p->channel, session_bound, .id = m->id, .is_bound = is_bound);
 }
 

@@ -32,6 +32,7 @@ struct store {
 	_Atomic peer_id filters[STORE_PEERS_MOST]; /* by index; what workers may ask */
 	_Atomic unsigned filter_turn;
 	struct map sessions;     /* store/session.h */
+	struct map credential_changes; /* store/session.h; how many, by account */
 	struct map deliveries;   /* store/deliver.h, by id128_hash */
 	struct queue *queue;     /* store/queue/queue.h */
 	struct outbox *outbox;

@@ -142,6 +142,34 @@ def test_many_addresses_keep_no_user_out_who_is_known_from_his(server, account, 
     assert log_in(server, network, account, 'a new one').startswith('+OK')
 
 
+@pytest.mark.parametrize('change', ['passwd', 'remove'])
+def test_no_session_by_an_old_password_outlives_it(server, request, change):
+    """Clients that log in all the time: those who are let in while the password changes, too."""
+    for n in range(4):
+        user = server.add_user('outlived%d%s' % (n, change))
+        sessions, is_over = [], threading.Event()
+
+        def log_in_again_and_again():
+            while not is_over.is_set():
+                i = talk.Imap(server.ports['imap'], source='127.0.1.1')
+                sessions.append(i)
+                with contextlib.suppress(ConnectionError, EOFError):  # ended while it was let in
+                    if not i.command('LOGIN %s "%s"' % (user, PASSWORD)).startswith('OK'):
+                        return
+        threads = [threading.Thread(target=log_in_again_and_again) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        assert until(lambda: len(sessions) > 20)
+        server.must('user', change, user, stdin='a new one\n')
+        for thread in threads:
+            thread.join(20)
+        is_over.set()
+        assert not any(thread.is_alive() for thread in threads)
+        for i in sessions:
+            with i, contextlib.suppress(ConnectionError, EOFError):  # it has been ended
+                assert not i.command('LIST "" INBOX').startswith('OK')
+
+
 def test_limits_change_with_a_reload(server, account, network):
     guesses(server, network, account, FAILURES)
     assert log_in(server, network, account).startswith('-ERR [SYS/TEMP] ')

@@ -36,7 +36,7 @@ struct login {
 	struct lines *lines; /* where the ticket is */
 	enum login_state state;
 	struct vault_process *vault;
-	uint64_t number, id, session, account;
+	uint64_t number, id, session, account, credential;
 	struct edge_peer *edge;
 	uint32_t incarnation;
 	int64_t asked_ms;
@@ -134,7 +134,8 @@ static void take_right(struct login *l)
 	throttle_right(v->throttle, &l->guesser);
 	l->state = LOGIN_BINDS;
 	if (v->store)
-		channel_send(v->store, session_bind, .id = l->number, .session = l->session, .account = l->account);
+		channel_send(v->store, session_bind, .id = l->number, .session = l->session, .account = l->account,
+		             .credential = l->credential);
 	else
 		end_login(l, LOGIN_LATER, "the store is not there");
 }
@@ -266,6 +267,7 @@ void login_account_answered(struct vault_process *v, const struct msg_account_an
 	struct span name = m->name.len ? m->name : buf_span(&l->user);
 	struct span parts[] = {name, m->hash, span_of(l->password, l->password_len)};
 	l->account = m->account;
+	l->credential = m->credential;
 	l->guesser = throttle_guesser(v->throttle, buf_span(&l->client), name);
 	l->check = digest_make(v->secret, parts, 3);
 	buf_add(&l->hash, m->hash);
@@ -284,7 +286,7 @@ void login_session_bound(struct vault_process *v, const struct msg_session_bound
 	if (m->is_bound)
 		end_login(l, LOGIN_OK, "");
 	else
-		end_login(l, LOGIN_LATER, "the session or the account has gone");
+		end_login(l, LOGIN_LATER, "the session or the account has gone, or its password has changed");
 }
 
 /* Nobody else answers those that wait for it; the others find out at their turn. */
