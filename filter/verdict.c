@@ -6,8 +6,10 @@
 #include "base/pack.h"
 #include "filter/fate.h"
 #include "ipc/words.h"
+#include "wire/address.h"
 #include "wire/date.h"
 #include "wire/header.h"
+#include "wire/lexical.h"
 #include "wire/message_cache.h"
 
 #include <stdlib.h>
@@ -70,16 +72,14 @@ static bool names_authors(const struct header_field *field)
 	return false;
 }
 
-/* Authentication-Results that claim to be ours (RFC 8601 §5). */
+/* Authentication-Results that claim to be ours (RFC 8601 §5), however the name is written (§2.2: CFWS, quotes, U-labels). */
 static bool is_forged_result(struct verdict *v, struct span value)
 {
-	BUF_AUTO unfolded = {0};
-	header_unfold(value, &unfolded);
-	struct span id = span_trim(buf_span(&unfolded));
-	ssize_t end = span_chr(id, ';');
-	if (end >= 0)
-		id = span_trim(span_slice(id, 0, (size_t)end));
-	return span_equal_nocase(span_next_word(&id), span_cstr(child_hostname(v->message->filter->self)));
+	BUF_AUTO id = {0}, canonical = {0};
+	lexical_take_value(&value, &id);
+	if (!domain_is_valid(buf_span(&id), ADDRESS_UTF8) || domain_canonical(buf_span(&id), &canonical, NULL))
+		return false;
+	return span_equal_nocase(buf_span(&canonical), span_cstr(child_hostname(v->message->filter->self)));
 }
 
 static void read_header(struct verdict *v)

@@ -8,6 +8,7 @@
 #include "wire/casefold.h"
 #include "wire/encoded_word.h"
 #include "wire/header.h"
+#include "wire/lexical.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -33,6 +34,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	BUF_AUTO folded = {0};
 	BUF_AUTO word = {0};
 
+	struct span rest = in;
+	lexical_take_value(&rest, &word);
+	if (rest.len > in.len || word.len > in.len - rest.len)
+		die("a value of more bytes than it has");
+	buf_clear(&word);
 	header_names_sort(names, 2);
 	header_filter_fields(in, names, 2, false, &text);
 	while (header_next(&r, &field)) {

@@ -194,8 +194,9 @@ def test_the_client_is_asked_for_where_the_sender_is_null(net, server):
     assert found[1] == ('spf', 'pass') and 'smtp.helo=news.friend.test' in text and found[3] == ('dmarc', 'pass')
 
 
-def test_results_that_claim_to_be_ours_are_taken_out(net, server):
-    forged = b'Authentication-Results: mx.a.test; dmarc=pass header.from=bank.test\r\nAuthentication-Results: mx.other.test; spf=pass\r\n'
+@pytest.mark.parametrize('ours', [b'mx.a.test', b'MX.A.test 1', b'(x(y\\)) ) mx.a.test', b'"mx.a.test"', b'"\\mx.a.test" 1', b'mx.a.test(c)', b'\r\n\tmx.a.test', b'mx.a.test/1'])
+def test_results_that_claim_to_be_ours_are_taken_out(net, server, ours):
+    forged = b'Authentication-Results: ' + ours + b'; dmarc=pass header.from=bank.test\r\nAuthentication-Results: mx.other.test; spf=pass\r\n'
     assert send(net, 'friend', forged + MESSAGE).code == 250
     until(lambda: server.messages('u@a.test'))
     (got,) = server.messages('u@a.test')

@@ -1,6 +1,8 @@
 /* Dates: see date.h. */
 #include "wire/date.h"
 
+#include "wire/lexical.h"
+
 static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 static const char weekdays[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
 
@@ -65,29 +67,9 @@ static unsigned month_number(struct span word)
 	return 0;
 }
 
-/* Skips white space and comments; comments nest by a counter, not by recursion. Unbalanced ones end the text. */
-static void skip_cfws(struct span *in)
-{
-	size_t i = 0, depth = 0;
-
-	for (; i < in->len; i++) {
-		char c = in->ptr[i];
-
-		if (c == '(')
-			depth++;
-		else if (depth > 0 && c == ')')
-			depth--;
-		else if (depth > 0 && c == '\\' && i + 1 < in->len)
-			i++;
-		else if (depth == 0 && c != ' ' && c != '\t' && c != '\r' && c != '\n')
-			break;
-	}
-	*in = span_skip(*in, i);
-}
-
 static bool take_char(struct span *in, char want)
 {
-	skip_cfws(in);
+	*in = lexical_skip_cfws(*in);
 	if (in->len == 0 || in->ptr[0] != want)
 		return false;
 	*in = span_skip(*in, 1);
@@ -99,7 +81,7 @@ static struct span take_word(struct span *in)
 	struct span word;
 	size_t n = 0;
 
-	skip_cfws(in);
+	*in = lexical_skip_cfws(*in);
 	while (n < in->len && ascii_is_alpha(in->ptr[n]))
 		n++;
 	word = span_slice(*in, 0, n);
@@ -126,7 +108,7 @@ static size_t take_number(struct span *in, size_t min, size_t max, unsigned *out
 
 static size_t take_spaced_number(struct span *in, size_t min, size_t max, unsigned *out)
 {
-	skip_cfws(in);
+	*in = lexical_skip_cfws(*in);
 	return take_number(in, min, max, out);
 }
 
@@ -162,7 +144,7 @@ static int named_zone(struct span name)
 
 static int take_zone(struct span *in, int *minutes)
 {
-	skip_cfws(in);
+	*in = lexical_skip_cfws(*in);
 	if (in->len > 0 && (in->ptr[0] == '+' || in->ptr[0] == '-'))
 		return take_numeric_zone(in, minutes);
 	*minutes = named_zone(take_word(in));

@@ -3,6 +3,7 @@
 
 #include "wire/address_list.h"
 #include "wire/header.h"
+#include "wire/lexical.h"
 
 static void fields_are_read_with_their_folds(void **state)
 {
@@ -23,6 +24,31 @@ static void fields_are_read_with_their_folds(void **state)
 	assert_int_equal(f.offset, 19);
 	assert_false(header_next(&r, &f));
 	assert_false(header_find(r.header, SPAN("F"), &f));
+}
+
+static void values_are_tokens_or_quoted_strings(void **state)
+{
+	static const struct {
+		struct span in;
+		const char *value, *rest;
+	} cases[] = {
+		{SPAN("a.b; c"), "a.b", "; c"},
+		{SPAN(" (x (y \\) z)) \r\n\ta(c)"), "a", "(c)"},
+		{SPAN("\"a \\\" b\"c"), "a \" b", "c"},
+		{SPAN("\"open\\"), "open\\", ""},
+		{SPAN("(open a"), "", ""},
+		{SPAN("; a"), "", "; a"},
+		{SPAN(""), "", ""},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		BUF_AUTO value = {0};
+		struct span rest = cases[i].in;
+		lexical_take_value(&rest, &value);
+		assert_span(buf_span(&value), cases[i].value);
+		assert_span(rest, cases[i].rest);
+	}
 }
 
 static void fields_are_chosen_by_name(void **state)
@@ -144,7 +170,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(fields_are_read_with_their_folds),
-	    cmocka_unit_test(fields_are_chosen_by_name), cmocka_unit_test(any_of_many_names_is_found_in_any_case),
+	    cmocka_unit_test(values_are_tokens_or_quoted_strings),
+		cmocka_unit_test(fields_are_chosen_by_name), cmocka_unit_test(any_of_many_names_is_found_in_any_case),
 	    cmocka_unit_test(address_lists_are_read),
 	    cmocka_unit_test(lists_are_capped),
 	};

@@ -5,6 +5,7 @@
 
 #include "wire/charset.h"
 #include "wire/encoded_word.h"
+#include "wire/lexical.h"
 
 struct span mime_keep(struct mime_keeper *keeper, struct span value)
 {
@@ -28,73 +29,22 @@ struct span mime_keep_lower(struct mime_keeper *keeper, struct span value)
 	return kept;
 }
 
-/* Skips white space and comments; nesting is a counter. */
-static struct span skip_cfws(struct span in)
-{
-	size_t i = 0, depth = 0;
-
-	for (; i < in.len; i++) {
-		char c = in.ptr[i];
-
-		if (c == '(')
-			depth++;
-		else if (depth > 0 && c == ')')
-			depth--;
-		else if (depth > 0 && c == '\\' && i + 1 < in.len)
-			i++;
-		else if (depth == 0 && c != ' ' && c != '\t')
-			break;
-	}
-	return span_skip(in, i);
-}
-
-/* RFC 2045 §5.1 token, 8-bit bytes let pass. */
-static bool is_token_char(char c)
-{
-	return (unsigned char)c > 32 && c != 127 && !strchr("()<>@,;:\\\"/[]?=", c);
-}
-
-static struct span take_token(struct span *in)
-{
-	struct span token;
-	size_t n = 0;
-
-	*in = skip_cfws(*in);
-	while (n < in->len && is_token_char(in->ptr[n]))
-		n++;
-	token = span_slice(*in, 0, n);
-	*in = span_skip(*in, n);
-	return token;
-}
-
 struct span mime_parse_token(struct span value, struct span *rest)
 {
 	*rest = value;
-	return take_token(rest);
+	return lexical_take_token(rest);
 }
 
 bool mime_parse_type(struct span value, struct span *type, struct span *subtype, struct span *rest)
 {
 	*rest = value;
-	*type = take_token(rest);
-	*rest = skip_cfws(*rest);
+	*type = lexical_take_token(rest);
+	*rest = lexical_skip_cfws(*rest);
 	if (type->len == 0 || rest->len == 0 || rest->ptr[0] != '/')
 		return false;
 	*rest = span_skip(*rest, 1);
-	*subtype = take_token(rest);
+	*subtype = lexical_take_token(rest);
 	return subtype->len > 0;
-}
-
-static void take_quoted(struct span *in, struct buf *out)
-{
-	size_t i = 1;
-
-	for (; i < in->len && in->ptr[i] != '"'; i++) {
-		if (in->ptr[i] == '\\' && i + 1 < in->len)
-			i++;
-		buf_add_char(out, in->ptr[i]);
-	}
-	*in = span_skip(*in, i + 1);
 }
 
 /* A value without quotes ends at white space or ";": file names with "/" or "=" are common. */
@@ -137,18 +87,18 @@ void mime_parse_parameters(struct span text, struct mime_keeper *keeper, struct 
 	BUF_AUTO value = {0};
 	uint32_t count = 0;
 
-	text = skip_cfws(text);
+	text = lexical_skip_cfws(text);
 	if (text.len > 0 && text.ptr[0] == ';')
 		text = span_skip(text, 1);
 	while (text.len > 0 && count < MIME_PARAMETERS_MAX) {
-		struct mime_parameter p = {.name = take_token(&text)};
+		struct mime_parameter p = {.name = lexical_take_token(&text)};
 
-		text = skip_cfws(text);
+		text = lexical_skip_cfws(text);
 		if (p.name.len > 0 && text.len > 0 && text.ptr[0] == '=') {
-			text = skip_cfws(span_skip(text, 1));
+			text = lexical_skip_cfws(span_skip(text, 1));
 			buf_clear(&value);
 			if (text.len > 0 && text.ptr[0] == '"')
-				take_quoted(&text, &value);
+				lexical_take_quoted(&text, &value);
 			else
 				take_bare(&text, &value);
 			/* Its place in both lists counts too: many short parameters are cheap to send. */
