@@ -19,6 +19,7 @@ struct signing {
 	EVP_MD_CTX *sha256;
 	struct buf piece, fields;
 	uint64_t number;    /* of the question that vault has; 0: none */
+	bool is_lost;
 	loop_fn *done;
 	void *context;
 };
@@ -54,6 +55,7 @@ static void on_closed(void *context, bool is_violation)
 	v->channel = NULL;
 	while ((s = map_next(&v->waiting, &at))) {
 		map_take(&v->waiting, s->number);
+		s->is_lost = true;
 		finish(s);
 	}
 }
@@ -109,6 +111,7 @@ void signing_end(struct signing *s, struct span header, struct span domain, loop
 	EVP_DigestFinal_ex(s->sha256, digest, NULL);
 	dkim_fields_read(&fields, header);
 	dkim_choose_names(&fields, &names);
+	s->is_lost = !v->channel;
 	bool is_possible = v->channel && domain_is_valid(domain, ADDRESS_UTF8) && domain_canonical(domain, &canonical, NULL) == 0 &&
 	                   canonical.len <= 255 && names.len <= DKIM_NAMES_BYTES_MOST && dkim_signed_fields(&fields, buf_span(&names), &data) == 0;
 	dkim_fields_free(&fields);
@@ -120,6 +123,11 @@ void signing_end(struct signing *s, struct span header, struct span domain, loop
 	map_put(&v->waiting, s->number, s);
 	channel_send(v->channel, dkim_ask, .id = s->number, .domain = buf_span(&canonical), .names = buf_span(&names), .fields = buf_span(&data),
 	             .body_hash = span_of(digest, sizeof digest));
+}
+
+bool signing_is_lost(const struct signing *s)
+{
+	return s->is_lost;
 }
 
 struct span signing_fields(const struct signing *s)

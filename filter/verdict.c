@@ -45,6 +45,14 @@ static void refuse(struct verdict *v, const char *text)
 	}
 }
 
+static void put_off(struct verdict *v, const char *text)
+{
+	if (v->outcome == VERDICT_ACCEPT) {
+		v->outcome = VERDICT_LATER;
+		v->text = text;
+	}
+}
+
 static void cut(struct verdict *v, const struct header_field *field)
 {
 	if (++v->cut_count > CUTS_MOST) {
@@ -246,14 +254,16 @@ static void judge_sender(struct verdict *v)
 {
 	const struct message *m = v->message;
 	BUF_AUTO reply = {0};
-	if (!m->authentication || v->outcome != VERDICT_ACCEPT)
+	if (!m->authentication)
 		return;
 	enum fate fate = fate_of(m->authentication, child_config(m->filter->self), &reply);
-	v->is_junk = fate == FATE_JUNK;
-	if (fate == FATE_TAKE || fate == FATE_JUNK)
-		return;
-	v->outcome = fate == FATE_LATER ? VERDICT_LATER : VERDICT_REFUSE;
-	v->text = arena_dup(&v->memory, buf_span(&reply)).ptr;
+	const char *text = arena_dup(&v->memory, buf_span(&reply)).ptr;
+	switch (fate) {
+	case FATE_TAKE: break;
+	case FATE_JUNK: v->is_junk = true; break;
+	case FATE_LATER: put_off(v, text); break;
+	case FATE_REFUSE: refuse(v, text); break;
+	}
 }
 
 struct verdict *verdict_new(struct message *m)
@@ -298,6 +308,8 @@ void verdict_give(struct verdict *v)
 		if (tree.has_nul)
 			refuse(v, "554 5.6.0 NUL in the message"); /* RFC 3501 §9: no CHAR8 */
 	} else {
+		if (m->signing && signing_is_lost(m->signing))
+			put_off(v, "451 4.3.0 Cannot be signed now, try again later");
 		add_trace(v);
 		buf_add(&v->prefix, buf_span(&v->missing));
 		shift_tree(&tree, v);

@@ -3,6 +3,7 @@ import contextlib
 import email
 import os
 import re
+import signal
 import subprocess
 
 import dkim
@@ -105,6 +106,23 @@ def test_mail_is_signed_with_both_keys_and_found_good_elsewhere(a, b):
     text = re.sub(rb'\s+', b' ', re.search(rb'(?m)^Authentication-Results: mx\.b\.test;(?:.*\r\n)(?:[ \t].*\r\n)*', got)[0])
     assert text.count(b'dkim=pass') == 2 and b'dmarc=pass header.from=a.test' in text, text
     assert b'secret@b.test' not in got and b'\r\nDate: ' in got and b'\r\nMessage-ID: ' in got
+
+
+def test_mail_does_not_leave_unsigned_while_the_keys_are_away(a, b):
+    with a.smtp('submission') as s:
+        assert s.plain('ana@a.test', PASSWORD).code == 235
+        assert s.command('MAIL FROM:<ana@a.test> BODY=8BITMIME').code == 250 and s.command('RCPT TO:<bea@b.test>').code == 250
+        assert s.command('DATA').code == 354
+        s.send(MESSAGE)
+        (pid,) = [pid for role, pid in a.pids() if role == 'vault']
+        os.kill(pid, signal.SIGSTOP)
+        s.send('.\r\n')
+        assert s.is_silent()
+        a.killed.add(pid)
+        os.kill(pid, signal.SIGKILL)
+        assert s.reply().startswith('451 4.3.0 Cannot be signed now')
+        assert until(lambda: s.send_message('ana@a.test', ['bea@b.test'], MESSAGE, ' BODY=8BITMIME').code == 250)
+    assert len(verified(arrived(b), dkim_records(a.setup_output))) == 2
 
 
 def test_opendkim_finds_it_good_too(a, b, net):
