@@ -165,10 +165,14 @@ def test_recipient_number_1001_is_told_to_come_later(make_server):
     s.add_user('u')
     with s.smtp() as session:
         session.command('MAIL FROM:<a@b.example>')
-        session.send(b'RCPT TO:<u@example.test>\r\n' * 1001)
-        replies = [session.reply() for _ in range(1001)]
-        assert all(reply.code == 250 for reply in replies[:1000]) and replies[1000].startswith('452 4.5.3 ')
+        session.send(b'RCPT TO:<u@example.test>\r\n' * 1500)
+        replies = [session.reply() for _ in range(1500)]
+        assert all(reply.code == 250 for reply in replies[:1000]) and all(reply.startswith('452 4.5.3 ') for reply in replies[1000:])
         assert session.data(MESSAGE).code == 250
+        # but not for ever
+        session.command('MAIL FROM:<a@b.example>')
+        session.send(b'RCPT TO:<u@example.test>\r\n' * 2500)
+        assert session.rest().endswith(b'421 4.7.0 Too many errors, goodbye\r\n')
     assert len(s.messages(US)) == 1
 
 

@@ -42,7 +42,7 @@ struct smtp_session {
 	enum smtp_ret ret;         /* RFC 3461 */
 	struct span envid;
 	struct delivery_recipient *recipients;
-	size_t recipient_count, recipient_room;
+	size_t recipient_count, recipient_room, recipients_over;
 	struct delivery_recipient asked; /* that store is asked about */
 	uint32_t sequence;
 	struct smtp_data_scanner scanner;

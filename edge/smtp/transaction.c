@@ -16,7 +16,7 @@ void smtp_reset(struct smtp_session *s)
 	s->asked = (struct delivery_recipient){0};
 	s->ret = SMTP_RET_UNSAID;
 	s->recipients = NULL;
-	s->recipient_count = s->recipient_room = 0;
+	s->recipient_count = s->recipient_room = s->recipients_over = 0;
 	s->has_utf8 = s->has_8bit = s->is_too_large = s->is_malformed = false;
 	s->announced_size = s->chunked_size = 0;
 	s->chunk_scanner = (struct smtp_chunk_scanner){0};
@@ -103,6 +103,17 @@ void smtp_sender_answered(struct connection *c, const struct msg_sender_answer *
 	connection_continue(c);
 }
 
+/* RFC 5321 §4.5.3.1.10: who named more is to send what was taken and to come again with the rest, and is no fool for that. As many again
+ * are borne, since clients name all before they read an answer. */
+static void too_many_recipients(struct smtp_session *s)
+{
+	static const char reply[] = "452 4.5.3 Too many recipients";
+	if (++s->recipients_over > child_config(s->connection->edge->self)->recipients_most)
+		smtp_junk(s, reply);
+	else
+		smtp_reply(s, reply);
+}
+
 void smtp_rcpt(struct smtp_session *s, const struct smtp_command *command)
 {
 	struct connection *c = s->connection;
@@ -114,7 +125,7 @@ void smtp_rcpt(struct smtp_session *s, const struct smtp_command *command)
 		return;
 	}
 	if (s->recipient_count >= child_config(c->edge->self)->recipients_most) {
-		smtp_junk(s, "452 4.5.3 Too many recipients");
+		too_many_recipients(s);
 		return;
 	}
 	if (!c->edge->store) {
