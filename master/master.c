@@ -16,16 +16,20 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
 	SETTINGS_BYTES_MOST = 65536,
 	STOP_MOST_MS = 8000, /* then SIGKILL: what was acknowledged is on the disk */
 	LISTEN_BACKLOG = 4096,
+	LOCK_TRIES = 100,
+	LOCK_PAUSE_MS = 50,
 };
 
 static int read_file(const char *path, struct buf *out, struct error *why)
@@ -265,6 +269,20 @@ static int prepare_folders(struct master *m, struct error *why)
 	return 0;
 }
 
+/* Two servers on the same mail would fight for it. One that is just ending is waited for. The lock goes with this process: those that it
+ * starts do not inherit it. */
+static int lock_data(const struct master *m, struct error *why)
+{
+	int fd = open(m->config.data_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	for (int i = 0; fd >= 0 && flock(fd, LOCK_EX | LOCK_NB); i++) {
+		if (errno != EWOULDBLOCK || i == LOCK_TRIES)
+			return error_set(why, errno, "another server works on data_dir %s: end that one first, or give this one a data_dir of its own",
+			                 m->config.data_dir);
+		nanosleep(&(struct timespec){.tv_nsec = LOCK_PAUSE_MS * 1000000L}, NULL);
+	}
+	return fd < 0 ? error_set(why, errno, "cannot open data_dir %s: %s", m->config.data_dir, strerror(errno)) : 0;
+}
+
 static void raise_limits(void)
 {
 	struct rlimit files;
@@ -300,7 +318,7 @@ int master_run(const struct master_options *options)
 	loop_on_signal(m->loop, SIGTERM, on_stop_signal, m);
 	loop_on_signal(m->loop, SIGINT, on_stop_signal, m);
 	loop_on_signal(m->loop, SIGHUP, on_hangup, m);
-	if (prepare_folders(m, &why) || control_open(m, &why) || local_open(m, &why) || (!m->is_offline && bind_all(m, &m->config, &why))) {
+	if (prepare_folders(m, &why) || control_open(m, &why) || lock_data(m, &why) || local_open(m, &why) || (!m->is_offline && bind_all(m, &m->config, &why))) {
 		fprintf(stderr, "carteiro: %s\n", why.text);
 		return 71;
 	}

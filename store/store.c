@@ -20,10 +20,12 @@
 #include "store/session.h"
 #include "store/sweep.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { LOGIN_NAME_BYTES_MOST = 512 }; /* of account_answer */
@@ -433,8 +435,10 @@ static void configure(void *context, const struct config *config)
 	struct error why = {0};
 	BUF_AUTO path = {0};
 	s->loop = child_loop(s->self);
-	sandbox_enclose(SANDBOX_KEEP, (const char *const[]){config->data_dir, NULL});
 	buf_printf(&path, "%s/store", config->data_dir);
+	if (mkdir(buf_cstr(&path), 0700) && errno != EEXIST)
+		die("store: cannot make %s: %s", buf_cstr(&path), strerror(errno));
+	sandbox_enclose(SANDBOX_KEEP, (const char *const[]){buf_cstr(&path), NULL}); /* not the keys that lie beside it */
 	s->engine = engine_open_rocksdb(buf_cstr(&path), &why);
 	if (!s->engine)
 		die("store: %s", why.text);

@@ -51,6 +51,14 @@ def test_setup_does_not_write_over_a_configuration(server):
     assert 'other.test' not in server.config_file.read_text()
 
 
+def test_two_servers_do_not_work_on_the_same_mail(server, tmp_path):
+    other = tmp_path / 'carteiro.conf'
+    other.write_text(re.sub(r'(?m)^run_dir = .*$', 'run_dir = %s' % (tmp_path / 'run'), server.config_file.read_text()))
+    done = subprocess.run([*server.argv()[:1], '-c', str(other), 'run'], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 71 and 'another server works on data_dir %s' % server.data in done.stderr
+    assert server.send('admin@example.test', MESSAGE).code == 250
+
+
 @pytest.mark.parametrize('domain', ['', '-x.test', 'a..test', 'a b', 'x' * 300, '--what'])
 def test_setup_refuses_what_is_no_domain(tmp_path, server, domain):
     done = subprocess.run([*server.argv()[:1], '-c', str(tmp_path / 'c'), 'setup', domain, '--data', str(tmp_path / 'd')], capture_output=True, timeout=20)

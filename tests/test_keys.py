@@ -1,13 +1,14 @@
 """Certificates and their keys: where they may lie, how they are replaced, and what is said about those that are wrong."""
 import hashlib
 import os
+import re
 import ssl
 import subprocess
 
 import pytest
 
 import talk
-from conftest import until
+from conftest import SANITIZERS, until
 
 
 def make_pair(folder, name='mx.example.test', kind=('-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256')):
@@ -160,3 +161,20 @@ def test_check_by_one_who_may_not_read_the_key_says_so(checked, pair):
             folder.chmod(0o755)
     done = subprocess.run(['setpriv', '--reuid', '65534', '--clear-groups', *checked.argv('check')], capture_output=True, text=True, timeout=60)
     assert done.returncode == 78 and 'tls_key: you may not read' in done.stdout and 'as root' in done.stdout, done
+
+
+def test_store_reaches_nothing_beside_its_own_folder(make_server):
+    s = make_server('reach')
+    s.stop()
+    current, moved = s.data / 'store/CURRENT', s.data / 'keys/current'
+    os.rename(current, moved)
+    current.symlink_to(moved)
+    s.process = subprocess.Popen(s.argv('run'), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=open(s.log_file, 'ab'), env=dict(os.environ, **SANITIZERS))
+    try:
+        assert until(lambda: re.search(r'store: .*CURRENT.*Permission denied', s.log()), 20), s.log()[-2000:]
+    finally:
+        s.stop()
+        s.log_file.write_text('')  # what died of it is no fault
+        os.unlink(current)
+        os.rename(moved, current)
+    s.start()
