@@ -73,7 +73,7 @@ static int write_config(const struct setup *s)
 	}
 	if (fd < 0)
 		return fail("write", s->cli->config_file);
-	dprintf(fd, "hostname = %s\n", s->hostname);
+	dprintf(fd, "hostname = %s\npostmaster = postmaster@%s\n", s->hostname, s->domain);
 	if (s->data_dir)
 		dprintf(fd, "data_dir = %s\n", s->data_dir);
 	if (s->run_dir)

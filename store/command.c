@@ -137,8 +137,12 @@ static void domain_add(struct command_run *c)
 	struct span domain = name_of(c, 2, true);
 	if (domain.len && directory_domain(c->store, domain, NULL) > 0)
 		fail(c, CODE_REFUSED, "%.*s is there already", SPAN_ARG(domain));
-	else if (domain.len)
+	else if (domain.len) {
 		directory_put_domain(&c->batch, domain);
+		if (!child_config(c->store->self)->postmaster[0])
+			buf_printf(&c->text, "postmaster@%.*s has to get mail (RFC 5321 section 4.5.1): add it, or name who gets it by `postmaster =` in the configuration\n",
+			           SPAN_ARG(domain));
+	}
 }
 
 static int list_domain(void *context, struct span name, const struct directory_entry *entry)

@@ -192,6 +192,7 @@ def test_domains_come_and_go(server):
     server.must('domain', 'add', 'Second.test')
     assert server.must('domain', 'list').split() == ['example.test', 'second.test']
     assert server.send('x@second.test', MESSAGE).startswith('550 5.1.1 ')
+    assert server.send('postmaster@second.test', MESSAGE).code == 250  # RFC 5321 §4.5.1
     server.must('user', 'add', 'x@second.test', stdin='pw\n')
     assert server.send('x@second.test', MESSAGE).code == 250
     done = server.command('domain', 'remove', 'second.test')
