@@ -141,21 +141,45 @@ int directory_canonical(struct span typed, bool is_domain, struct buf *out, stru
 
 /* ---- who gets it ---- */
 
+/* Where a target of that account or address stands in targets->places, or could stand. */
+static uint32_t *target_place(const struct targets *targets, uint64_t account, struct span address)
+{
+	struct span key = account ? span_of(&account, sizeof account) : address;
+	size_t mask = targets->place_count - 1;
+	for (size_t i = (size_t)span_hash(key, targets->seed) & mask;; i = (i + 1) & mask) {
+		uint32_t *place = &targets->places[i];
+		const struct target *t = *place ? &targets->list[*place - 1] : NULL;
+		if (!t || (account ? t->account == account : !t->account && span_equal(t->address, address)))
+			return place;
+	}
+}
+
+static void grow_targets(struct arena *a, struct targets *targets)
+{
+	size_t room = targets->room ? targets->room * 2 : 8;
+	struct target *list = arena_alloc_array(a, room, sizeof *list);
+	if (targets->count)
+		memcpy(list, targets->list, targets->count * sizeof *list);
+	if (!targets->seed)
+		targets->seed = random_u64();
+	targets->list = list;
+	targets->room = room;
+	targets->place_count = room * 4;
+	targets->places = arena_alloc_array(a, targets->place_count, sizeof *targets->places);
+	memset(targets->places, 0, targets->place_count * sizeof *targets->places);
+	for (size_t i = 0; i < targets->count; i++)
+		*target_place(targets, list[i].account, list[i].address) = (uint32_t)i + 1;
+}
+
 void directory_add_target(struct arena *a, struct targets *targets, uint64_t account, struct span address)
 {
-	for (size_t i = 0; i < targets->count; i++)
-		if (account ? targets->list[i].account == account
-		            : !targets->list[i].account && span_equal(targets->list[i].address, address))
-			return;
-	if (targets->count == targets->room) {
-		size_t room = targets->room ? targets->room * 2 : 8;
-		struct target *list = arena_alloc_array(a, room, sizeof *list);
-		if (targets->count)
-			memcpy(list, targets->list, targets->count * sizeof *list);
-		targets->list = list;
-		targets->room = room;
-	}
+	if (targets->count == targets->room)
+		grow_targets(a, targets);
+	uint32_t *place = target_place(targets, account, address);
+	if (*place)
+		return;
 	targets->list[targets->count++] = (struct target){.account = account, .address = arena_dup(a, address)};
+	*place = (uint32_t)targets->count;
 }
 
 struct parts {

@@ -51,6 +51,9 @@ struct target {
 struct targets {
 	struct target *list;
 	size_t count, room;
+	uint32_t *places;    /* open addressing: the index in the list and one, by the account or the address; 0: free */
+	size_t place_count;  /* a power of two, over the room */
+	uint64_t seed;
 	struct visited *visited; /* aliases that were followed: each is followed once, whatever leads to it */
 	unsigned visited_count;
 };

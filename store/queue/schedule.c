@@ -11,8 +11,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-
-enum { JOB_RECIPIENTS_MOST = 100 }; /* RFC 5321 §4.5.3.1.8: what every server takes */
+#include <strings.h>
 
 /* ---- the heap ---- */
 
@@ -157,34 +156,59 @@ static void hand_out(struct queue *q)
 		send_job(relay, j);
 }
 
-static struct relay_job *new_job(struct queued *m, struct span domain)
+static struct relay_job *new_job(struct queued *m, struct span domain, size_t room)
 {
 	struct queue *q = m->queue;
 	struct relay_job *j = xcalloc(1, sizeof *j);
 	j->number = ++q->last_job;
 	j->message = m;
-	j->recipients = xcalloc(JOB_RECIPIENTS_MOST, sizeof *j->recipients);
+	j->recipients = xcalloc(room, sizeof *j->recipients);
 	domains_add_job(&q->domains, domain, j);
 	m->jobs++;
 	return j;
 }
 
+/* One that is due, and what it must share with those of its job: one transaction has one next hop and one sender. */
+struct due {
+	struct span domain, via;
+	uint32_t index;
+};
+
+static int by_transaction(const struct due *a, const struct due *b)
+{
+	int order = (a->domain.len > b->domain.len) - (a->domain.len < b->domain.len);
+	if (!order && a->domain.len)
+		order = strncasecmp(a->domain.ptr, b->domain.ptr, a->domain.len);
+	return order ? order : span_compare(a->via, b->via);
+}
+
+static int by_transaction_and_index(const void *a, const void *b)
+{
+	const struct due *x = a, *y = b;
+	int order = by_transaction(x, y);
+	return order ? order : (x->index > y->index) - (x->index < y->index);
+}
+
 void schedule_jobs(struct queued *m, int64_t now_ms)
 {
+	struct due *due = xcalloc(m->recipient_count ? m->recipient_count : 1, sizeof *due);
+	size_t count = 0;
 	for (uint32_t i = 0; i < m->recipient_count; i++) {
 		struct recipient *r = &m->recipients[i];
 		if (r->account || r->state != RECIPIENT_WAITING || r->next_ms > now_ms)
 			continue;
-		struct relay_job *j = new_job(m, recipient_domain(r));
-		for (uint32_t k = i; k < m->recipient_count && j->count < JOB_RECIPIENTS_MOST; k++) {
-			struct recipient *other = &m->recipients[k];
-			if (other->account || other->state != RECIPIENT_WAITING || other->next_ms > now_ms ||
-			    !span_equal_nocase(recipient_domain(other), span_cstr(j->domain->name)) || !span_equal(via_of(other), via_of(r)))
-				continue; /* one transaction has one sender */
-			other->state = RECIPIENT_TRYING;
-			j->recipients[j->count++] = k;
-		}
+		r->state = RECIPIENT_TRYING;
+		due[count++] = (struct due){recipient_domain(r), via_of(r), i};
 	}
+	qsort(due, count, sizeof *due, by_transaction_and_index);
+	for (size_t i = 0, end; i < count; i = end) {
+		for (end = i + 1; end < count && end - i < JOB_RECIPIENTS_MOST && by_transaction(&due[i], &due[end]) == 0; end++)
+			;
+		struct relay_job *j = new_job(m, due[i].domain, end - i);
+		for (size_t k = i; k < end; k++)
+			j->recipients[j->count++] = due[k].index;
+	}
+	free(due);
 	hand_out(m->queue);
 }
 

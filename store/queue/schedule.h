@@ -4,6 +4,8 @@
 
 #include "store/queue/domain.h"
 
+enum { JOB_RECIPIENTS_MOST = 100 }; /* RFC 5321 §4.5.3.1.8: what every server takes */
+
 struct queue {
 	struct store *store;
 	struct map messages;        /* by id128_hash */

@@ -112,6 +112,45 @@ static const char *given(struct scene *c, struct buf *out)
 	return buf_cstr(out);
 }
 
+/* One transaction has one next hop and one sender; the order of the recipients is kept. */
+static void recipients_share_a_job_where_they_can(void **state)
+{
+	static const struct { const char *address, *via; } list[] = {
+		{"1@a.test", NULL}, {"2@b.test", NULL}, {"3@A.test", NULL}, {"4@a.test", "us.test"}, {"5@b.test", ""}, {"6@longer.test", NULL}, {"7@a.test", NULL}};
+	struct scene *c = *state;
+	struct queued *m = new_message(c, "0@a.test");
+	size_t count = sizeof list / sizeof list[0] + 3 * JOB_RECIPIENTS_MOST;
+	m->reverse_path[0] = '\0'; /* never rewritten */
+	free(m->recipients[0].address);
+	free(m->recipients);
+	m->recipients = xcalloc(count, sizeof *m->recipients);
+	m->recipient_count = (uint32_t)count;
+	for (size_t i = 0; i < count; i++) {
+		bool is_listed = i < sizeof list / sizeof list[0];
+		m->recipients[i].address = xstrdup(is_listed ? list[i].address : "x@many.test");
+		m->recipients[i].via = is_listed && list[i].via ? xstrdup(list[i].via) : NULL;
+	}
+	schedule_jobs(m, 0);
+	queue_relay_ready(c->relay, 100);
+	BUF_AUTO text = {0};
+	struct relay_job *j;
+	for (size_t at = 0; (j = map_next(&c->queue.jobs, &at));) {
+		for (uint32_t i = 1; i < j->count; i++)
+			assert_true(j->recipients[i - 1] < j->recipients[i]);
+		if (j->count < JOB_RECIPIENTS_MOST) {
+			for (uint32_t i = 0; i < j->count; i++)
+				buf_printf(&text, "%u", j->recipients[i] + 1);
+			buf_add_char(&text, ' ');
+		}
+	}
+	assert_int_equal(c->queue.jobs.count, 4 + 3);
+	assert_int_equal(text.len, strlen("137 25 4 6 "));
+	for (const char *const *one = (const char *const[]){"137 ", "25 ", "4 ", "6 ", NULL}; *one; one++)
+		assert_true(span_find(buf_span(&text), span_cstr(*one)) >= 0);
+	for (size_t i = 0; i < count; i++)
+		assert_int_equal(m->recipients[i].state, RECIPIENT_TRYING);
+}
+
 static void a_domain_with_thousands_of_messages_delays_no_other(void **state)
 {
 	struct scene *c = *state;
@@ -307,6 +346,7 @@ static void times_are_believed_as_far_as_they_can_be_true(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(recipients_share_a_job_where_they_can, set_scene, clear_scene),
 		cmocka_unit_test_setup_teardown(a_domain_with_thousands_of_messages_delays_no_other, set_scene, clear_scene),
 		cmocka_unit_test_setup_teardown(domains_take_turns, set_scene, clear_scene),
 		cmocka_unit_test_setup_teardown(a_domain_at_its_limit_goes_on_when_a_job_ends, set_scene, clear_scene),
