@@ -79,8 +79,9 @@ static void finish(void *context)
 	arena_free(&c->arena);
 	buf_free(&c->text);
 	batch_free(&c->batch);
+	if (s->command == c)
+		s->command = NULL;
 	free(c);
-	s->command = NULL;
 	start_next(s);
 }
 
@@ -460,8 +461,11 @@ static void start(struct command_run *c)
 		c->asked(c);
 	else
 		find_and_run(c);
-	if (c->is_elsewhere)
+	if (c->is_elsewhere) { /* it changes nothing: the next one need not wait */
+		c->store->command = NULL;
+		start_next(c->store);
 		return;
+	}
 	if (c->code != CODE_OK || batch_is_empty(&c->batch)) {
 		finish(c);
 		return;

@@ -7,6 +7,7 @@
 #include "ipc/words.h"
 #include "store/queue/queue.h"
 #include "store/session.h"
+#include "store/trace.h"
 
 #include <stdlib.h>
 
@@ -57,17 +58,18 @@ void deliver_free(struct delivery *d)
 	free(d);
 }
 
-void deliver_log(const struct delivery *d, enum delivery_outcome outcome)
+void deliver_log(const struct delivery *d, uint32_t recipient, enum delivery_outcome outcome)
 {
 	static const char *words[] = {"delivered", "queued", "refused", "later", "unknown", "no-mailbox", "not-yours", "no-space",
 	                              "no-recipient", "too-large"};
-	static const char *kinds[] = {"smtp", "lmtp", "submission", "append", "local"};
+	bool is_all = recipient == DELIVERY_ALL_RECIPIENTS, is_judged = outcome == DELIVERY_REFUSED || outcome == DELIVERY_LATER;
+	struct span to = d->recipient_count ? d->recipients[is_all ? 0 : recipient].address : SPAN("");
 	char id[ID128_TEXT_BYTES + 1];
 	log_event(LOG_LEVEL_INFO, "message", log_s("id", id128_text(d->id, id)), log_c("outcome", words[outcome]),
-	          log_c("kind", kinds[d->kind]), log_s("from", buf_span(&d->reverse_path)),
-	          log_s("to", d->recipient_count ? d->recipients[0].address : SPAN("")), log_n("recipients", (int64_t)d->recipient_count),
+	          log_c("kind", delivery_kind_word(d->kind)), log_s("from", buf_span(&d->reverse_path)),
+	          log_s("to", to), log_n("recipients", is_all ? (int64_t)d->recipient_count : 1),
 	          log_n("size", (int64_t)d->received), log_s("message-id", buf_span(&d->message_id)),
-	          log_s("client", buf_span(&d->client)));
+	          log_s("client", buf_span(&d->client)), log_s("reply", is_judged ? buf_span(&d->text) : SPAN("")));
 }
 
 void deliver_say(struct delivery *d, uint32_t recipient, enum delivery_outcome outcome, struct span text, uint32_t uidvalidity, uint32_t uid)
@@ -85,7 +87,7 @@ void deliver_answer(struct delivery *d, enum delivery_outcome outcome, struct sp
 		d->store->accepted_count++;
 	else
 		d->store->refused_count++;
-	deliver_log(d, outcome);
+	deliver_log(d, DELIVERY_ALL_RECIPIENTS, outcome);
 	deliver_say(d, DELIVERY_ALL_RECIPIENTS, outcome, text, 0, 0);
 	deliver_free(d);
 }

@@ -77,7 +77,7 @@ static void on_appended(void *context, const struct append_result *result)
 	d->waiting--;
 	end_staging(d, result->outcome);
 	if (d->kind == DELIVERY_APPEND) {
-		deliver_log(d, result->outcome);
+		deliver_log(d, DELIVERY_ALL_RECIPIENTS, result->outcome);
 		deliver_say(d, DELIVERY_ALL_RECIPIENTS, result->outcome, SPAN(""), result->uidvalidity, result->uid);
 		deliver_free(d);
 		return;
@@ -89,10 +89,12 @@ static void on_lmtp_appended(void *context, const struct append_result *result)
 {
 	struct waiting_answer *w = context;
 	struct delivery *d = w->delivery;
-	for (uint32_t i = w->recipient; i < d->recipient_count; i++)
-		if (d->recipient_accounts[i] == w->account)
-			deliver_say(d, i, result->outcome, SPAN(""), 0, 0);
-	deliver_log(d, result->outcome);
+	for (uint32_t i = w->recipient; i < d->recipient_count; i++) {
+		if (d->recipient_accounts[i] != w->account)
+			continue;
+		deliver_log(d, i, result->outcome);
+		deliver_say(d, i, result->outcome, SPAN(""), 0, 0);
+	}
 	free(w);
 	if (--d->waiting == 0)
 		deliver_free(d);

@@ -44,7 +44,7 @@ struct delivery {
 void deliver_free(struct delivery *d);
 
 /* One line of log: what became of the message. */
-void deliver_log(const struct delivery *d, enum delivery_outcome outcome);
+void deliver_log(const struct delivery *d, uint32_t recipient, enum delivery_outcome outcome);
 
 /* Tells the edge, if it is still there, the outcome for one recipient, by its number, or DELIVERY_ALL_RECIPIENTS. */
 void deliver_say(struct delivery *d, uint32_t recipient, enum delivery_outcome outcome, struct span text, uint32_t uidvalidity, uint32_t uid);

@@ -10,6 +10,12 @@
 
 enum { TRACE_VERSION = 1, FOUND_BYTES_MOST = 4 * 1024 * 1024 };
 
+const char *delivery_kind_word(enum delivery_kind kind)
+{
+	static const char *const words[] = {"smtp", "lmtp", "submission", "append", "local"};
+	return kind < sizeof words / sizeof words[0] ? words[kind] : "?";
+}
+
 void trace_pack(struct buf *out, const struct trace_record *t)
 {
 	pack_u8(out, TRACE_VERSION);
@@ -77,14 +83,30 @@ static void add_safe(struct buf *out, struct span text)
 		buf_add_char(out, (unsigned char)text.ptr[i] < ' ' || text.ptr[i] == 0x7f ? '?' : text.ptr[i]);
 }
 
+static struct span without_brackets(struct span text)
+{
+	bool has = text.len > 2 && text.ptr[0] == '<' && text.ptr[text.len - 1] == '>';
+	return has ? span_slice(text, 1, text.len - 2) : text;
+}
+
+/* Whether an address is one of "a@x,b@y". It may have a comma itself, in quotes. */
+static bool lists(struct span addresses, struct span one)
+{
+	for (size_t i = 0; i + one.len <= addresses.len; i++) {
+		struct span rest = span_skip(addresses, i);
+		bool begins = i == 0 || addresses.ptr[i - 1] == ',', ends = rest.len == one.len || rest.ptr[one.len] == ',';
+		if (begins && ends && span_starts_with_nocase(rest, one))
+			return true;
+	}
+	return false;
+}
+
 static bool is_about(const struct search_for *f, struct id128 id, const struct trace_record *t)
 {
 	if (f->is_id)
 		return id128_equal(id, f->id);
-	struct span bare = f->what;
-	if (bare.len > 2 && bare.ptr[0] == '<')
-		bare = span_slice(bare, 1, bare.len - 2);
-	return span_equal_nocase(t->reverse_path, bare) || span_find(t->message_id, bare) >= 0 || span_find(t->recipients, bare) >= 0;
+	struct span bare = without_brackets(f->what);
+	return span_equal_nocase(t->reverse_path, bare) || span_equal_nocase(without_brackets(t->message_id), bare) || lists(t->recipients, bare);
 }
 
 static void add_events(const struct search_for *f, struct span partition, struct id128 id)
@@ -112,11 +134,10 @@ static void add_events(const struct search_for *f, struct span partition, struct
 
 static void add_record(const struct search_for *f, struct span partition, struct id128 id, const struct trace_record *t)
 {
-	static const char *kinds[] = {"smtp", "lmtp", "submission", "append", "local"};
 	char text[ID128_TEXT_BYTES + 1];
 	id128_text(id, text);
 	add_time(f->out, t->time_ms);
-	buf_printf(f->out, " %s %s from <", text, t->kind < 4 ? kinds[t->kind] : "?");
+	buf_printf(f->out, " %s %s from <", text, delivery_kind_word(t->kind));
 	add_safe(f->out, t->reverse_path);
 	buf_add_cstr(f->out, "> to ");
 	add_safe(f->out, t->recipients);

@@ -12,6 +12,8 @@ struct trace_record {
 	struct span client, reverse_path, recipients, message_id;
 };
 
+/* "smtp", "lmtp", ... in records and in the log. */
+const char *delivery_kind_word(enum delivery_kind kind);
 void trace_pack(struct buf *out, const struct trace_record *t);
 int trace_unpack(struct span value, struct trace_record *t);
 void trace_event(struct batch *b, struct span partition, struct id128 delivery, struct span text);

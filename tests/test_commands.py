@@ -324,6 +324,9 @@ def test_trace_follows_a_message_to_the_mailbox(server):
     texts = [server.must('trace', word) for word in (name, 'trace-sender@remote.example', '<trace-1@remote.example>', 'trace-1@remote.example')]
     for text in texts:
         assert name in text and 'from <trace-sender@remote.example> to u@example.test' in text and 'in the mailbox' in text
+    assert name in server.must('trace', 'Trace-Sender@Remote.example')
+    for other in ('ace-sender@remote.example', 'trace-sender@remote', '1@remote.example', 'example.test'):
+        assert server.command('trace', other).returncode == 1, other  # parts of names are not those names
     done = server.command('trace', 'nobody-ever@example.test')
     assert done.returncode == 1 and 'nothing is known' in done.stdout
 

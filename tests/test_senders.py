@@ -152,6 +152,7 @@ def test_a_large_signed_message_comes_in_pieces(net, server, rsa):
 def test_nobody_vouches_and_the_policy_is_to_refuse(net, server):
     reply = send(net, 'other', MESSAGE)
     assert reply.code == 550 and '5.7.26' in reply and 'friend.test' in reply
+    assert re.search(r' message .* outcome=refused .* reply="550 5\.7\.26 ', server.log())
     assert server.messages('u@a.test') == []
 
 

@@ -438,6 +438,9 @@ def test_lmtp_answers_for_each_recipient(server, inbox):
         assert s.reply().code == 250
         assert s.command('NOOP').code == 250
         assert s.is_silent(0.1)
+    log = server.log()
+    assert 'reply="550 5.1.1 No such user here"' in log
+    assert all(re.search(r' message .* outcome=delivered kind=lmtp .* to=%s@example\.test recipients=1 ' % name, log) for name in 'uv')
     (got,) = inbox()
     assert b' with LMTP ' in got and strip_first_trace(got) == MESSAGE
 

@@ -156,22 +156,27 @@ static void add_recipient(struct smtp_session *s)
 
 void smtp_rcpt_answered(struct connection *c, const struct msg_rcpt_answer *m)
 {
+	static const char *const refusals[] = {
+		[RCPT_UNKNOWN] = "550 5.1.1 No such user here",
+		[RCPT_NO_RELAY] = "550 5.7.1 Relaying denied",
+		[RCPT_BAD] = "553 5.1.3 That is not an address",
+		[RCPT_LATER] = "451 4.3.0 Cannot be checked now, try again later",
+		[RCPT_FULL] = "452 4.2.2 The mailbox is full",
+		[RCPT_NO_SPACE] = "452 4.3.1 No room on the disk, try again later",
+		[RCPT_RATE] = "450 4.7.1 You have sent to too many recipients in the last hour, try again later"};
 	struct smtp_session *s = c->state;
 	if (!s || m->sequence != s->sequence || !c->is_waiting)
 		return;
-	enum rcpt_outcome outcome = m->outcome;
-	if (outcome != RCPT_LOCAL && outcome != RCPT_REMOTE)
+	const char *refusal = m->outcome < sizeof refusals / sizeof refusals[0] ? refusals[m->outcome] : refusals[RCPT_LATER];
+	if (!refusal) {
+		add_recipient(s);
+	} else {
 		log_event(LOG_LEVEL_INFO, "recipient-refused", log_s("to", s->asked.address), log_s("from", s->reverse_path),
-		          log_c("client", c->address), log_n("outcome", outcome));
-	switch (outcome) {
-	case RCPT_LOCAL: case RCPT_REMOTE: add_recipient(s); break;
-	case RCPT_UNKNOWN: smtp_junk(s, "550 5.1.1 No such user here"); break;
-	case RCPT_NO_RELAY: smtp_junk(s, "550 5.7.1 Relaying denied"); break;
-	case RCPT_BAD: smtp_junk(s, "553 5.1.3 That is not an address"); break;
-	case RCPT_LATER: smtp_reply(s, "451 4.3.0 Cannot be checked now, try again later"); break;
-	case RCPT_FULL: smtp_reply(s, "452 4.2.2 The mailbox is full"); break;
-	case RCPT_RATE: smtp_reply(s, "450 4.7.1 You have sent to too many recipients in the last hour, try again later"); break;
-	case RCPT_NO_SPACE: smtp_reply(s, "452 4.3.1 No room on the disk, try again later"); break;
+		          log_c("client", c->address), log_c("reply", refusal));
+		if (refusal[0] == '5')
+			smtp_junk(s, "%s", refusal);
+		else
+			smtp_reply(s, "%s", refusal);
 	}
 	connection_continue(c);
 }
