@@ -149,6 +149,10 @@ static void one_subscriber_has_one_key(void **state)
 	assert_true(network_key(SPAN("2001:db8:1:2::1")) != network_key(SPAN("2001:db8:1:3::1")));
 	assert_true(network_key(SPAN("?")) == 0 && network_key(SPAN("")) == 0);
 	assert_true(network_is_loopback(SPAN("127.255.0.1")) && network_is_loopback(SPAN("::1")) && network_is_loopback(SPAN("::ffff:127.0.0.1")));
+	static const char *const privates[] = {"10.0.0.0", "172.31.255.255", "192.168.1.1", "100.64.0.1", "169.254.7.7", "fd00::1", "fe80::1", "::ffff:10.1.1.1"};
+	static const char *const publics[] = {"11.0.0.0", "172.32.0.0", "192.0.2.1", "2001:db8::1", "fec0::1", "10.0.0.0/8", "10.evil.example", ""};
+	for (size_t i = 0; i < sizeof privates / sizeof privates[0]; i++)
+		assert_true(network_is_private(span_cstr(privates[i])) && !network_is_private(span_cstr(publics[i])));
 	assert_false(network_is_loopback(SPAN("127.evil.example")) || network_is_loopback(SPAN("192.0.2.127")) || network_is_loopback(SPAN("::2")));
 }
 

@@ -68,6 +68,18 @@ bool network_is_loopback(struct span address)
 	return memcmp(bytes, six, sizeof six) == 0 || (memcmp(bytes, mapped, sizeof mapped) == 0 && bytes[MAPPED_BYTES] == 127);
 }
 
+bool network_is_private(struct span address)
+{
+	static const char *const privates[] = {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16", "fc00::/7", "fe80::/10"};
+	struct network n, one;
+	bool is_private = false;
+	if (network_parse(address, &one) || one.bits != ADDRESS_BITS)
+		return false;
+	for (size_t i = 0; i < sizeof privates / sizeof privates[0] && !is_private; i++)
+		is_private = network_parse(span_cstr(privates[i]), &n) == 0 && network_has(&n, &one);
+	return is_private;
+}
+
 uint64_t network_key(struct span address)
 {
 	unsigned char bytes[16];

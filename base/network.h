@@ -15,6 +15,8 @@ int network_parse(struct span text, struct network *out);
 bool network_has(const struct network *n, const struct network *address);
 /* True for addresses of this machine that no other can have: 127.0.0.0/8 and ::1 (RFC 6890 §2.2.2). */
 bool network_is_loopback(struct span address);
+/* True for addresses that the world cannot reach: of private networks, carriers' and links (RFC 1918, 4193, 6598, 3927, 4291). */
+bool network_is_private(struct span address);
 /* The client that limits are for: an IPv4 address, or the first 64 bits of an IPv6 one, which is what one subscriber has at
  * least. 0 for what is no address. */
 uint64_t network_key(struct span address);

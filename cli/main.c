@@ -19,7 +19,8 @@ static const char default_config[] = "/etc/carteiro/carteiro.conf";
 static const char help[] =
 	"carteiro: a mail server\n"
 	"\n"
-	"  carteiro setup DOMAIN            write a configuration, keys and a first account; print the DNS records to publish\n"
+	"  carteiro setup DOMAIN [--hostname NAME] [--user NAME] [--data FOLDER] [--run FOLDER]\n"
+	"                                   write a configuration, keys and a first account; print the DNS records to publish\n"
 	"  carteiro check                   tell what is wrong in the configuration\n"
 	"  carteiro check message FILE --client-ip ADDRESS [--helo NAME] [--mail-from ADDRESS]   what the server would say of it\n"
 	"  carteiro check spf               lines of address, HELO and MAIL FROM, with tabs between: what SPF says of each\n"

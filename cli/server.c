@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { START_TRIES = 200, START_PAUSE_MS = 100 };
+enum { START_TRIES = 200, START_PAUSE_MS = 100, EXIT_UNAVAILABLE = 69 };
 
 struct server {
 	struct loop *loop;
@@ -145,13 +145,13 @@ int server_command(struct server *s, const struct span *words, size_t count)
 	channel_send(s->channel, request, .words = buf_span(&packed));
 	loop_rearm(s->loop);
 	loop_run(s->loop);
+	fflush(stdout);
 	if (!s->is_finished) {
 		fprintf(stderr, "carteiro: the server went away; look whether it was done\n");
-		if (s->own_log)
-			show_log(s);
-		return 69;
+		s->code = EXIT_UNAVAILABLE;
 	}
-	fflush(stdout);
+	if (s->code == EXIT_UNAVAILABLE && s->own_log)
+		show_log(s);
 	return s->code;
 }
 
@@ -179,7 +179,7 @@ int server_reload_keys(const char *config_file)
 	close(fd);
 	struct server *s = server_connect(config_file, false);
 	if (!s)
-		return 69;
+		return EXIT_UNAVAILABLE;
 	int code = server_command(s, (const struct span[]){SPAN("reload-keys")}, 1);
 	server_close(s);
 	return code;
@@ -194,7 +194,7 @@ int cli_forward(const struct cli *c, bool may_start)
 		words[i] = span_cstr(c->words[i]);
 	struct server *s = server_connect(c->config_file, may_start);
 	if (!s)
-		return 69;
+		return EXIT_UNAVAILABLE;
 	int code = server_command(s, words, (size_t)c->count);
 	server_close(s);
 	return code;

@@ -1,5 +1,6 @@
 /* `carteiro setup DOMAIN`: the configuration, keys, the first account, and the DNS records to publish. */
 #include "base/die.h"
+#include "base/network.h"
 #include "base/random.h"
 #include "cli/dkim.h"
 #include "vault/hash.h"
@@ -21,14 +22,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { CERTIFICATE_DAYS = 3650, PASSWORD_CHARACTERS = 20 };
+enum { CERTIFICATE_DAYS = 3650, PASSWORD_CHARACTERS = 20, DOMAIN_BYTES_MOST = 253, EXIT_THERE_ALREADY = 1 };
 
 extern char **environ;
 
 struct setup {
 	const struct cli *cli;
 	const char *domain, *hostname, *data_dir, *run_dir, *user;
-	char default_hostname[300];
+	struct buf canonical_domain, canonical_hostname; /* with A-labels, as the DNS has them */
 	struct config config;
 };
 
@@ -36,6 +37,12 @@ static int fail(const char *what, const char *path)
 {
 	fprintf(stderr, "carteiro: cannot %s %s: %s\n", what, path, strerror(errno));
 	return 73;
+}
+
+static int make_canonical(const char *typed, struct buf *out)
+{
+	struct span domain = span_cstr(typed);
+	return domain_is_valid(domain, ADDRESS_UTF8) && domain_canonical(domain, out, NULL) == 0 && out->len <= DOMAIN_BYTES_MOST ? 0 : -1;
 }
 
 static int read_options(struct setup *s)
@@ -52,11 +59,14 @@ static int read_options(struct setup *s)
 		else
 			return -1;
 	}
-	if (!s->domain || !domain_is_valid(span_cstr(s->domain), ADDRESS_UTF8) || strlen(s->domain) > 253)
+	if (!s->domain || make_canonical(s->domain, &s->canonical_domain))
 		return -1;
-	snprintf(s->default_hostname, sizeof s->default_hostname, "mail.%s", s->domain);
-	if (!s->hostname)
-		s->hostname = s->default_hostname;
+	s->domain = buf_cstr(&s->canonical_domain);
+	BUF_AUTO standard = {0};
+	buf_printf(&standard, "mail.%s", s->domain);
+	if (make_canonical(s->hostname ? s->hostname : buf_cstr(&standard), &s->canonical_hostname))
+		return -1;
+	s->hostname = buf_cstr(&s->canonical_hostname);
 	return 0;
 }
 
@@ -154,21 +164,20 @@ static int make_keys(const struct setup *s)
 	if (!bad && user)
 		bad = chown(c->data_dir, user->pw_uid, user->pw_gid) || chown(buf_cstr(&folder), user->pw_uid, user->pw_gid) ||
 		      chown(c->tls_key, user->pw_uid, user->pw_gid) || chown(c->tls_certificate, user->pw_uid, user->pw_gid);
-	return bad ? fail("write", c->tls_key) : 0;
+	if (!bad)
+		return 0;
+	int code = fail("write", c->tls_key);
+	unlink(c->tls_key);
+	unlink(c->tls_certificate);
+	return code;
 }
 
 /* A second setup with the first one's data finds them there. */
 static int make_dkim_keys(const struct setup *s)
 {
-	BUF_AUTO domain = {0}, path = {0};
+	BUF_AUTO path = {0};
 	config_dkim_keys_path(&s->config, &path);
-	if (access(buf_cstr(&path), F_OK) == 0)
-		return 0;
-	if (domain_canonical(span_cstr(s->domain), &domain, NULL)) {
-		fprintf(stderr, "carteiro: %s is no domain name\n", s->domain);
-		return 64;
-	}
-	return dkim_make(&s->config, buf_span(&domain));
+	return access(buf_cstr(&path), F_OK) == 0 ? 0 : dkim_make(&s->config, span_cstr(s->domain));
 }
 
 static int make_account(const struct setup *s)
@@ -186,16 +195,18 @@ static int make_account(const struct setup *s)
 	struct server *server = server_connect(s->cli->config_file, true);
 	if (!server)
 		return 69;
-	struct span domain[] = {SPAN("domain"), SPAN("add"), span_cstr(s->domain)};
-	struct span user[] = {SPAN("user"), SPAN("add"), span_cstr(account), buf_span(&hash)};
-	struct span alias[] = {SPAN("alias"), SPAN("add"), span_cstr(postmaster), span_cstr(account)};
-	int code = server_command(server, domain, 3);
-	code = code ? code : server_command(server, user, 4);
-	if (!code && strcmp(s->user, "postmaster") != 0)
-		code = server_command(server, alias, 4);
-	struct span root[] = {SPAN("alias"), SPAN("add"), span_cstr(root_address), span_cstr(account)};
-	if (!code && strcmp(s->user, "root") != 0)
-		code = server_command(server, root, 4); /* whom cron and others write to */
+	/* what an earlier setup has made before it failed is kept; its password nobody has seen */
+	int code = server_command(server, (const struct span[]){SPAN("domain"), SPAN("add"), span_cstr(s->domain)}, 3);
+	if (code == 0 || code == EXIT_THERE_ALREADY)
+		code = server_command(server, (const struct span[]){SPAN("user"), SPAN("add"), span_cstr(account), buf_span(&hash)}, 4);
+	if (code == EXIT_THERE_ALREADY)
+		code = server_command(server, (const struct span[]){SPAN("user"), SPAN("passwd"), span_cstr(account), buf_span(&hash)}, 4);
+	for (size_t i = 0; i < 2 && code == 0; i++) {
+		const char *alias = i == 0 ? postmaster : root_address; /* root: whom cron and others write to */
+		if (strcmp(alias, account) != 0)
+			code = server_command(server, (const struct span[]){SPAN("alias"), SPAN("add"), span_cstr(alias), span_cstr(account)}, 4);
+		code = code == EXIT_THERE_ALREADY ? 0 : code;
+	}
 	server_close(server);
 	if (!code)
 		printf("Account   %s\nPassword  %s\n\n", account, password);
@@ -205,27 +216,25 @@ static int make_account(const struct setup *s)
 static void print_addresses(const struct setup *s)
 {
 	struct ifaddrs *list = NULL;
-	char text[INET6_ADDRSTRLEN];
 	bool has_one = false;
 	if (getifaddrs(&list))
 		return;
 	for (struct ifaddrs *i = list; i; i = i->ifa_next) {
-		if (!i->ifa_addr || (i->ifa_flags & IFF_LOOPBACK) || !(i->ifa_flags & IFF_UP))
+		char text[INET6_ADDRSTRLEN] = "";
+		bool is_six = i->ifa_addr && i->ifa_addr->sa_family == AF_INET6;
+		if (!i->ifa_addr || (!is_six && i->ifa_addr->sa_family != AF_INET) || (i->ifa_flags & IFF_LOOPBACK) || !(i->ifa_flags & IFF_UP))
 			continue;
-		if (i->ifa_addr->sa_family == AF_INET) {
-			inet_ntop(AF_INET, &((struct sockaddr_in *)i->ifa_addr)->sin_addr, text, sizeof text);
-			printf("%s. 3600 IN A %s\n", s->hostname, text);
-			has_one = true;
-		} else if (i->ifa_addr->sa_family == AF_INET6 &&
-		           !IN6_IS_ADDR_LINKLOCAL(&((struct sockaddr_in6 *)i->ifa_addr)->sin6_addr)) {
-			inet_ntop(AF_INET6, &((struct sockaddr_in6 *)i->ifa_addr)->sin6_addr, text, sizeof text);
-			printf("%s. 3600 IN AAAA %s\n", s->hostname, text);
-			has_one = true;
-		}
+		const void *address = is_six ? (const void *)&((struct sockaddr_in6 *)i->ifa_addr)->sin6_addr
+		                             : (const void *)&((struct sockaddr_in *)i->ifa_addr)->sin_addr;
+		inet_ntop(i->ifa_addr->sa_family, address, text, sizeof text);
+		if (network_is_private(span_cstr(text)))
+			continue;
+		printf("%s. 3600 IN %s %s\n", s->hostname, is_six ? "AAAA" : "A", text);
+		has_one = true;
 	}
 	freeifaddrs(list);
 	if (!has_one)
-		printf("; %s. 3600 IN A (this machine's public address)\n", s->hostname);
+		printf("; %s. 3600 IN A (the address by which the world reaches this machine: its own are private)\n", s->hostname);
 }
 
 static void print_records(const struct setup *s)
@@ -235,10 +244,24 @@ static void print_records(const struct setup *s)
 	print_addresses(s);
 	printf("%s. 3600 IN TXT \"v=spf1 mx -all\"\n", s->domain);
 	printf("_dmarc.%s. 3600 IN TXT \"v=DMARC1; p=quarantine; rua=mailto:postmaster@%s\"\n", s->domain, s->domain);
-	BUF_AUTO domain = {0};
-	if (domain_canonical(span_cstr(s->domain), &domain, NULL) == 0)
-		dkim_print_records(&s->config, buf_span(&domain));
+	dkim_print_records(&s->config, span_cstr(s->domain));
 	printf("; and let the address's reverse name be %s\n", s->hostname);
+}
+
+static int set_up(struct setup *s)
+{
+	if (cli_read_config(s->cli->config_file, &s->config))
+		return 78;
+	int code = make_user(s);
+	code = code ? code : make_keys(s);
+	code = code ? code : make_dkim_keys(s);
+	code = code ? code : make_account(s);
+	if (code)
+		return code;
+	printf("Configuration  %s\n\n", s->cli->config_file);
+	print_records(s);
+	printf("\nNext: publish the records, then `carteiro run` (or start the service).\n");
+	return 0;
 }
 
 int cli_setup(const struct cli *c)
@@ -249,17 +272,15 @@ int cli_setup(const struct cli *c)
 		return 64;
 	}
 	int code = write_config(&s);
-	if (!code && cli_read_config(c->config_file, &s.config))
-		return 78;
-	code = code ? code : make_user(&s);
-	code = code ? code : make_keys(&s);
-	code = code ? code : make_dkim_keys(&s);
-	code = code ? code : make_account(&s);
-	if (code)
-		return code;
-	printf("Configuration  %s\n\n", c->config_file);
-	print_records(&s);
-	printf("\nNext: publish the records, then `carteiro run` (or start the service).\n");
+	if (!code) {
+		code = set_up(&s);
+		if (code) {
+			unlink(c->config_file);
+			fprintf(stderr, "carteiro: nothing is set up yet: mend that, and run `carteiro setup` again\n");
+		}
+	}
 	config_free(&s.config);
-	return 0;
+	buf_free(&s.canonical_domain);
+	buf_free(&s.canonical_hostname);
+	return code;
 }

@@ -60,7 +60,7 @@ def run_pytest(build, tests):
     if os.path.exists(os.path.join(TOP, 'tests/node/package.json')):
         subprocess.run(['npm', 'ci', '--silent', '--no-audit', '--no-fund'], cwd=os.path.join(TOP, 'tests/node'), check=True)
     environment = dict(os.environ, CARTEIRO=os.path.join(TOP, build, 'cli/carteiro'))
-    done = subprocess.run(['/usr/bin/python3', '-m', 'pytest', '-q', '-p', 'no:cacheprovider', '--junit-xml=' + report, *tests],
+    done = subprocess.run(['/usr/bin/python3', '-m', 'pytest', '-q', '-p', 'no:cacheprovider', '-o', 'python_files=test_*.py', '--junit-xml=' + report, *tests],
                           cwd=TOP, env=environment)
     if not os.path.exists(report):
         return 0, 1

@@ -51,6 +51,31 @@ def test_setup_does_not_write_over_a_configuration(server):
     assert 'other.test' not in server.config_file.read_text()
 
 
+def test_a_setup_that_failed_can_be_run_again(server, folder):
+    place = folder / 'setup'
+    place.mkdir()
+
+    def setup(data):
+        return subprocess.run([*server.argv()[:1], '-c', str(place / 'c'), 'setup', 'café.test', '--hostname', 'Post.café.test', '--data', str(data),
+                               '--run', str(place / 'run')], capture_output=True, text=True, timeout=30)
+    failed = setup(place / 'no/such/folder')
+    assert failed.returncode == 73 and 'run `carteiro setup` again' in failed.stderr and not (place / 'c').exists()
+    # a folder that those who keep the mail cannot reach: the log of the server that setup has started says so
+    os.chmod(place, 0o700)
+    failed = setup(place / 'data')
+    assert failed.returncode == 69 and 'Permission denied' in failed.stderr and not (place / 'c').exists()
+    os.chmod(place, 0o755)
+    done = setup(place / 'data')
+    assert done.returncode == 0 and 'xn--caf-dma.test. 3600 IN MX 10 post.xn--caf-dma.test.' in done.stdout and 'é' not in done.stdout
+    # data from before, and the configuration lost: the account gets a new password
+    os.unlink(place / 'c')
+    again = setup(place / 'data')
+    passwords = [re.search(r'(?m)^Password +(\S+)$', said)[1] for said in (done.stdout, again.stdout)]
+    assert again.returncode == 0, again
+    assert passwords[0] != passwords[1]
+    assert [line for line in again.stdout.splitlines() if '_domainkey' in line] == [line for line in done.stdout.splitlines() if '_domainkey' in line]
+
+
 def test_two_servers_do_not_work_on_the_same_mail(server, tmp_path):
     other = tmp_path / 'carteiro.conf'
     other.write_text(re.sub(r'(?m)^run_dir = .*$', 'run_dir = %s' % (tmp_path / 'run'), server.config_file.read_text()))
