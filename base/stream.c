@@ -17,6 +17,8 @@ enum {
 	TLS_PLAIN_AHEAD = 64 * 1024, /* decrypted input that waits for the owner */
 };
 
+static const char CLOSED_BY_PEER[] = "closed by the peer";
+
 enum tls_state { TLS_NONE, TLS_HANDSHAKE, TLS_SECURED };
 
 struct stream {
@@ -167,13 +169,10 @@ static bool tls_read(struct stream *s)
 			continue;
 		}
 		int error = SSL_get_error(s->ssl, n);
-		if (error == SSL_ERROR_ZERO_RETURN) {
-			if (has_more)
-				return true; /* read first; the end of the connection follows */
-			report_closed(s, "closed by the peer");
-		} else if (error != SSL_ERROR_WANT_READ) {
+		if (error == SSL_ERROR_ZERO_RETURN)
+			s->ended = CLOSED_BY_PEER; /* after what it has said before */
+		else if (error != SSL_ERROR_WANT_READ)
 			tls_fail(s);
-		}
 		break;
 	}
 	tls_push(s);
@@ -184,6 +183,16 @@ static void announce(struct stream *s)
 {
 	if (!s->is_paused && !s->is_closing && !s->is_closed && !s->is_freed && s->events.readable)
 		s->events.readable(s->context);
+}
+
+/* The peer will say no more. It may have closed its half only: it still gets the answers to what it said before. */
+static void peer_ended(struct stream *s, const char *why)
+{
+	s->ended = why;
+	if (s->is_paused || s->announce.is_waiting)
+		return; /* the owner has not had all of it */
+	s->is_closing = true;
+	loop_later(s->loop, &s->flush);
 }
 
 /* `is_new`: the owner hears of it only if there is more than before. */
@@ -200,6 +209,8 @@ static void process_input(struct stream *s, bool is_new)
 		has_more = tls_read(s);
 	if ((has_more || !is_new) && evbuffer_get_length(input_of(s)))
 		announce(s);
+	if (s->tls == TLS_SECURED && s->ended && !s->is_closed && !s->is_freed)
+		peer_ended(s, s->ended);
 }
 
 static void on_read(struct bufferevent *socket, void *context)
@@ -244,16 +255,6 @@ static void on_flush(void *context)
 		written(s);
 }
 
-/* The peer will say no more. It may have closed its half only: it still gets the answers to what it said before. */
-static void peer_ended(struct stream *s, const char *why)
-{
-	s->ended = why;
-	if (s->is_paused || s->announce.is_waiting)
-		return; /* the owner has not had all of it */
-	s->is_closing = true;
-	loop_later(s->loop, &s->flush);
-}
-
 static void on_event(struct bufferevent *socket, short what, void *context)
 {
 	(void)socket;
@@ -269,7 +270,7 @@ static void on_event(struct bufferevent *socket, short what, void *context)
 	else if (what & BEV_EVENT_ERROR)
 		report_closed(s, evutil_socket_error_to_string(EVUTIL_SOCKET_ERROR()));
 	else
-		peer_ended(s, "closed by the peer");
+		peer_ended(s, CLOSED_BY_PEER);
 	leave(s, was_in_use);
 }
 

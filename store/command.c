@@ -262,12 +262,27 @@ static void user_rehash(struct command_run *c)
 	directory_put_account(&c->batch, c->rehashed, c->account, c->words[1]);
 }
 
+struct leading_to {
+	struct command_run *command;
+	struct span target;
+};
+
+static int say_if_it_leads_there(void *context, struct span name, const struct directory_entry *entry)
+{
+	struct leading_to *l = context;
+	for (size_t i = 0; entry->is_alias && i < entry->target_count; i++)
+		if (span_equal(entry->targets[i], l->target))
+			buf_printf(&l->command->text, "the alias %.*s still has it among its targets, and passes it over from now on\n", SPAN_ARG(name));
+	return 0;
+}
+
 static void user_remove(struct command_run *c)
 {
 	struct directory_entry entry;
 	struct span name;
 	if (!find_user(c, &name, &entry))
 		return;
+	directory_walk(c->store, false, say_if_it_leads_there, &(struct leading_to){c, name}, NULL);
 	directory_delete_account(&c->batch, name, entry.account);
 	lock_out(c, entry.account, "the account has been removed");
 	c->erase = entry.account;

@@ -76,6 +76,16 @@ def test_a_setup_that_failed_can_be_run_again(server, folder):
     assert [line for line in again.stdout.splitlines() if '_domainkey' in line] == [line for line in done.stdout.splitlines() if '_domainkey' in line]
 
 
+def test_removing_a_user_names_the_aliases_that_lead_there(server):
+    server.add_user('leaves')
+    server.must('alias', 'add', 'team@example.test', 'u@example.test', 'leaves@example.test')
+    assert server.must('user', 'remove', 'leaves@example.test').startswith('the alias team@example.test still has it ')
+    assert server.send('team@example.test', MESSAGE).code == 250
+    server.must('alias', 'remove', 'team@example.test')
+    server.add_user('leaves')
+    assert server.must('user', 'remove', 'leaves@example.test') == ''
+
+
 def test_two_servers_do_not_work_on_the_same_mail(server, tmp_path):
     other = tmp_path / 'carteiro.conf'
     other.write_text(re.sub(r'(?m)^run_dir = .*$', 'run_dir = %s' % (tmp_path / 'run'), server.config_file.read_text()))

@@ -1,4 +1,5 @@
 """SMTP and LMTP from strangers, as RFC 5321, 2033, 2034, 2920, 3207, 6531 and docs' attacks A and B want it."""
+import contextlib
 import re
 import socket
 import ssl
@@ -316,6 +317,34 @@ def test_a_client_that_has_said_all_and_closed_its_half_gets_every_answer(server
         s.socket.shutdown(socket.SHUT_WR)
         assert [line[:3] for line in s.rest().splitlines()] == [b'250', b'250', b'250', b'250', b'221']
     assert len(inbox()) == 1
+
+
+def test_a_client_that_has_said_all_and_closed_its_half_of_tls_gets_every_answer(server, inbox):
+    """close_notify comes in one piece with what was said before it, and TCP stays open (RFC 8446 §6.1)."""
+    with server.smtp() as s:
+        assert s.command('STARTTLS').code == 220
+        to_server, from_server = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = talk.loose_tls().wrap_bio(from_server, to_server)
+
+        def until_it_wants_no_more(step):
+            while True:
+                try:
+                    return step()
+                except ssl.SSLWantReadError:
+                    s.socket.sendall(to_server.read())
+                    piece = s.socket.recv(65536)
+                    if not piece:
+                        return b''
+                    from_server.write(piece)
+        until_it_wants_no_more(tls.do_handshake)
+        tls.write(b'EHLO c\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<u@example.test>\r\nDATA\r\n')
+        with contextlib.suppress(ssl.SSLWantReadError):
+            tls.unwrap()
+        got = b''
+        while piece := until_it_wants_no_more(lambda: tls.read(65536)):
+            got += piece
+        assert [line[:4] for line in got.splitlines() if line[3:4] == b' '] == [b'250 ', b'250 ', b'250 ', b'354 ']
+    assert not inbox()
 
 
 @pytest.mark.parametrize('message', corpus.small() + corpus.long_lines(), ids=repr)
