@@ -9,6 +9,7 @@
 #include <event2/event.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -426,12 +427,35 @@ void stream_start_tls_server(struct stream *s, SSL_CTX *context)
 	SSL_set_accept_state(s->ssl);
 }
 
-void stream_start_tls_client(struct stream *s, SSL_CTX *context, const char *server_name)
+/* RFC 7672 §3.1: a DANE-EE record says all, whatever names and dates the certificate has. A record that OpenSSL cannot use is as if
+ * it were not there; where none is left, the peer proves nothing (§2.2). */
+static void demand_proof(SSL *ssl, const struct tls_proof *proof)
+{
+	size_t usable = 0;
+	if (SSL_dane_enable(ssl, proof->name) <= 0)
+		die("stream: OpenSSL takes no DANE");
+	SSL_set_tlsext_host_name(ssl, proof->name); /* §8.1 */
+	SSL_dane_set_flags(ssl, DANE_FLAG_NO_DANE_EE_NAMECHECKS);
+	SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+	if (proof->other_name)
+		SSL_add1_host(ssl, proof->other_name);
+	for (size_t i = 0; i < proof->record_count; i++) {
+		const unsigned char *r = (const unsigned char *)proof->records[i].ptr;
+		size_t len = proof->records[i].len;
+		usable += len > 3 && SSL_dane_tlsa_add(ssl, r[0], r[1], r[2], r + 3, len - 3) > 0;
+	}
+	ERR_clear_error();
+	SSL_set_verify(ssl, usable ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
+}
+
+void stream_start_tls_client(struct stream *s, SSL_CTX *context, const char *server_name, const struct tls_proof *proof)
 {
 	start_tls(s, context);
 	SSL_set_connect_state(s->ssl);
 	if (server_name)
 		SSL_set_tlsext_host_name(s->ssl, server_name);
+	if (proof)
+		demand_proof(s->ssl, proof);
 	bool was_in_use = enter(s);
 	tls_handshake(s);
 	leave(s, was_in_use);
@@ -446,5 +470,6 @@ void stream_tls_text(const struct stream *s, char *out, size_t size)
 {
 	out[0] = 0;
 	if (s->tls == TLS_SECURED)
-		snprintf(out, size, "%s %s", SSL_get_version(s->ssl), SSL_get_cipher_name(s->ssl));
+		snprintf(out, size, "%s %s%s", SSL_get_version(s->ssl), SSL_get_cipher_name(s->ssl),
+		         SSL_get0_dane_authority(s->ssl, NULL, NULL) >= 0 ? " DANE" : "");
 }

@@ -88,8 +88,14 @@ SSL_CTX *tls_server_context(struct span chain_pem, struct error *why)
 SSL_CTX *tls_client_context(struct error *why)
 {
 	SSL_CTX *context = new_context(TLS_client_method(), why);
-	if (context)
-		SSL_CTX_set_verify(context, SSL_VERIFY_NONE, NULL);
+	if (!context)
+		return NULL;
+	SSL_CTX_set_verify(context, SSL_VERIFY_NONE, NULL);
+	if (SSL_CTX_dane_enable(context) <= 0) {
+		error_set(why, 0, "OpenSSL knows no DANE");
+		SSL_CTX_free(context);
+		return NULL;
+	}
 	return context;
 }
 

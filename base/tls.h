@@ -34,7 +34,15 @@ void tls_set_signer(tls_ask_signature_fn *ask, void *context);
 
 /* A context for servers with the certificate chain (PEM) and no key. NULL with *why. */
 struct ssl_ctx_st *tls_server_context(struct span chain_pem, struct error *why);
-/* A context for clients: opportunistic, the certificate is not judged (RFC 7435; DANE and MTA-STS come on top). */
+/* What a server's certificate must match: TLSA records of DANE-TA and DANE-EE, as on the wire (RFC 6698 §2.1). */
+struct tls_proof {
+	const char *name;       /* what DANE-TA looks for in the certificate: the TLSA base domain; sent as SNI */
+	const char *other_name; /* or this; NULL: nothing else (RFC 7672 §3.2.2) */
+	const struct span *records;
+	size_t record_count;
+};
+
+/* A context for clients: opportunistic, the certificate is judged by a struct tls_proof or not at all (RFC 7435). */
 struct ssl_ctx_st *tls_client_context(struct error *why);
 void tls_context_free(struct ssl_ctx_st *context);
 

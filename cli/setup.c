@@ -2,6 +2,7 @@
 #include "base/die.h"
 #include "base/network.h"
 #include "base/random.h"
+#include "base/tls.h"
 #include "cli/dkim.h"
 #include "vault/hash.h"
 #include "wire/address.h"
@@ -237,6 +238,24 @@ static void print_addresses(const struct setup *s)
 		printf("; %s. 3600 IN A (the address by which the world reaches this machine: its own are private)\n", s->hostname);
 }
 
+/* RFC 7672 §3.1.1: by its key, so that a certificate that is renewed for the same key still fits. A comment: in a zone that is not signed
+ * it says nothing, and once the key changes without it, mail no longer comes. */
+static void print_tlsa(const struct setup *s)
+{
+	BUF_AUTO pem = {0};
+	unsigned char *bytes = NULL, digest[32];
+	X509 *certificate = cli_read_file(s->config.tls_certificate, &pem, 1 << 20) ? NULL : tls_read_certificate(buf_span(&pem), NULL);
+	int len = certificate ? i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &bytes) : 0;
+	if (len > 0 && EVP_Digest(bytes, (size_t)len, digest, NULL, EVP_sha256(), NULL) == 1) {
+		printf("; in a signed zone, for DANE, as long as the key in %s is this one:\n; _25._tcp.%s. 3600 IN TLSA 3 1 1 ", s->config.tls_key, s->hostname);
+		for (size_t i = 0; i < sizeof digest; i++)
+			printf("%02x", digest[i]);
+		printf("\n");
+	}
+	OPENSSL_free(bytes);
+	X509_free(certificate);
+}
+
 static void print_records(const struct setup *s)
 {
 	printf("; DNS records to publish\n");
@@ -245,6 +264,7 @@ static void print_records(const struct setup *s)
 	printf("%s. 3600 IN TXT \"v=spf1 mx -all\"\n", s->domain);
 	printf("_dmarc.%s. 3600 IN TXT \"v=DMARC1; p=quarantine; rua=mailto:postmaster@%s\"\n", s->domain, s->domain);
 	dkim_print_records(&s->config, span_cstr(s->domain));
+	print_tlsa(s);
 	printf("; and let the address's reverse name be %s\n", s->hostname);
 }
 

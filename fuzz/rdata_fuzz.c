@@ -19,6 +19,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (rdata_mx(message, &record, &preference, host) == 0 && strlen(host) >= RDATA_NAME_MOST)
 			die("a name without end");
 		rdata_address(message, &record, address);
+		if (rdata_alias(message, &record, host) == 0 && strlen(host) >= RDATA_NAME_MOST)
+			die("a name without end");
+		if (rdata_tlsa_is_usable(span_slice(message, record.at, record.len)) && record.len < 4)
+			die("nothing to match");
 		BUF_AUTO value = {0};
 		if (rdata_value(message, &record, &value) == 0 && value.len > record.len + RDATA_NAME_MOST)
 			die("a value larger than its record");

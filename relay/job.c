@@ -241,7 +241,7 @@ bool job_hosts(struct relay_process *p, const struct msg_mx_answer *m)
 	text_clean(m->text, text, sizeof text);
 	switch ((enum mx_outcome)m->outcome) {
 	case MX_FOUND: {
-		ssize_t count = targets_read(m->hosts, (uint16_t)child_config(p->self)->smtp_out_port, &j->arena, &j->targets);
+		ssize_t count = targets_read(m->hosts, j->next_hop, (uint16_t)child_config(p->self)->smtp_out_port, &j->arena, &j->targets);
 		use_hosts(j, count < 0 ? 0 : count);
 		return count >= 0;
 	}

@@ -96,11 +96,31 @@ static void targets_have_names_and_loopback_is_seen(void **state)
 		char name[100];
 		struct span words[] = {SPAN("H"), SPAN("mx.test"), SPAN("A"), span_cstr(cases[i].address)};
 		words_pack(&packed, words, 4);
-		assert_int_equal(targets_read(buf_span(&packed), 25, &a, &targets), 1);
+		assert_int_equal(targets_read(buf_span(&packed), "a.test", 25, &a, &targets), 1);
 		assert_int_equal(targets[0].is_loopback, cases[i].is_loopback);
 		snprintf(name, sizeof name, "mx.test[%s]:25", cases[i].address);
 		assert_string_equal(targets[0].name, name);
 	}
+}
+
+static void what_the_dns_demands_of_a_host_holds_for_its_addresses(void **state)
+{
+	(void)state;
+	static const struct span words[] = {
+		{"H", 1}, {"one.test", 8}, {"M", 1}, {"", 0}, {"B", 1}, {"base.test", 9}, {"T", 1}, {"\3\1\0x", 4}, {"T", 1}, {"\2\1\0y", 4}, {"A", 1}, {"192.0.2.1", 9}, {"A", 1}, {"192.0.2.2", 9},
+		{"H", 1}, {"two.test", 8}, {"M", 1}, {"", 0}, {"A", 1}, {"192.0.2.3", 9},
+		{"H", 1}, {"three.test", 10}, {"A", 1}, {"192.0.2.4", 9}};
+	ARENA_AUTO a = {0};
+	BUF_AUTO packed = {0};
+	struct target *t;
+	words_pack(&packed, words, sizeof words / sizeof words[0]);
+	assert_int_equal(targets_read(buf_span(&packed), "hop.test", 25, &a, &t), 4);
+	assert_true(t[0].must_use_tls && t[1].must_use_tls && t[2].must_use_tls && !t[3].must_use_tls);
+	assert_true(t[0].proof && t[0].proof == t[1].proof && !t[2].proof && !t[3].proof);
+	assert_string_equal(t[0].proof->name, "base.test");
+	assert_string_equal(t[0].proof->other_name, "hop.test");
+	assert_int_equal(t[0].proof->record_count, 2);
+	assert_memory_equal(t[0].proof->records[1].ptr, "\2\1\0y", 4);
 }
 
 static void lists_that_are_none_are_refused(void **state)
@@ -116,9 +136,9 @@ static void lists_that_are_none_are_refused(void **state)
 		BUF_AUTO packed = {0};
 		struct span words[4] = {cases[i][0], cases[i][1], SPAN("A"), SPAN("192.0.2.1")};
 		words_pack(&packed, words, 4);
-		assert_int_equal(targets_read(buf_span(&packed), 25, &a, &targets), -1);
+		assert_int_equal(targets_read(buf_span(&packed), "a.test", 25, &a, &targets), -1);
 	}
-	assert_int_equal(targets_read(SPAN("rubbish"), 25, &a, &targets), -1);
+	assert_int_equal(targets_read(SPAN("rubbish"), "a.test", 25, &a, &targets), -1);
 }
 
 static void end_loop(void *context)
@@ -152,6 +172,7 @@ int main(void)
 		cmocka_unit_test(malformed_replies_are_refused),
 		cmocka_unit_test(the_text_of_a_reply_is_bounded_and_valid_utf8),
 		cmocka_unit_test(targets_have_names_and_loopback_is_seen),
+		cmocka_unit_test(what_the_dns_demands_of_a_host_holds_for_its_addresses),
 		cmocka_unit_test(lists_that_are_none_are_refused),
 		cmocka_unit_test(only_a_job_that_was_told_is_settled),
 	};

@@ -3,9 +3,10 @@
  *   state        waits for                    then
  *   CONNECTING   the socket                   GREETING
  *   GREETING     220                          EHLO
- *   EHLO         250; 5xx: HELO               STARTTLS if offered and wanted, else the transaction
+ *   EHLO         250; 5xx: HELO               STARTTLS if offered and wanted, else the transaction, unless TLS is a must
  *   HELO         250                          the transaction
- *   STARTTLS     220; else on without TLS     HANDSHAKE
+ *   STARTTLS     220; else on without TLS,    HANDSHAKE
+ *                unless it is a must
  *   HANDSHAKE    TLS                          EHLO (RFC 3207 §4.2)
  *   PARSING      the structure (transfer.c)   MAIL
  *   RSET         250                          the transaction
@@ -57,6 +58,8 @@ static const char *const waiting_for[SESSION_STATES] = {
 	"reply to MAIL", "reply to RCPT", "reply to DATA", "taking the message", "reply to the end of the message", "next message",
 	"reply to QUIT",
 };
+
+static const char tls_is_a_must[] = "its DNS demands TLS (DANE)";
 
 static void say(struct session *s, const char *command)
 {
@@ -133,7 +136,7 @@ static void lose(struct session *s, const char *why)
 		return;
 	case SESSION_STARTTLS:
 	case SESSION_HANDSHAKE:
-		session_fail(s, FAILURE_TLS, waiting_for[s->state], why);
+		session_fail(s, s->target.must_use_tls ? FAILURE_HOST : FAILURE_TLS, waiting_for[s->state], why);
 		return;
 	case SESSION_END:
 		transaction_lost_at_end(s, why);
@@ -225,7 +228,7 @@ static void on_greeting(struct session *s, const struct reply *r)
 
 static void on_ehlo(struct session *s, const struct reply *r)
 {
-	if (r->code / 100 == 5 && s->state == SESSION_EHLO && !stream_is_secured(s->stream)) {
+	if (r->code / 100 == 5 && s->state == SESSION_EHLO && !stream_is_secured(s->stream) && !s->target.must_use_tls) {
 		say_hello(s, SESSION_HELO); /* RFC 5321 §3.2 */
 		return;
 	}
@@ -238,22 +241,29 @@ static void on_ehlo(struct session *s, const struct reply *r)
 		session_enter(s, SESSION_STARTTLS);
 		return;
 	}
-	transaction_begin(s);
+	if (s->target.must_use_tls && !stream_is_secured(s->stream))
+		session_fail(s, FAILURE_HOST, tls_is_a_must, "the server does not offer STARTTLS");
+	else
+		transaction_begin(s);
 }
 
 /* What came with the answer was said in the clear and may be anyone's (CVE-2011-0411). */
 static void on_starttls(struct session *s, const struct reply *r)
 {
 	if (r->code != 220) {
-		transaction_begin(s);
+		if (s->target.must_use_tls)
+			session_fail(s, FAILURE_HOST, tls_is_a_must, r->text);
+		else
+			transaction_begin(s);
 		return;
 	}
 	if (stream_input_length(s->stream)) {
-		session_fail(s, FAILURE_TLS, "sends more than the answer to STARTTLS before the TLS handshake", NULL);
+		session_fail(s, s->target.must_use_tls ? FAILURE_HOST : FAILURE_TLS, "sends more than the answer to STARTTLS before the TLS handshake", NULL);
 		return;
 	}
 	session_enter(s, SESSION_HANDSHAKE);
-	stream_start_tls_client(s->stream, s->relay->tls, s->target.host[0] == '[' ? NULL : s->target.host);
+	stream_start_tls_client(s->stream, s->relay->tls, s->target.host[0] == '[' ? NULL : s->target.host, s->target.proof);
+	s->target.proof = NULL; /* it goes with the job's memory */
 }
 
 static void on_rset(struct session *s, const struct reply *r)
@@ -432,7 +442,7 @@ struct session *session_open(struct job *j, const struct target *target, bool ma
 	if (fd < 0)
 		return NULL;
 	struct session *s = xcalloc(1, sizeof *s);
-	*s = (struct session){.relay = p, .next = p->sessions, .job = j, .target = *target, .fd = fd, .may_use_tls = may_use_tls};
+	*s = (struct session){.relay = p, .next = p->sessions, .job = j, .target = *target, .fd = fd, .may_use_tls = may_use_tls || target->must_use_tls};
 	memcpy(s->next_hop, j->next_hop, sizeof s->next_hop);
 	if (s->next)
 		s->next->before = s;

@@ -63,19 +63,64 @@ static int read_target(struct span host, struct span address, uint16_t port, str
 	return 0;
 }
 
-ssize_t targets_read(struct span hosts, uint16_t port, struct arena *a, struct target **out)
+enum { RECORDS_MOST = 16 };
+
+/* What the words have said of the host so far. */
+struct host {
+	struct span name, base;
+	struct span records[RECORDS_MOST];
+	size_t record_count;
+	bool must_use_tls;
+	const struct tls_proof *proof; /* made at the first address */
+};
+
+static const struct tls_proof *make_proof(const struct host *h, const char *next_hop, struct arena *a)
 {
-	struct span *words, host = {0};
+	struct tls_proof *p = arena_alloc(a, sizeof *p);
+	struct span *records = arena_alloc_array(a, h->record_count, sizeof *records);
+	for (size_t i = 0; i < h->record_count; i++)
+		records[i] = arena_dup(a, h->records[i]);
+	*p = (struct tls_proof){.name = arena_dup(a, h->base.len ? h->base : h->name).ptr, .other_name = arena_dup(a, span_cstr(next_hop)).ptr,
+	                        .records = records, .record_count = h->record_count};
+	return p;
+}
+
+static bool take_word(struct host *h, struct span kind, struct span value)
+{
+	if (span_equal(kind, SPAN("H")))
+		*h = (struct host){.name = value};
+	else if (span_equal(kind, SPAN("B")))
+		h->base = value;
+	else if (span_equal(kind, SPAN("M")))
+		h->must_use_tls = true;
+	else if (span_equal(kind, SPAN("T")) && h->record_count < RECORDS_MOST)
+		h->records[h->record_count++] = value;
+	else
+		return false;
+	return true;
+}
+
+ssize_t targets_read(struct span hosts, const char *next_hop, uint16_t port, struct arena *a, struct target **out)
+{
+	struct span *words;
+	struct host host = {0};
 	ssize_t word_count = words_unpack(hosts, a, &words), count = 0;
 	if (word_count < 0 || word_count % 2)
 		return -1;
 	*out = arena_alloc_array(a, TARGETS_MOST, sizeof **out);
 	for (ssize_t i = 0; i < word_count; i += 2) {
-		if (span_equal(words[i], SPAN("H")))
-			host = words[i + 1];
-		else if (!span_equal(words[i], SPAN("A")) || count == TARGETS_MOST ||
-		         read_target(host, words[i + 1], port, &(*out)[count++]))
+		if (!span_equal(words[i], SPAN("A"))) {
+			if (!take_word(&host, words[i], words[i + 1]))
+				return -1;
+			continue;
+		}
+		if (count == TARGETS_MOST || read_target(host.name, words[i + 1], port, &(*out)[count]))
 			return -1;
+		if (host.record_count && !host.proof)
+			host.proof = make_proof(&host, next_hop, a);
+		(*out)[count].proof = host.proof;
+		(*out)[count].must_use_tls = host.must_use_tls || host.proof;
+		count++;
 	}
 	return count;
 }

@@ -3,6 +3,7 @@
 #define RELAY_TARGET_H
 
 #include "base/arena.h"
+#include "base/tls.h"
 
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -18,10 +19,13 @@ struct target {
 	struct sockaddr_storage address;
 	socklen_t address_len;
 	bool is_loopback;                  /* this machine: never connected to */
+	bool must_use_tls;                 /* its DNS says so (RFC 7672 §2.2): no mail in the clear */
+	const struct tls_proof *proof;     /* and what its certificate must match; NULL: nothing. Lives as long as the list. */
 };
 
-/* The number of targets, allocated in `a`; -1 if the list is not one. */
-ssize_t targets_read(struct span hosts, uint16_t port, struct arena *a, struct target **out);
+/* The number of targets, allocated in `a`; -1 if the list is not one: pairs of words, "H" a host, then about it "B" the name under which
+ * its TLSA records stand, "T" one of them, "M" (TLS is a must), and its addresses, "A". next_hop: for which it is asked. */
+ssize_t targets_read(struct span hosts, const char *next_hop, uint16_t port, struct arena *a, struct target **out);
 
 /* 0, or -1 if it is no address. */
 int target_parse_address(const char *text, uint16_t port, struct sockaddr_storage *out, socklen_t *len);

@@ -2,7 +2,8 @@
  *
  *   asked    -> literal                         -> answered
  *            -> MX: error                       -> answered (later, no domain, null, loop)
- *            -> MX: hosts, or none: the domain  -> addresses of all -> answered */
+ *            -> MX: hosts, or none: the domain  -> addresses of all, and TLSA records where DNSSEC has proved the way there (RFC 7672)
+ *                                               -> answered */
 #include "resolve/mx.h"
 
 #include "base/arena.h"
@@ -21,7 +22,9 @@ enum {
 	HOSTS_MOST = 20,          /* relay tries five addresses of them */
 	ADDRESSES_MOST = 8,       /* of one host */
 	QUESTIONS_MOST = 20000,   /* relay has at most 10,000 messages, each with one question */
-	WORDS_PER_HOST_MOST = 2 + 2 * ADDRESSES_MOST,
+	TLSA_MOST = 16,           /* of one host; together as many bytes: */
+	TLSA_BYTES_MOST = 2000,
+	WORDS_PER_HOST_MOST = 2 + 2 + 2 + 2 * TLSA_MOST + 2 * ADDRESSES_MOST,
 };
 
 struct exchange {
@@ -31,12 +34,18 @@ struct exchange {
 
 struct host {
 	struct question *question;
-	struct lookup v4, v6;
+	struct lookup v4, v6, tlsa;
+	size_t waiting;           /* of v4 and v6 */
 	unsigned preference;
 	char name[RDATA_NAME_MOST];
 	char v4_addresses[ADDRESSES_MOST][INET6_ADDRSTRLEN], v6_addresses[ADDRESSES_MOST][INET6_ADDRSTRLEN];
 	size_t v4_count, v6_count;
-	bool failed_for_now;      /* its addresses could not be asked for; the question's `text` says why */
+	bool failed_for_now;      /* its addresses or its TLSA records could not be asked for; the question's `text` says why */
+	bool is_insecure;         /* DNSSEC has not proved its addresses */
+	char base[RDATA_NAME_MOST]; /* whose TLSA records are asked for: where its CNAMEs lead, then the name itself (RFC 7672 §2.2.2) */
+	struct buf tlsa_bytes;    /* one record after the other */
+	size_t tlsa_lens[TLSA_MOST], tlsa_count;
+	bool must_use_tls;        /* there are TLSA records, if perhaps none that can be used */
 };
 
 struct question {
@@ -48,7 +57,7 @@ struct question {
 	struct host hosts[HOSTS_MOST];
 	size_t host_count;
 	size_t waiting;           /* lookups of addresses under way */
-	bool has_mx;
+	bool has_mx, is_secure;   /* DNSSEC has proved that it has these hosts */
 	char text[256];
 };
 
@@ -59,6 +68,8 @@ static void free_question(struct question *q)
 	for (size_t i = 0; i < q->host_count; i++) {
 		lookup_cancel(&q->hosts[i].v4);
 		lookup_cancel(&q->hosts[i].v6);
+		lookup_cancel(&q->hosts[i].tlsa);
+		buf_free(&q->hosts[i].tlsa_bytes);
 	}
 	if (q->next)
 		q->next->before = q->before;
@@ -133,6 +144,17 @@ static size_t add_host_words(struct span *words, const struct host *h)
 	size_t count = 0;
 	words[count++] = SPAN("H");
 	words[count++] = span_cstr(h->name);
+	if (h->must_use_tls) {
+		words[count++] = SPAN("M");
+		words[count++] = SPAN("");
+		words[count++] = SPAN("B");
+		words[count++] = span_cstr(h->base);
+	}
+	size_t at = 0;
+	for (size_t i = 0; i < h->tlsa_count; at += h->tlsa_lens[i++]) {
+		words[count++] = SPAN("T");
+		words[count++] = span_slice(buf_span(&h->tlsa_bytes), at, h->tlsa_lens[i]);
+	}
 	count += add_addresses(words + count, h->v4_addresses, h->v4_count, ADDRESSES_MOST);
 	count += add_addresses(words + count, h->v6_addresses, h->v6_count, ADDRESSES_MOST - h->v4_count);
 	return count;
@@ -179,8 +201,10 @@ static void take_addresses(struct host *h, const struct lookup_result *result)
 		return;
 	while (rdata_next(&reader, &record, NULL) == 1) {
 		char text[INET6_ADDRSTRLEN];
+		rdata_alias(result->message, &record, h->base); /* the last one leads to the addresses */
 		if (rdata_address(result->message, &record, text))
 			continue;
+		h->is_insecure |= !result->is_secure;
 		bool is_v4 = record.type == RDATA_TYPE_A;
 		size_t *count = is_v4 ? &h->v4_count : &h->v6_count;
 		if (*count < ADDRESSES_MOST)
@@ -194,6 +218,59 @@ static void one_less(struct question *q)
 		end_with_hosts(q);
 }
 
+/* ---- TLSA (RFC 7672) ---- */
+
+static void take_tlsa(struct host *h, const struct lookup_result *result)
+{
+	struct rdata_reader reader;
+	struct rdata_record record;
+	if (rdata_start(&reader, result->message, NULL))
+		return;
+	while (rdata_next(&reader, &record, NULL) == 1) {
+		struct span data = span_slice(result->message, record.at, record.len);
+		if (record.type != RDATA_TYPE_TLSA)
+			continue;
+		h->must_use_tls = true;
+		if (!rdata_tlsa_is_usable(data) || h->tlsa_count == TLSA_MOST || h->tlsa_bytes.len + data.len > TLSA_BYTES_MOST)
+			continue;
+		buf_add(&h->tlsa_bytes, data);
+		h->tlsa_lens[h->tlsa_count++] = data.len;
+	}
+}
+
+static void ask_tlsa(struct host *h);
+
+/* Where the records cannot be asked for, nobody knows whether the host may be trusted without: it is left out (RFC 7672 §2.1.2). */
+static void on_tlsa(void *context, const struct lookup_result *result)
+{
+	struct host *h = context;
+	struct question *q = h->question;
+	bool is_expanded = strcmp(h->base, h->name) != 0;
+	if (result->outcome == LOOKUP_LATER) {
+		h->failed_for_now = true;
+		h->v4_count = h->v6_count = 0;
+		snprintf(q->text, sizeof q->text, "TLSA records of %.70s: %s", h->base, result->text);
+	} else if (result->outcome == LOOKUP_ANSWER && result->is_secure) {
+		take_tlsa(h, result);
+	}
+	if (result->outcome != LOOKUP_LATER && !h->must_use_tls && is_expanded) {
+		memcpy(h->base, h->name, sizeof h->base);
+		ask_tlsa(h);
+	}
+	one_less(q);
+}
+
+static void ask_tlsa(struct host *h)
+{
+	struct question *q = h->question;
+	char name[RDATA_NAME_MOST + 16];
+	snprintf(name, sizeof name, "_%u._tcp.%s", (unsigned)child_config(q->process->self)->smtp_out_port, h->base);
+	if (strlen(name) >= RDATA_NAME_MOST)
+		return; /* there can be none */
+	q->waiting++;
+	lookup_start(&h->tlsa, q->process->dns, name, RDATA_TYPE_TLSA, on_tlsa, h);
+}
+
 static void on_addresses(void *context, const struct lookup_result *result)
 {
 	struct host *h = context;
@@ -204,6 +281,8 @@ static void on_addresses(void *context, const struct lookup_result *result)
 		h->failed_for_now = true;
 		snprintf(q->text, sizeof q->text, "addresses of %.70s: %s", h->name, result->text);
 	}
+	if (--h->waiting == 0 && q->is_secure && !h->is_insecure && h->v4_count + h->v6_count)
+		ask_tlsa(h);
 	one_less(q);
 }
 
@@ -214,6 +293,8 @@ static void ask_addresses(struct question *q)
 	q->waiting = 2 * count + 1; /* one for this function: answers may come before it is done */
 	for (size_t i = 0; i < count; i++) {
 		q->hosts[i].question = q;
+		q->hosts[i].waiting = 2;
+		memcpy(q->hosts[i].base, q->hosts[i].name, sizeof q->hosts[i].base);
 		lookup_start(&q->hosts[i].v4, dns, q->hosts[i].name, RDATA_TYPE_A, on_addresses, &q->hosts[i]);
 		lookup_start(&q->hosts[i].v6, dns, q->hosts[i].name, RDATA_TYPE_AAAA, on_addresses, &q->hosts[i]);
 	}
@@ -337,6 +418,7 @@ static void on_mx(void *context, const struct lookup_result *result)
 	}
 	ssize_t count = read_exchanges(result->message, &arena, &list);
 	q->has_mx = has_mx_record(result->message);
+	q->is_secure = result->is_secure;
 	if (count < 0) {
 		end(q, MX_LATER, "the answer about the domain's mail exchangers is malformed");
 	} else if (count == 1 && !list[0].host[0]) {

@@ -154,6 +154,23 @@ int rdata_address(struct span message, const struct rdata_record *record, char o
 	return inet_ntop(is_v4 ? AF_INET : AF_INET6, message.ptr + record->at, out, INET6_ADDRSTRLEN) ? 0 : -1;
 }
 
+int rdata_alias(struct span message, const struct rdata_record *record, char name[RDATA_NAME_MOST])
+{
+	return record->type == RDATA_TYPE_CNAME && rdata_host_name(message, record->at, name) == (ssize_t)record->len ? 0 : -1;
+}
+
+bool rdata_tlsa_is_usable(struct span data)
+{
+	enum { DANE_TA = 2, DANE_EE = 3, SPKI = 1, FIXED = 3 };
+	static const size_t digest_bytes[] = {0, 32, 64}; /* the whole, SHA-256, SHA-512 */
+	if (data.len <= FIXED)
+		return false;
+	unsigned usage = byte_at(data, 0), selector = byte_at(data, 1), matching = byte_at(data, 2);
+	if ((usage != DANE_TA && usage != DANE_EE) || selector > SPKI || matching >= sizeof digest_bytes / sizeof digest_bytes[0])
+		return false;
+	return matching == 0 || data.len - FIXED == digest_bytes[matching];
+}
+
 /* RFC 1035 §3.3.14: one or more strings, each with its length in front. */
 static int add_strings(struct span data, struct buf *out)
 {

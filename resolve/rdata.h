@@ -13,6 +13,7 @@
 
 enum {
 	RDATA_TYPE_A = 1,
+	RDATA_TYPE_CNAME = 5,
 	RDATA_TYPE_PTR = 12,
 	RDATA_TYPE_MX = 15,
 	RDATA_TYPE_TXT = 16,
@@ -47,6 +48,11 @@ ssize_t rdata_host_name(struct span message, size_t at, char out[RDATA_NAME_MOST
 int rdata_mx(struct span message, const struct rdata_record *record, unsigned *preference, char host[RDATA_NAME_MOST]);
 /* An A or AAAA record as text. 0, or -1 if it is none. */
 int rdata_address(struct span message, const struct rdata_record *record, char out[INET6_ADDRSTRLEN]);
+/* The name that a CNAME record leads to (RFC 1035 §3.3.1). 0, or -1 if it is none. */
+int rdata_alias(struct span message, const struct rdata_record *record, char name[RDATA_NAME_MOST]);
+/* Whether a TLSA record's data (RFC 6698 §2.1) says something that a mail server can be held to (RFC 7672 §3.1): DANE-TA or
+ * DANE-EE, a selector and a digest that are known. */
+bool rdata_tlsa_is_usable(struct span data);
 /* Appends a record's value as auth/dns.h has it. 0, or -1 and nothing appended if it is malformed or of another type. */
 int rdata_value(struct span message, const struct rdata_record *record, struct buf *out);
 

@@ -68,6 +68,43 @@ static void addresses_are_read_and_others_are_not(void **state)
 	assert_int_equal(rdata_address(buf_span(&m), &record, text), -1);
 }
 
+static void aliases_lead_to_a_name(void **state)
+{
+	(void)state;
+	BUF_AUTO m = {0};
+	struct rdata_reader r;
+	struct rdata_record record;
+	char name[RDATA_NAME_MOST];
+	start(&m, 3);
+	add_record(&m, RDATA_TYPE_CNAME, SPAN("\1a\4test\0"));
+	add_record(&m, RDATA_TYPE_CNAME, SPAN("\1a\4test\0x"));
+	add_record(&m, RDATA_TYPE_A, SPAN("\1a\4test\0"));
+	assert_int_equal(rdata_start(&r, buf_span(&m), NULL), 0);
+	assert_int_equal(rdata_next(&r, &record, NULL), 1);
+	assert_int_equal(rdata_alias(buf_span(&m), &record, name), 0);
+	assert_string_equal(name, "a.test");
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(rdata_next(&r, &record, NULL), 1);
+		assert_int_equal(rdata_alias(buf_span(&m), &record, name), -1);
+	}
+}
+
+static void tlsa_records_that_say_nothing_to_us_are_not_used(void **state)
+{
+	(void)state;
+	char data[3 + 64] = {0};
+	static const struct { char usage, selector, matching; size_t len; bool is_usable; } cases[] = {
+		{3, 1, 1, 32, true}, {2, 0, 1, 32, true}, {3, 0, 2, 64, true}, {3, 1, 0, 1, true}, {2, 1, 0, 64, true},
+		{0, 1, 1, 32, false}, {1, 1, 1, 32, false}, {4, 1, 1, 32, false}, {(char)255, 1, 1, 32, false}, {3, 2, 1, 32, false}, {3, 1, 3, 32, false},
+		{3, 1, 1, 31, false}, {3, 1, 1, 33, false}, {3, 1, 2, 32, false}, {3, 1, 0, 0, false}};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		memcpy(data, (char[]){cases[i].usage, cases[i].selector, cases[i].matching}, 3);
+		assert_int_equal(rdata_tlsa_is_usable(span_of(data, 3 + cases[i].len)), cases[i].is_usable);
+	}
+	for (size_t n = 0; n < 3; n++)
+		assert_false(rdata_tlsa_is_usable(span_of("\3\1\0", n)));
+}
+
 static void broken_names_are_refused(void **state)
 {
 	(void)state;
@@ -131,6 +168,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_mx_with_a_compressed_name_is_read),
 		cmocka_unit_test(addresses_are_read_and_others_are_not),
+		cmocka_unit_test(aliases_lead_to_a_name),
+		cmocka_unit_test(tlsa_records_that_say_nothing_to_us_are_not_used),
 		cmocka_unit_test(broken_names_are_refused),
 		cmocka_unit_test(a_name_of_more_than_255_octets_is_refused),
 		cmocka_unit_test(a_message_cut_anywhere_is_refused),

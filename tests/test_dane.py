@@ -1,0 +1,215 @@
+"""TLS that the receiver's DNS demands (RFC 7672): what is delivered, with what proof, and what waits. The table is
+destination x fault -> outcome."""
+import hashlib
+import os
+import pathlib
+import re
+import ssl
+import subprocess
+
+import pytest
+
+import network
+from conftest import PASSWORD, until
+
+DNS, A, B, PLAIN, FINGER = '10.99.0.2', '10.99.0.10', '10.99.0.20', '10.99.0.30', '10.99.0.40'
+# name of the domain: lines of the zone, what becomes of its mail, and a text of the log or of the queue
+CASES = {
+    'ee': ('mx.ee A {b}\n_25._tcp.mx.ee TLSA 3 1 1 {spki}', 'proved', None),
+    'whole': ('mx.whole A {b}\n_25._tcp.mx.whole TLSA 3 0 0 {leaf}', 'proved', None),
+    'long': ('mx.long A {b}\n_25._tcp.mx.long TLSA 3 1 2 {spki512}', 'proved', None),
+    'both': ('mx.both A {b}\n_25._tcp.mx.both TLSA 3 1 1 {wrong}\n_25._tcp.mx.both TLSA 3 1 1 {spki}', 'proved', None),
+    # an issuer is looked for under the host's name, or the domain's that the mail is for
+    'ta': ('', 'proved', None),
+    'named': ('mx.named A {b}\n_25._tcp.mx.named TLSA 2 0 1 {ca}', 'proved', None),
+    'stranger': ('mx.stranger A {b}\n_25._tcp.mx.stranger TLSA 2 0 1 {ca}', 'waits', 'TLS handshake: '),
+    'wrong': ('mx.wrong A {b}\n_25._tcp.mx.wrong TLSA 3 1 1 {wrong}', 'waits', 'TLS handshake: '),
+    # what cannot be used still says that there is TLS (RFC 7672 §2.2)
+    'pkix': ('mx.pkix A {b}\n_25._tcp.mx.pkix TLSA 1 1 1 {wrong}', 'encrypted', None),
+    'odd': ('mx.odd A {b}\n_25._tcp.mx.odd TLSA 3 1 1 {short}\n_25._tcp.mx.odd TLSA 3 9 1 {wrong}', 'encrypted', None),
+    'garbage': ('mx.garbage A {b}\n_25._tcp.mx.garbage TLSA 3 0 0 {short}', 'encrypted', None),
+    'none': ('mx.none A {b}', 'encrypted', None),
+    'bare': ('mx.bare A {plain}\n_25._tcp.mx.bare TLSA 3 1 1 {spki}', 'waits', 'its DNS demands TLS (DANE): the server does not offer STARTTLS'),
+    'pkixbare': ('mx.pkixbare A {plain}\n_25._tcp.mx.pkixbare TLSA 1 1 1 {wrong}', 'waits', 'its DNS demands TLS (DANE)'),
+    'clear': ('mx.clear A {plain}', 'clear', None),
+    # the DNS itself: spoiled records, and those that nothing proves
+    'spoiled': ('mx.spoiled A {b}\n_25._tcp.mx.spoiled TLSA 3 1 1 {spki}', 'waits', 'TLSA records of mx.spoiled.test: the answer fails DNSSEC'),
+    'second': ('mx.second A {b}\nsecond MX 20 mx2.second\nmx2.second A {b}\n_25._tcp.mx.second TLSA 3 1 1 {wrong}\n_25._tcp.mx2.second TLSA 3 1 1 {spki}',
+               'proved', None),
+    # names that lead elsewhere: the records stand there, or at the name itself
+    'alias': ('mx.alias CNAME mx.ee', 'proved', None),
+    'aliaswrong': ('mx.aliaswrong CNAME mx.wrong', 'waits', 'TLS handshake: '),
+    'ownrecord': ('mx.ownrecord CNAME mx.none\n_25._tcp.mx.ownrecord TLSA 3 1 1 {spki}', 'proved', None),
+}
+
+
+def openssl(*words, stdin=b''):
+    return subprocess.run(['openssl', *words], input=stdin, capture_output=True, check=True).stdout
+
+
+def make_chain(folder):
+    """An issuer, and a server's certificate by it for mx.ta.test and the domain named.test: the files, and what TLSA records say."""
+    folder.mkdir()
+    os.chmod(folder, 0o755)
+    ca_key, ca, key, leaf, chain = (folder / name for name in ('ca.key', 'ca.pem', 'key.pem', 'leaf.pem', 'chain.pem'))
+    openssl('req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '30', '-subj', '/CN=an issuer',
+            '-addext', 'basicConstraints=critical,CA:TRUE', '-keyout', str(ca_key), '-out', str(ca))
+    request = openssl('req', '-new', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj', '/CN=mx', '-keyout', str(key))
+    (folder / 'extensions').write_text('subjectAltName=DNS:mx.ta.test,DNS:named.test\n')
+    openssl('x509', '-req', '-CA', str(ca), '-CAkey', str(ca_key), '-CAcreateserial', '-days', '30', '-extfile', str(folder / 'extensions'), '-out', str(leaf),
+            stdin=request)
+    chain.write_bytes(leaf.read_bytes() + ca.read_bytes())
+    der = ssl.PEM_cert_to_DER_cert(leaf.read_text())
+    spki = openssl('pkey', '-pubin', '-outform', 'DER', stdin=openssl('x509', '-in', str(leaf), '-noout', '-pubkey'))
+    return key, chain, {'leaf': der.hex(), 'spki': hashlib.sha256(spki).hexdigest(), 'spki512': hashlib.sha512(spki).hexdigest(),
+                        'ca': hashlib.sha256(ssl.PEM_cert_to_DER_cert(ca.read_text())).hexdigest(), 'wrong': '0' * 64, 'short': '00' * 20}
+
+
+@pytest.fixture(scope='module')
+def net():
+    n = network.Network({'dns': [DNS], 'a': [A], 'b': [B], 'plain': [PLAIN], 'finger': [FINGER]}, DNS)
+    try:
+        yield n
+    finally:
+        n.close()
+
+
+def spoil(signed):
+    """Another record than the one that was signed."""
+    spoiled, count = re.subn(r'(?m)^(_25\._tcp\.mx\.spoiled\.test\.\s+\d+\s+IN\s+TLSA\s+3 1 1 )\S\S', r'\g<1>00', signed)
+    assert count == 1
+    return spoiled
+
+
+@pytest.fixture(scope='module')
+def place(folder):
+    path = folder / 'dane'
+    path.mkdir()
+    os.chmod(path, 0o755)
+    return path
+
+
+@pytest.fixture(scope='module')
+def chain(place):
+    return make_chain(place / 'keys')
+
+
+@pytest.fixture(scope='module')
+def names(net, place, chain):
+    zone = network.ZONE_START + 'mx.ta A %s\n_25._tcp.mx.ta TLSA 2 0 1 %s\n' % (B, chain[2]['ca'])
+    for domain, (lines, _, _) in CASES.items():
+        zone += '%s MX 10 mx.%s\n%s\n' % (domain, domain, lines.format(b=B, plain=PLAIN, **chain[2]))
+    n = network.Names(net, 'dns', DNS, place / 'dns', zone, spoil)
+    n.start()
+    return n
+
+
+def receiver(make_server, net, name, **settings):
+    s = make_server(name, domain='%s.test' % name, hostname='mx.%s.test' % name, netns=net.name(name), users=['v'], start=False, settings=settings)
+    for domain in CASES:
+        s.must('domain', 'add', domain + '.test')
+        s.must('alias', 'add', 'v@%s.test' % domain, 'v@%s.test' % name)
+    return s.start()
+
+
+@pytest.fixture(scope='module')
+def b(make_server, net, chain, names):
+    return receiver(make_server, net, 'b', tls_key=str(chain[0]), tls_certificate=str(chain[1]), resolver=DNS, trust_anchor=str(names.anchor))
+
+
+@pytest.fixture(scope='module')
+def plain(net, place, names):
+    """Takes everything, and knows no TLS."""
+    sink = net.start('plain', 'smtp-sink', '-u', 'nobody', '-h', 'mx.plain.test', '%s:25' % PLAIN, '1000', log=place / 'sink')
+    yield sink
+    net.end(sink)
+
+
+@pytest.fixture(scope='module')
+def server(make_server, net, names, b, plain):
+    return make_server('a', domain='a.test', hostname='mx.a.test', netns=net.name('a'), users=['u'],
+                       settings={'resolver': DNS, 'trust_anchor': str(names.anchor), 'retry_first': '1s', 'retry_most': '1s'})
+
+
+def submit(server, recipient):
+    with server.smtp('submission') as s:
+        assert s.plain('u@a.test', PASSWORD).code == 235
+        reply = s.send_message('u@a.test', [recipient], b'From: u@a.test\r\nSubject: dane\r\n\r\nbody\r\n')
+    assert reply.code == 250, reply
+    return reply.split()[-1]
+
+
+def relayed(server, name):
+    """The log's lines about a message's tries."""
+    return [line for line in server.log().splitlines() if ' relayed ' in line and 'id=%s ' % name in line]
+
+
+def delivered(server, name):
+    assert until(lambda: any('outcome=delivered' in line for line in relayed(server, name)), 20), relayed(server, name)
+    return relayed(server, name)[-1]
+
+
+@pytest.mark.parametrize('domain', CASES)
+def test_mail_leaves_as_the_dns_demands_or_waits(server, domain):
+    outcome, text = CASES[domain][1:]
+    name = submit(server, 'v@%s.test' % domain)
+    if outcome == 'waits':
+        assert until(lambda: len(relayed(server, name)) >= 2, 20), server.log()[-2000:]  # and does not change its mind
+        assert all('outcome=later' in line for line in relayed(server, name)), relayed(server, name)
+        shown = server.must('queue', 'show', name)
+        assert text in shown, shown
+        server.must('queue', 'remove', name)
+        return
+    line = delivered(server, name)
+    tls = re.search(r' tls="?([^"]*?)"? text=', line)[1]
+    assert {'proved': tls.endswith(' DANE'), 'encrypted': tls.startswith('TLSv1.3 ') and 'DANE' not in tls, 'clear': tls == ''}[outcome], line
+    if domain == 'second':
+        assert 'host=mx2.second.test[' in line
+
+
+def test_without_dnssec_nothing_is_demanded(server):
+    server.configure(dnssec='off')
+    server.must('reload')
+    try:
+        assert until(lambda: 'DANE' not in delivered(server, submit(server, 'v@wrong.test')), 20)
+        delivered(server, submit(server, 'v@bare.test'))
+    finally:
+        server.configure(dnssec='on')
+        server.must('reload')
+
+
+def test_setup_prints_a_record_of_the_key(b):
+    key = openssl('x509', '-in', str(b.data / 'keys/tls.crt'), '-noout', '-pubkey')
+    digest = hashlib.sha256(openssl('pkey', '-pubin', '-outform', 'DER', stdin=key)).hexdigest()
+    assert '; _25._tcp.mx.b.test. 3600 IN TLSA 3 1 1 %s\n' % digest in b.setup_output
+
+
+def test_postfix_finds_our_receiver_proved_too(net, names, b, place):
+    """It believes what a resolver on its own machine says that it has validated."""
+    (place / 'validating.conf').write_text('''server:
+ interface: 127.0.0.1
+ username: ""
+ chroot: ""
+ directory: "%s"
+ pidfile: "%s/validating.pid"
+ use-syslog: no
+ do-not-query-localhost: no
+ local-zone: "test." nodefault
+ trust-anchor-file: "%s"
+remote-control:
+ control-enable: no
+forward-zone:
+ name: "."
+ forward-addr: %s
+''' % (place, place, names.anchor, DNS))
+    resolver = net.start('finger', 'unbound', '-d', '-c', str(place / 'validating.conf'), log=place / 'validating.log')
+    pathlib.Path('/etc/netns', net.name('finger'), 'resolv.conf').write_text('nameserver 127.0.0.1\noptions trust-ad\n')
+
+    def verdict():
+        done = subprocess.run(['ip', 'netns', 'exec', net.name('finger'), 'posttls-finger', '-c', '-l', 'dane', '-L', 'summary', 'ee.test'],
+                              capture_output=True, text=True, timeout=60)
+        return done.stdout + done.stderr
+    try:
+        assert until(lambda: 'Verified TLS connection established to mx.ee.test[' in verdict(), 20), verdict()
+    finally:
+        net.end(resolver)
