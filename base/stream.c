@@ -429,23 +429,31 @@ void stream_start_tls_server(struct stream *s, SSL_CTX *context)
 
 /* RFC 7672 §3.1: a DANE-EE record says all, whatever names and dates the certificate has. A record that OpenSSL cannot use is as if
  * it were not there; where none is left, the peer proves nothing (§2.2). */
-static void demand_proof(SSL *ssl, const struct tls_proof *proof)
+static bool demand_records(SSL *ssl, const struct tls_proof *proof)
 {
 	size_t usable = 0;
 	if (SSL_dane_enable(ssl, proof->name) <= 0)
 		die("stream: OpenSSL takes no DANE");
-	SSL_set_tlsext_host_name(ssl, proof->name); /* §8.1 */
 	SSL_dane_set_flags(ssl, DANE_FLAG_NO_DANE_EE_NAMECHECKS);
-	SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-	if (proof->other_name)
-		SSL_add1_host(ssl, proof->other_name);
 	for (size_t i = 0; i < proof->record_count; i++) {
 		const unsigned char *r = (const unsigned char *)proof->records[i].ptr;
 		size_t len = proof->records[i].len;
 		usable += len > 3 && SSL_dane_tlsa_add(ssl, r[0], r[1], r[2], r + 3, len - 3) > 0;
 	}
 	ERR_clear_error();
-	SSL_set_verify(ssl, usable ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
+	return usable > 0;
+}
+
+static void demand_proof(SSL *ssl, const struct tls_proof *proof)
+{
+	bool is_provable = proof->record_count == 0 || demand_records(ssl, proof);
+	SSL_set_tlsext_host_name(ssl, proof->name); /* RFC 7672 §8.1 */
+	if (proof->record_count == 0)
+		SSL_set1_host(ssl, proof->name);
+	if (proof->other_name)
+		SSL_add1_host(ssl, proof->other_name);
+	SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+	SSL_set_verify(ssl, is_provable ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
 }
 
 void stream_start_tls_client(struct stream *s, SSL_CTX *context, const char *server_name, const struct tls_proof *proof)
@@ -466,10 +474,15 @@ bool stream_is_secured(const struct stream *s)
 	return s->tls == TLS_SECURED;
 }
 
+bool stream_is_proved(const struct stream *s)
+{
+	return s->tls == TLS_SECURED && SSL_get_verify_mode(s->ssl) == SSL_VERIFY_PEER && SSL_get_verify_result(s->ssl) == X509_V_OK;
+}
+
 void stream_tls_text(const struct stream *s, char *out, size_t size)
 {
 	out[0] = 0;
 	if (s->tls == TLS_SECURED)
 		snprintf(out, size, "%s %s%s", SSL_get_version(s->ssl), SSL_get_cipher_name(s->ssl),
-		         SSL_get0_dane_authority(s->ssl, NULL, NULL) >= 0 ? " DANE" : "");
+		         SSL_get0_dane_authority(s->ssl, NULL, NULL) >= 0 ? " DANE" : stream_is_proved(s) ? " verified" : "");
 }

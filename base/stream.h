@@ -47,7 +47,9 @@ void stream_set_timeout(struct stream *s, int64_t read_ms, int64_t write_ms);
 void stream_start_tls_server(struct stream *s, struct ssl_ctx_st *context);
 void stream_start_tls_client(struct stream *s, struct ssl_ctx_st *context, const char *server_name, const struct tls_proof *proof);
 bool stream_is_secured(const struct stream *s);
-/* "TLSv1.3 TLS_AES_256_GCM_SHA384", and " DANE" if the peer has proved who it is by that; empty if not secured. */
+/* The peer of a client has proved who it is, as its struct tls_proof wanted. */
+bool stream_is_proved(const struct stream *s);
+/* "TLSv1.3 TLS_AES_256_GCM_SHA384", and " DANE" or " verified" (by an authority) if the peer has proved who it is; empty if not secured. */
 void stream_tls_text(const struct stream *s, char *out, size_t size);
 
 #endif

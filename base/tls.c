@@ -85,7 +85,7 @@ SSL_CTX *tls_server_context(struct span chain_pem, struct error *why)
 	return context;
 }
 
-SSL_CTX *tls_client_context(struct error *why)
+SSL_CTX *tls_client_context(const char *authorities, struct error *why)
 {
 	SSL_CTX *context = new_context(TLS_client_method(), why);
 	if (!context)
@@ -95,6 +95,11 @@ SSL_CTX *tls_client_context(struct error *why)
 		error_set(why, 0, "OpenSSL knows no DANE");
 		SSL_CTX_free(context);
 		return NULL;
+	}
+	if (SSL_CTX_load_verify_file(context, authorities) != 1) {
+		char text[128];
+		tls_error_text(text, sizeof text);
+		error_set(why, 0, "cannot read authorities from %s: %s", authorities, text);
 	}
 	return context;
 }

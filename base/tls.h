@@ -34,16 +34,19 @@ void tls_set_signer(tls_ask_signature_fn *ask, void *context);
 
 /* A context for servers with the certificate chain (PEM) and no key. NULL with *why. */
 struct ssl_ctx_st *tls_server_context(struct span chain_pem, struct error *why);
-/* What a server's certificate must match: TLSA records of DANE-TA and DANE-EE, as on the wire (RFC 6698 §2.1). */
+/* What a server's certificate must match: TLSA records of DANE-TA and DANE-EE, as on the wire (RFC 6698 §2.1); without any, one of the
+ * authorities that the context believes must have signed it. */
 struct tls_proof {
-	const char *name;       /* what DANE-TA looks for in the certificate: the TLSA base domain; sent as SNI */
+	const char *name;       /* what an authority or DANE-TA must have signed for; of DANE, the TLSA base domain; sent as SNI */
 	const char *other_name; /* or this; NULL: nothing else (RFC 7672 §3.2.2) */
 	const struct span *records;
 	size_t record_count;
 };
 
-/* A context for clients: opportunistic, the certificate is judged by a struct tls_proof or not at all (RFC 7435). */
-struct ssl_ctx_st *tls_client_context(struct error *why);
+/* A context for clients: opportunistic, the certificate is judged by a struct tls_proof or not at all (RFC 7435). authorities: the file
+ * with the certificates that are believed, in PEM form, read now; one that cannot be read is said in *why with the context returned all the
+ * same, that believes none. NULL with *why. */
+struct ssl_ctx_st *tls_client_context(const char *authorities, struct error *why);
 void tls_context_free(struct ssl_ctx_st *context);
 
 /* What a PEM text holds, to be freed with OpenSSL. The key is one without a passphrase: nobody is there to type it. NULL

@@ -59,6 +59,7 @@ struct config_networks {
 #define CONFIG_FIELD_TEXT(name) char *name;
 #define CONFIG_FIELD_HOSTNAME(name) char *name;
 #define CONFIG_FIELD_MAILBOX(name) char *name;
+#define CONFIG_FIELD_NEXT_HOP(name) char *name;
 #define CONFIG_FIELD_DNS_LISTS(name) char *name; /* words, each a list: wire/dns_list.h */
 #define CONFIG_FIELD_PATH(name) char *name;
 #define CONFIG_FIELD_ADDRESS(name) char *name;

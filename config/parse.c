@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 enum {
-	SETTINGS_ROOM = 64, /* more than there are */
+	SETTINGS_ROOM = 128, /* more than there are */
 	HOSTNAME_ROOM = 256,
 	SHOWN_BYTES_MOST = 40, /* of a wrong line in an error */
 };

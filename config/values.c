@@ -3,6 +3,7 @@
 #include "base/die.h"
 #include "config/settings.h"
 #include "wire/dns_list.h"
+#include "wire/next_hop.h"
 
 #include <arpa/inet.h>
 #include <stdlib.h>
@@ -117,6 +118,7 @@ static int dns_lists_check(const struct setting *s, struct span value, struct er
 static int text_check(const struct setting *s, struct span value, struct error *why)
 {
 	char address[INET6_ADDRSTRLEN];
+	struct error reason;
 	if (value.len < s->least)
 		return error_set(why, 0, "%s may not be empty: leave the line out for the default, %s", s->name, s->standard);
 	if (value.len == 0)
@@ -129,6 +131,8 @@ static int text_check(const struct setting *s, struct span value, struct error *
 		                 SHOWN(value));
 	if (s->kind == SETTING_DNS_LISTS && dns_lists_check(s, value, why))
 		return -1;
+	if (s->kind == SETTING_NEXT_HOP && next_hop_parse(value, &(struct next_hop){0}, &reason))
+		return error_set(why, 0, "%s \"%.*s\": %s", s->name, SHOWN(value), reason.text);
 	if (s->kind == SETTING_MAILBOX && !mailbox_is_plausible(value))
 		return error_set(why, 0, "%s \"%.*s\" is not an address: write one as ana@example.org", s->name, SHOWN(value));
 	if (s->kind == SETTING_PATH && value.ptr[0] != '/')
@@ -322,6 +326,7 @@ int setting_read(const struct setting *s, struct span value, struct config *c, s
 	case SETTING_HOSTNAME:
 	case SETTING_MAILBOX:
 	case SETTING_DNS_LISTS:
+	case SETTING_NEXT_HOP:
 	case SETTING_PATH:
 	case SETTING_ADDRESS: return text_read(s, value, c, why);
 	case SETTING_FLAG: return flag_read(s, value, c, why);

@@ -4,6 +4,7 @@
 
 #include "base/die.h"
 #include "wire/address.h"
+#include "wire/next_hop.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -41,5 +42,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check_canonical(&a);
 	if (address_parse_mailbox(in, flags, &a, &why) == 0)
 		check_canonical(&a);
+	struct next_hop hop;
+	if (next_hop_parse(in, &hop, &why) == 0 && (hop.host.len == 0 || hop.host.len > 255))
+		die("a next hop that is no host");
 	return 0;
 }

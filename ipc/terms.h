@@ -92,7 +92,7 @@ enum fetch_want { FETCH_DATES = 1, FETCH_CACHE = 2, FETCH_HEADER = 4, FETCH_BODY
 enum { FETCH_INLINE_MOST = 65536 };
 
 /* key_file.which */
-enum key_file { KEY_FILE_CERTIFICATE, KEY_FILE_KEY, KEY_FILE_DKIM, KEY_FILES };
+enum key_file { KEY_FILE_CERTIFICATE, KEY_FILE_KEY, KEY_FILE_DKIM, KEY_FILE_RELAY_LOGIN, KEY_FILES };
 
 enum login_outcome {
 	LOGIN_OK,
@@ -105,7 +105,8 @@ enum login_outcome {
 enum relay_outcome { RELAY_DELIVERED, RELAY_LATER, RELAY_FAILED };
 
 /* mx_answer. `hosts` is a list of words (ipc/words.h) in the order to try: "H" and a host's name, followed by "A" and an
- * address for each of its addresses. */
+ * address for each of its addresses; between them what DNSSEC has proved of it, "M" (TLS is a must), "B" and the name that its TLSA
+ * records stand at, "T" and one of them (RFC 7672). */
 enum mx_outcome {
 	MX_FOUND,
 	MX_NULL,        /* RFC 7505: takes no mail; fails for good */

@@ -154,8 +154,7 @@ static int bind_all(struct master *m, const struct config *config, struct error 
 
 static void send_reload(struct master *m, struct process *p)
 {
-	if (p->role == ROLE_VAULT)
-		process_give_keys(p);
+	process_give_keys(p);
 	channel_send(p->channel, reload, .epoch = m->epoch, .settings = buf_span(&m->settings));
 }
 

@@ -81,25 +81,30 @@ static void join_master_and_store(struct process *store)
 	control_store_attached(store->master, pair[1]);
 }
 
-/* vault's user may not open what only root may (certbot's keys), so it is opened here. What a FIFO or a device in a file's
+/* The children's user may not open what only root may (certbot's keys), so it is opened here. What a FIFO or a device in a file's
  * place would do to an open is told not to be waited for. */
-static void give_key_file(struct process *vault, enum key_file which, const char *path)
+static void give_key_file(struct process *to, enum key_file which, const char *path)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	channel_send(vault->channel, key_file, .which = (uint8_t)which, .fault = fd < 0 ? (uint32_t)errno : 0);
+	channel_send(to->channel, key_file, .which = (uint8_t)which, .fault = fd < 0 ? (uint32_t)errno : 0);
 	if (fd < 0)
 		return;
-	channel_send_fd(vault->channel, fd);
+	channel_send_fd(to->channel, fd);
 	close(fd);
 }
 
-void process_give_keys(struct process *vault)
+void process_give_keys(struct process *p)
 {
-	give_key_file(vault, KEY_FILE_CERTIFICATE, vault->master->config.tls_certificate);
-	give_key_file(vault, KEY_FILE_KEY, vault->master->config.tls_key);
-	BUF_AUTO path = {0};
-	config_dkim_keys_path(&vault->master->config, &path);
-	give_key_file(vault, KEY_FILE_DKIM, buf_cstr(&path));
+	const struct config *config = &p->master->config;
+	if (p->role == ROLE_VAULT) {
+		BUF_AUTO path = {0};
+		config_dkim_keys_path(config, &path);
+		give_key_file(p, KEY_FILE_CERTIFICATE, config->tls_certificate);
+		give_key_file(p, KEY_FILE_KEY, config->tls_key);
+		give_key_file(p, KEY_FILE_DKIM, buf_cstr(&path));
+	} else if (p->role == ROLE_RELAY && config->relay_host_login[0]) {
+		give_key_file(p, KEY_FILE_RELAY_LOGIN, config->relay_host_login);
+	}
 }
 
 static void on_ready(void *context, const struct msg_ready *msg)
@@ -212,8 +217,7 @@ void process_start(struct process *p)
 	struct channel_use use = {child_to_master_dispatch, &handlers, p, on_channel_closed, role_name(p->role)};
 	p->channel = channel_new(m->loop, pair[0], &use);
 	channel_set_epoch(p->channel, m->epoch);
-	if (p->role == ROLE_VAULT)
-		process_give_keys(p);
+	process_give_keys(p);
 	channel_send(p->channel, configure, .epoch = m->epoch, .file = span_slice(span_cstr(m->config_file), 0, 255),
 	             .settings = buf_span(&m->settings), .hostname = span_cstr(m->hostname));
 	for (size_t i = 0; i < m->process_count; i++) {

@@ -52,8 +52,8 @@ struct master {
 
 /* Fills m->processes from the configuration. */
 void process_plan(struct master *m);
-/* Opens the files with keys for vault, and reads none of them: to be called before it is told a configuration. */
-void process_give_keys(struct process *vault);
+/* Opens the files with secrets that the process is to have, and reads none of them: to be called before it is told a configuration. */
+void process_give_keys(struct process *p);
 void process_start_all(struct master *m);
 /* Starts one and joins it to every process that runs. */
 void process_start(struct process *p);

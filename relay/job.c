@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "relay/former.h"
 #include "relay/session.h"
+#include "wire/next_hop.h"
 #include "wire/smtp.h"
 
 #include <stdio.h>
@@ -17,6 +18,7 @@ enum {
 	TRANSFER_BYTES_PER_S_LEAST = 4096,  /* a server that takes less is given up */
 	FINAL_REPLY_MS = 10 * 60 * 1000,    /* RFC 5321 §4.5.3.2.6 */
 	RECIPIENTS_MOST = 100000,           /* recipients_most's largest value: config/settings.def */
+	SUBMISSIONS_PORT = 465,             /* RFC 8314 §3.3 */
 };
 
 static const char *const outcome_words[] = {"delivered", "later", "failed"};
@@ -224,8 +226,28 @@ void jobs_ask_again(struct relay_process *p)
 		channel_send(p->resolve, mx_ask, .id = j->question, .domain = span_cstr(j->next_hop));
 }
 
+/* The password is shown to none but relay_host itself: one that has proved its name. */
+static void use_login(struct job *j, struct target *t)
+{
+	const struct config *config = child_config(j->relay->self);
+	t->wants_login = config->relay_host_login[0] != 0;
+	if (!t->wants_login)
+		return;
+	t->must_use_tls = true;
+	if (!t->proof && t->host[0] != '[') {
+		struct tls_proof *p = arena_alloc(&j->arena, sizeof *p);
+		*p = (struct tls_proof){.name = arena_dup(&j->arena, span_cstr(t->host)).ptr};
+		t->proof = p;
+	}
+}
+
 static void use_hosts(struct job *j, ssize_t count)
 {
+	for (ssize_t i = 0; j->is_relay_host && i < count; i++) {
+		use_login(j, &j->targets[i]);
+		j->targets[i].is_tls_first = j->port == SUBMISSIONS_PORT;
+		j->targets[i].must_use_tls |= j->targets[i].is_tls_first;
+	}
 	j->target_count = (size_t)count;
 	j->state = JOB_TRYING;
 	try_next(j);
@@ -241,7 +263,7 @@ bool job_hosts(struct relay_process *p, const struct msg_mx_answer *m)
 	text_clean(m->text, text, sizeof text);
 	switch ((enum mx_outcome)m->outcome) {
 	case MX_FOUND: {
-		ssize_t count = targets_read(m->hosts, j->next_hop, (uint16_t)child_config(p->self)->smtp_out_port, &j->arena, &j->targets);
+		ssize_t count = targets_read(m->hosts, j->next_hop, j->port, &j->arena, &j->targets);
 		use_hosts(j, count < 0 ? 0 : count);
 		return count >= 0;
 	}
@@ -355,6 +377,14 @@ static void refuse_bad_addresses(struct job *j)
 			job_decide(j, &j->recipients[i], &bad_recipient);
 }
 
+static void read_next_hop(struct job *j)
+{
+	const struct config *config = child_config(j->relay->self);
+	struct next_hop hop;
+	j->is_relay_host = config->relay_host[0] && span_equal_nocase(span_cstr(config->relay_host), span_cstr(j->next_hop));
+	j->port = next_hop_parse(span_cstr(j->next_hop), &hop, NULL) == 0 && hop.port ? hop.port : (uint16_t)config->smtp_out_port;
+}
+
 void job_go_on(struct job *j)
 {
 	bool is_out = former_answer(j);
@@ -366,6 +396,7 @@ void job_go_on(struct job *j)
 		j->state = JOB_WAITING;
 		return;
 	}
+	read_next_hop(j);
 	j->deadline_ms = clock_monotonic_ms() + DEADLINE_MS;
 	timer_set(j->deadline, DEADLINE_MS);
 	j->session = session_reuse(j);

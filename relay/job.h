@@ -33,6 +33,8 @@ struct job {
 	struct arena arena;         /* all that lives as long as the job */
 	struct span reverse_path;   /* empty: the null reverse-path */
 	char next_hop[256];
+	bool is_relay_host;         /* the next hop is the one of the setting: it may want a login */
+	uint16_t port;
 	uint64_t size;
 	unsigned facts;             /* enum message_facts */
 	uint8_t ret;                /* enum smtp_ret */

@@ -4,6 +4,7 @@
 
 #include "base/map.h"
 #include "ipc/child.h"
+#include "ipc/key_file.h"
 #include "ipc/terms.h"
 
 #include <sys/socket.h>
@@ -11,11 +12,18 @@
 struct job;
 struct session;
 
+/* What relay_host wants to hear; name empty: nothing. */
+struct relay_login {
+	struct buf name, password;
+};
+
 struct relay_process {
 	struct child *self;
 	struct loop *loop;
 	struct channel *store, *resolve;  /* NULL while there is none */
 	struct ssl_ctx_st *tls;
+	struct key_file_taken login_file; /* relay_host_login, as master has opened it */
+	struct relay_login login;         /* what is in it */
 	struct map jobs;                  /* by store's number; whoever gave them is there: `store` is not NULL */
 	struct map questions;             /* jobs that wait for an mx_answer, by its id */
 	uint64_t last_question;

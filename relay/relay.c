@@ -16,6 +16,7 @@
 #include "base/sandbox.h"
 #include "base/tls.h"
 #include "relay/former.h"
+#include "relay/login.h"
 #include "relay/process.h"
 #include "relay/session.h"
 
@@ -129,9 +130,13 @@ static void configure(void *context, const struct config *config)
 	struct error why;
 	p->loop = child_loop(p->self);
 	tls_library_start();
-	p->tls = tls_client_context(&why);
+	why.text[0] = 0;
+	p->tls = tls_client_context(config->tls_authorities, &why);
 	if (!p->tls)
 		die("relay: no TLS: %s", why.text);
+	if (why.text[0])
+		log_event(LOG_LEVEL_WARNING, "no-authorities", log_c("why", why.text), log_c("then", "relay_host_login is not sent to anybody"));
+	login_load(p, config);
 	set_bind_address(p, config);
 	sandbox_enclose(SANDBOX_CALL, NULL);
 }
@@ -161,6 +166,8 @@ static void reload(void *context, const struct config *config)
 {
 	struct relay_process *p = context;
 	set_bind_address(p, config);
+	login_load(p, config);
+	sessions_free_idle(p); /* they were opened by other rules */
 	if (p->store)
 		channel_set_epoch(p->store, child_epoch(p->self));
 	if (p->resolve)
@@ -205,8 +212,15 @@ static void status(void *context, struct buf *text)
 	           (unsigned long long)p->delivered_count, (unsigned long long)p->later_count, (unsigned long long)p->failed_count);
 }
 
+static void key_file(void *context, enum key_file which, int fd, int fault)
+{
+	struct relay_process *p = context;
+	(void)which; /* there is but one for relay */
+	key_file_take(&p->login_file, fd, fault);
+}
+
 static const struct child_use use = {
-	.configure = configure, .attach = attach, .reload = reload, .stop = stop, .status = status, .stop_is_slow = true};
+	.key_file = key_file, .configure = configure, .attach = attach, .reload = reload, .stop = stop, .status = status, .stop_is_slow = true};
 
 int relay_main(unsigned index, int control)
 {

@@ -7,7 +7,8 @@
  *   HELO         250                          the transaction
  *   STARTTLS     220; else on without TLS,    HANDSHAKE
  *                unless it is a must
- *   HANDSHAKE    TLS                          EHLO (RFC 3207 §4.2)
+ *   HANDSHAKE    TLS                          EHLO (RFC 3207 §4.2), or GREETING where TLS comes first
+ *   AUTH         235 (relay/login.c)          the transaction
  *   PARSING      the structure (transfer.c)   MAIL
  *   RSET         250                          the transaction
  *   MAIL, RCPT   one reply each               RCPT, DATA
@@ -22,6 +23,7 @@
 
 #include "base/die.h"
 #include "base/tls.h"
+#include "relay/login.h"
 
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -42,6 +44,7 @@ static const int64_t patience_ms[SESSION_STATES] = {
 	[SESSION_HELO] = 5 * 60000,
 	[SESSION_STARTTLS] = 2 * 60000,
 	[SESSION_HANDSHAKE] = 60000,
+	[SESSION_AUTH] = 2 * 60000,
 	[SESSION_PARSING] = 60000,       /* store, not the server */
 	[SESSION_RSET] = 30000,
 	[SESSION_MAIL] = 5 * 60000,      /* §4.5.3.2.2 */
@@ -54,12 +57,12 @@ static const int64_t patience_ms[SESSION_STATES] = {
 };
 
 static const char *const waiting_for[SESSION_STATES] = {
-	"connect", "greeting", "reply to EHLO", "reply to HELO", "reply to STARTTLS", "TLS handshake", "store", "reply to RSET",
+	"connect", "greeting", "reply to EHLO", "reply to HELO", "reply to STARTTLS", "TLS handshake", "reply to AUTH", "store", "reply to RSET",
 	"reply to MAIL", "reply to RCPT", "reply to DATA", "taking the message", "reply to the end of the message", "next message",
 	"reply to QUIT",
 };
 
-static const char tls_is_a_must[] = "its DNS demands TLS (DANE)";
+static const char tls_is_a_must[] = "TLS is a must here (DANE, or a login)";
 
 static void say(struct session *s, const char *command)
 {
@@ -145,6 +148,7 @@ static void lose(struct session *s, const char *why)
 	case SESSION_GREETING:
 	case SESSION_EHLO:
 	case SESSION_HELO:
+	case SESSION_AUTH:
 	case SESSION_PARSING:
 	case SESSION_MAIL:
 	case SESSION_RCPT:
@@ -216,6 +220,11 @@ static void note_offer(struct session *s, struct span keyword)
 	s->offers.size |= span_equal_nocase(word, SPAN("SIZE"));
 	s->offers.smtputf8 |= span_equal_nocase(word, SPAN("SMTPUTF8"));
 	s->offers.dsn |= span_equal_nocase(word, SPAN("DSN"));
+	bool is_auth = span_equal_nocase(word, SPAN("AUTH"));
+	while (is_auth && (word = span_next_word(&keyword)).len) {
+		s->offers.auth_plain |= span_equal_nocase(word, SPAN("PLAIN"));
+		s->offers.auth_login |= span_equal_nocase(word, SPAN("LOGIN"));
+	}
 }
 
 static void on_greeting(struct session *s, const struct reply *r)
@@ -224,6 +233,7 @@ static void on_greeting(struct session *s, const struct reply *r)
 		session_fail(s, FAILURE_HOST, "refuses the connection", r->text);
 	else
 		say_hello(s, SESSION_EHLO);
+	s->was_greeted = true;
 }
 
 static void on_ehlo(struct session *s, const struct reply *r)
@@ -243,8 +253,22 @@ static void on_ehlo(struct session *s, const struct reply *r)
 	}
 	if (s->target.must_use_tls && !stream_is_secured(s->stream))
 		session_fail(s, FAILURE_HOST, tls_is_a_must, "the server does not offer STARTTLS");
+	else if (login_is_wanted(s))
+		login_begin(s);
 	else
 		transaction_begin(s);
+}
+
+static void start_tls(struct session *s)
+{
+	session_enter(s, SESSION_HANDSHAKE);
+	stream_start_tls_client(s->stream, s->relay->tls, s->target.host[0] == '[' ? NULL : s->target.host, s->target.proof);
+	s->target.proof = NULL; /* it goes with the job's memory */
+}
+
+void session_logged_in(struct session *s)
+{
+	transaction_begin(s);
 }
 
 /* What came with the answer was said in the clear and may be anyone's (CVE-2011-0411). */
@@ -261,9 +285,7 @@ static void on_starttls(struct session *s, const struct reply *r)
 		session_fail(s, s->target.must_use_tls ? FAILURE_HOST : FAILURE_TLS, "sends more than the answer to STARTTLS before the TLS handshake", NULL);
 		return;
 	}
-	session_enter(s, SESSION_HANDSHAKE);
-	stream_start_tls_client(s->stream, s->relay->tls, s->target.host[0] == '[' ? NULL : s->target.host, s->target.proof);
-	s->target.proof = NULL; /* it goes with the job's memory */
+	start_tls(s);
 }
 
 static void on_rset(struct session *s, const struct reply *r)
@@ -294,6 +316,7 @@ static reply_fn *const on_reply[SESSION_STATES] = {
 	[SESSION_HELO] = on_ehlo,
 	[SESSION_STARTTLS] = on_starttls,
 	[SESSION_HANDSHAKE] = on_unasked,
+	[SESSION_AUTH] = login_on_reply,
 	[SESSION_PARSING] = on_unasked,
 	[SESSION_RSET] = on_rset,
 	[SESSION_MAIL] = transaction_on_mail,
@@ -369,8 +392,12 @@ static void on_drained(void *context)
 static void on_secured(void *context)
 {
 	struct session *s = context;
-	if (!s->is_dead)
+	if (s->is_dead)
+		return;
+	if (s->was_greeted)
 		say_hello(s, SESSION_EHLO);
+	else
+		session_enter(s, SESSION_GREETING);
 }
 
 static void on_closed(void *context, const char *why)
@@ -401,7 +428,10 @@ static void on_connected(void *context)
 	setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* everything is written in whole groups */
 	s->stream = stream_new(s->relay->loop, s->fd, &stream_events, s);
 	s->fd = -1;
-	session_enter(s, SESSION_GREETING);
+	if (s->target.is_tls_first)
+		start_tls(s);
+	else
+		session_enter(s, SESSION_GREETING);
 }
 
 static int connect_to(const struct relay_process *p, const struct target *t, struct error *why)

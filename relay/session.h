@@ -14,6 +14,7 @@ enum session_state {
 	SESSION_HELO,
 	SESSION_STARTTLS,
 	SESSION_HANDSHAKE,
+	SESSION_AUTH,
 	SESSION_PARSING,
 	SESSION_RSET,
 	SESSION_MAIL,
@@ -28,7 +29,7 @@ enum session_state {
 
 /* What the server offered in its last answer to EHLO. */
 struct session_offers {
-	bool starttls, pipelining, eightbitmime, size, smtputf8, dsn;
+	bool starttls, pipelining, eightbitmime, size, smtputf8, dsn, auth_plain, auth_login;
 };
 
 struct session {
@@ -44,7 +45,8 @@ struct session {
 	struct timer *patience;      /* for the whole answer that is waited for, so that single bytes do not prolong it */
 	struct reply_reader reader;
 	struct session_offers offers;
-	bool may_use_tls;
+	bool may_use_tls, was_greeted, is_logged_in;
+	unsigned login_steps;        /* of AUTH LOGIN that are done */
 	unsigned mail_count;         /* handed over on this connection */
 	/* the transaction */
 	size_t rcpt_at;              /* whose reply is waited for */
@@ -68,6 +70,8 @@ void sessions_free_idle(struct relay_process *p);
 /* For the transaction (transaction.c). */
 void session_enter(struct session *s, enum session_state state);
 void session_fail(struct session *s, enum session_failure failure, const char *what, const char *detail);
+/* relay/login.c is done. */
+void session_logged_in(struct session *s);
 /* The transaction is over and every recipient decided. is_usable: the connection can take another. */
 void session_done(struct session *s, bool is_usable);
 

@@ -19,7 +19,9 @@ struct target {
 	struct sockaddr_storage address;
 	socklen_t address_len;
 	bool is_loopback;                  /* this machine: never connected to */
-	bool must_use_tls;                 /* its DNS says so (RFC 7672 §2.2): no mail in the clear */
+	bool must_use_tls;                 /* its DNS says so (RFC 7672 §2.2), or a login is to be kept secret: no mail in the clear */
+	bool is_tls_first;                 /* before its greeting (RFC 8314 §3.3) */
+	bool wants_login;                  /* it is relay_host, and relay_host_login is set */
 	const struct tls_proof *proof;     /* and what its certificate must match; NULL: nothing. Lives as long as the list. */
 };
 

@@ -8,14 +8,17 @@
 
 #include <stdio.h>
 
-static enum relay_outcome outcome_of(const struct reply *r)
+/* 530 (RFC 4954 §6) of relay_host is about the login that it has not been told, and not about the message. */
+static enum relay_outcome outcome_of(const struct session *s, const struct reply *r)
 {
+	if (r->code == 530 && s->job->is_relay_host)
+		return RELAY_LATER;
 	return r->code / 100 == 2 ? RELAY_DELIVERED : r->code / 100 == 5 ? RELAY_FAILED : RELAY_LATER;
 }
 
-static struct verdict verdict_of(const struct reply *r)
+static struct verdict verdict_of(const struct session *s, const struct reply *r)
 {
-	return (struct verdict){outcome_of(r), r->code, r->status, r->text};
+	return (struct verdict){outcome_of(s, r), r->code, r->status, r->text};
 }
 
 static void decide_accepted(struct session *s, const struct verdict *v)
@@ -169,7 +172,7 @@ static void go_on_to_rcpt(struct session *s)
 
 void transaction_on_mail(struct session *s, const struct reply *r)
 {
-	struct verdict v = verdict_of(r);
+	struct verdict v = verdict_of(s, r);
 	if (r->code / 100 == 3) {
 		session_fail(s, FAILURE_HOST, "answers MAIL with", r->text);
 		return;
@@ -193,7 +196,7 @@ void transaction_on_rcpt(struct session *s, const struct reply *r)
 {
 	struct job *j = s->job;
 	struct recipient *recipient = &j->recipients[s->rcpt_at];
-	const struct verdict v = verdict_of(s->is_mail_refused ? &s->mail_refusal : r);
+	const struct verdict v = verdict_of(s, s->is_mail_refused ? &s->mail_refusal : r);
 	if (r->code / 100 == 3) {
 		session_fail(s, FAILURE_HOST, "answers RCPT with", r->text);
 		return;
@@ -221,7 +224,7 @@ static void begin_body(struct session *s)
 
 void transaction_on_data(struct session *s, const struct reply *r)
 {
-	const struct verdict v = verdict_of(r);
+	const struct verdict v = verdict_of(s, r);
 	if (r->code == 354 && s->accepted) {
 		begin_body(s);
 	} else if (r->code == 354) {
@@ -244,7 +247,7 @@ void transaction_body_sent(struct session *s)
 /* A server that does not hear the message to its end: its refusal counts, anything else is nonsense. */
 void transaction_on_early_reply(struct session *s, const struct reply *r)
 {
-	const struct verdict v = verdict_of(r);
+	const struct verdict v = verdict_of(s, r);
 	struct job *j = s->job;
 	if (r->code / 100 < 4 || r->code == 421) {
 		session_fail(s, FAILURE_HOST, "answers in the middle of the message", r->text);
@@ -258,7 +261,7 @@ void transaction_on_early_reply(struct session *s, const struct reply *r)
 
 void transaction_on_end(struct session *s, const struct reply *r)
 {
-	struct verdict v = verdict_of(r);
+	struct verdict v = verdict_of(s, r);
 	v.has_dsn = s->offers.dsn;
 	decide_accepted(s, &v);
 	session_done(s, r->code != 421);

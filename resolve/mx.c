@@ -1,6 +1,7 @@
 /* One question: MX, then the addresses of each host at once.
  *
  *   asked    -> literal                         -> answered
+ *            -> one host                        -> as one that an MX record names
  *            -> MX: error                       -> answered (later, no domain, null, loop)
  *            -> MX: hosts, or none: the domain  -> addresses of all, and TLSA records where DNSSEC has proved the way there (RFC 7672)
  *                                               -> answered */
@@ -12,6 +13,7 @@
 #include "ipc/words.h"
 #include "resolve/rdata.h"
 #include "wire/address.h"
+#include "wire/next_hop.h"
 
 #include <arpa/inet.h>
 #include <limits.h>
@@ -53,6 +55,7 @@ struct question {
 	struct question *next, *before;
 	uint64_t id;
 	char domain[256];
+	unsigned port;            /* where mail is brought: TLSA records are of a port */
 	struct lookup mx;
 	struct host hosts[HOSTS_MOST];
 	size_t host_count;
@@ -264,7 +267,7 @@ static void ask_tlsa(struct host *h)
 {
 	struct question *q = h->question;
 	char name[RDATA_NAME_MOST + 16];
-	snprintf(name, sizeof name, "_%u._tcp.%s", (unsigned)child_config(q->process->self)->smtp_out_port, h->base);
+	snprintf(name, sizeof name, "_%u._tcp.%s", q->port, h->base);
 	if (strlen(name) >= RDATA_NAME_MOST)
 		return; /* there can be none */
 	q->waiting++;
@@ -456,17 +459,18 @@ static void answer_literal(struct resolve_process *p, uint64_t id, struct span l
 	send_answer(p, id, MX_FOUND, "", buf_span(&packed));
 }
 
-void mx_ask(struct resolve_process *p, uint64_t id, struct span domain)
+void mx_ask(struct resolve_process *p, uint64_t id, struct span next_hop)
 {
 	BUF_AUTO name = {0};
-	struct error why;
+	struct next_hop hop;
+	bool is_one = next_hop_parse(next_hop, &hop, NULL) == 0;
 	p->asked_count++;
-	if (domain.len > 2 && domain.ptr[0] == '[' && domain.ptr[domain.len - 1] == ']') {
-		answer_literal(p, id, domain);
+	if (is_one && span_starts_with(hop.host, SPAN("["))) {
+		answer_literal(p, id, hop.host);
 		return;
 	}
 	/* RFC 6531 §3.2: the DNS knows A-labels only */
-	if (domain_canonical(domain, &name, &why)) {
+	if (!is_one || domain_canonical(hop.host, &name, NULL)) {
 		send_answer(p, id, MX_NO_DOMAIN, "this is no domain name", (struct span){0});
 		return;
 	}
@@ -475,13 +479,19 @@ void mx_ask(struct resolve_process *p, uint64_t id, struct span domain)
 		return;
 	}
 	struct question *q = xcalloc(1, sizeof *q);
-	*q = (struct question){.process = p, .next = p->questions, .id = id};
+	*q = (struct question){.process = p, .next = p->questions, .id = id,
+	                       .port = hop.port ? hop.port : (unsigned)child_config(p->self)->smtp_out_port};
 	snprintf(q->domain, sizeof q->domain, "%s", buf_cstr(&name));
 	if (q->next)
 		q->next->before = q;
 	p->questions = q;
 	p->question_count++;
-	lookup_start(&q->mx, p->dns, q->domain, RDATA_TYPE_MX, on_mx, q);
+	if (!hop.is_host) {
+		lookup_start(&q->mx, p->dns, q->domain, RDATA_TYPE_MX, on_mx, q);
+		return;
+	}
+	q->is_secure = true; /* who named it needs no proof that it is meant */
+	use_domain(q);
 }
 
 void mx_end_all(struct resolve_process *p, const char *why)

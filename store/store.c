@@ -462,6 +462,11 @@ static void start(void *context)
 	sweep_start(s);
 }
 
+static void reload(void *context, const struct config *config)
+{
+	queue_configure(context, config);
+}
+
 static void status(void *context, struct buf *text)
 {
 	struct store *s = context;
@@ -488,6 +493,6 @@ int store_main(unsigned index, int control)
 {
 	static struct store s;
 	static const struct child_use use = {
-		.configure = configure, .attach = attach, .start = start, .status = status, .stop = stop};
+		.configure = configure, .attach = attach, .start = start, .reload = reload, .status = status, .stop = stop};
 	return child_run(ROLE_STORE, index, control, &use, &s, &s.self);
 }

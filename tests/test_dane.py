@@ -4,12 +4,12 @@ import hashlib
 import os
 import pathlib
 import re
-import ssl
 import subprocess
 
 import pytest
 
 import network
+from certificates import make_chain, openssl
 from conftest import PASSWORD, until
 
 DNS, A, B, PLAIN, FINGER = '10.99.0.2', '10.99.0.10', '10.99.0.20', '10.99.0.30', '10.99.0.40'
@@ -29,8 +29,8 @@ CASES = {
     'odd': ('mx.odd A {b}\n_25._tcp.mx.odd TLSA 3 1 1 {short}\n_25._tcp.mx.odd TLSA 3 9 1 {wrong}', 'encrypted', None),
     'garbage': ('mx.garbage A {b}\n_25._tcp.mx.garbage TLSA 3 0 0 {short}', 'encrypted', None),
     'none': ('mx.none A {b}', 'encrypted', None),
-    'bare': ('mx.bare A {plain}\n_25._tcp.mx.bare TLSA 3 1 1 {spki}', 'waits', 'its DNS demands TLS (DANE): the server does not offer STARTTLS'),
-    'pkixbare': ('mx.pkixbare A {plain}\n_25._tcp.mx.pkixbare TLSA 1 1 1 {wrong}', 'waits', 'its DNS demands TLS (DANE)'),
+    'bare': ('mx.bare A {plain}\n_25._tcp.mx.bare TLSA 3 1 1 {spki}', 'waits', 'TLS is a must here (DANE, or a login): the server does not offer STARTTLS'),
+    'pkixbare': ('mx.pkixbare A {plain}\n_25._tcp.mx.pkixbare TLSA 1 1 1 {wrong}', 'waits', 'TLS is a must here'),
     'clear': ('mx.clear A {plain}', 'clear', None),
     # the DNS itself: spoiled records, and those that nothing proves
     'spoiled': ('mx.spoiled A {b}\n_25._tcp.mx.spoiled TLSA 3 1 1 {spki}', 'waits', 'TLSA records of mx.spoiled.test: the answer fails DNSSEC'),
@@ -41,28 +41,6 @@ CASES = {
     'aliaswrong': ('mx.aliaswrong CNAME mx.wrong', 'waits', 'TLS handshake: '),
     'ownrecord': ('mx.ownrecord CNAME mx.none\n_25._tcp.mx.ownrecord TLSA 3 1 1 {spki}', 'proved', None),
 }
-
-
-def openssl(*words, stdin=b''):
-    return subprocess.run(['openssl', *words], input=stdin, capture_output=True, check=True).stdout
-
-
-def make_chain(folder):
-    """An issuer, and a server's certificate by it for mx.ta.test and the domain named.test: the files, and what TLSA records say."""
-    folder.mkdir()
-    os.chmod(folder, 0o755)
-    ca_key, ca, key, leaf, chain = (folder / name for name in ('ca.key', 'ca.pem', 'key.pem', 'leaf.pem', 'chain.pem'))
-    openssl('req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '30', '-subj', '/CN=an issuer',
-            '-addext', 'basicConstraints=critical,CA:TRUE', '-keyout', str(ca_key), '-out', str(ca))
-    request = openssl('req', '-new', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj', '/CN=mx', '-keyout', str(key))
-    (folder / 'extensions').write_text('subjectAltName=DNS:mx.ta.test,DNS:named.test\n')
-    openssl('x509', '-req', '-CA', str(ca), '-CAkey', str(ca_key), '-CAcreateserial', '-days', '30', '-extfile', str(folder / 'extensions'), '-out', str(leaf),
-            stdin=request)
-    chain.write_bytes(leaf.read_bytes() + ca.read_bytes())
-    der = ssl.PEM_cert_to_DER_cert(leaf.read_text())
-    spki = openssl('pkey', '-pubin', '-outform', 'DER', stdin=openssl('x509', '-in', str(leaf), '-noout', '-pubkey'))
-    return key, chain, {'leaf': der.hex(), 'spki': hashlib.sha256(spki).hexdigest(), 'spki512': hashlib.sha512(spki).hexdigest(),
-                        'ca': hashlib.sha256(ssl.PEM_cert_to_DER_cert(ca.read_text())).hexdigest(), 'wrong': '0' * 64, 'short': '00' * 20}
 
 
 @pytest.fixture(scope='module')
@@ -91,14 +69,14 @@ def place(folder):
 
 @pytest.fixture(scope='module')
 def chain(place):
-    return make_chain(place / 'keys')
+    return make_chain(place / 'keys', 'mx.ta.test', 'named.test')
 
 
 @pytest.fixture(scope='module')
 def names(net, place, chain):
-    zone = network.ZONE_START + 'mx.ta A %s\n_25._tcp.mx.ta TLSA 2 0 1 %s\n' % (B, chain[2]['ca'])
+    zone = network.ZONE_START + 'mx.ta A %s\n_25._tcp.mx.ta TLSA 2 0 1 %s\n' % (B, chain.facts['ca'])
     for domain, (lines, _, _) in CASES.items():
-        zone += '%s MX 10 mx.%s\n%s\n' % (domain, domain, lines.format(b=B, plain=PLAIN, **chain[2]))
+        zone += '%s MX 10 mx.%s\n%s\n' % (domain, domain, lines.format(b=B, plain=PLAIN, **chain.facts))
     n = network.Names(net, 'dns', DNS, place / 'dns', zone, spoil)
     n.start()
     return n
@@ -114,7 +92,7 @@ def receiver(make_server, net, name, **settings):
 
 @pytest.fixture(scope='module')
 def b(make_server, net, chain, names):
-    return receiver(make_server, net, 'b', tls_key=str(chain[0]), tls_certificate=str(chain[1]), resolver=DNS, trust_anchor=str(names.anchor))
+    return receiver(make_server, net, 'b', tls_key=str(chain.key), tls_certificate=str(chain.file), resolver=DNS, trust_anchor=str(names.anchor))
 
 
 @pytest.fixture(scope='module')

@@ -64,7 +64,7 @@ int dkim_load(struct vault_process *v, struct error *why)
 	BUF_AUTO file = {0};
 	struct map keys = {0};
 	bool is_there = v->files[KEY_FILE_DKIM].is_open || v->files[KEY_FILE_DKIM].fault != ENOENT;
-	int bad = is_there && (keys_read_file(v, KEY_FILE_DKIM, "keys/dkim", DKIM_KEYS_FILE_MOST, &file, why) || read_keys(buf_span(&file), &keys, why));
+	int bad = is_there && (key_file_read(&v->files[KEY_FILE_DKIM], "keys/dkim", DKIM_KEYS_FILE_MOST, &file, why) || read_keys(buf_span(&file), &keys, why));
 	if (file.ptr)
 		OPENSSL_cleanse(file.ptr, file.cap);
 	if (bad) {

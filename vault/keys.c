@@ -3,50 +3,18 @@
 
 #include "base/tls.h"
 
-#include <errno.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/x509.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 enum { FILE_BYTES_MOST = 65536 }; /* of certificate_answer.chain */
-
-void keys_take_file(struct vault_process *v, enum key_file which, int fd, int fault)
-{
-	if (v->files[which].is_open)
-		close(v->files[which].fd);
-	v->files[which] = (struct key_file_taken){.is_open = fd >= 0, .fd = fd, .fault = fault};
-}
-
-int keys_read_file(struct vault_process *v, enum key_file which, const char *path, size_t bytes_most, struct buf *out, struct error *why)
-{
-	struct key_file_taken file = v->files[which];
-	struct stat status;
-	ssize_t n = -1;
-	if (!file.is_open)
-		return error_set(why, file.fault, "cannot open %s: %s", path, strerror(file.fault));
-	v->files[which] = (struct key_file_taken){.fault = EBADF};
-	bool is_file = fstat(file.fd, &status) == 0 && S_ISREG(status.st_mode);
-	size_t room = is_file && status.st_size >= 0 && (size_t)status.st_size < bytes_most ? (size_t)status.st_size + 1 : bytes_most + 1;
-	buf_reserve(out, room);
-	while (is_file && (n = read(file.fd, out->ptr + out->len, room - out->len)) > 0)
-		out->len += (size_t)n;
-	int code = errno;
-	close(file.fd);
-	if (!is_file)
-		return error_set(why, 0, "%s is not a file", path);
-	if (n < 0)
-		return error_set(why, code, "cannot read %s: %s", path, strerror(code));
-	return out->len < room ? 0 : error_set(why, 0, "%s has more than %zu bytes, or grows", path, bytes_most);
-}
 
 static EVP_PKEY *read_key(struct vault_process *v, const struct config *config, struct error *why)
 {
 	BUF_AUTO pem = {0};
 	struct error reason;
 	EVP_PKEY *key = NULL;
-	if (keys_read_file(v, KEY_FILE_KEY, config->tls_key, FILE_BYTES_MOST, &pem, why) == 0) {
+	if (key_file_read(&v->files[KEY_FILE_KEY], config->tls_key, FILE_BYTES_MOST, &pem, why) == 0) {
 		key = tls_read_key(buf_span(&pem), &reason);
 		if (!key)
 			error_set(why, 0, "%s: %s", config->tls_key, reason.text);
@@ -71,7 +39,7 @@ int keys_load(struct vault_process *v, const struct config *config, struct error
 {
 	struct buf chain = {0};
 	EVP_PKEY *key = read_key(v, config, why);
-	int bad = keys_read_file(v, KEY_FILE_CERTIFICATE, config->tls_certificate, FILE_BYTES_MOST, &chain, key ? why : NULL);
+	int bad = key_file_read(&v->files[KEY_FILE_CERTIFICATE], config->tls_certificate, FILE_BYTES_MOST, &chain, key ? why : NULL);
 	if (!key || bad || check_pair(config, buf_span(&chain), key, why)) {
 		EVP_PKEY_free(key);
 		buf_free(&chain);

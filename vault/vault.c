@@ -140,7 +140,8 @@ static void attach(void *context, enum role role, unsigned index, int fd)
 
 static void key_file(void *context, enum key_file which, int fd, int fault)
 {
-	keys_take_file(context, which, fd, fault);
+	struct vault_process *v = context;
+	key_file_take(&v->files[which], fd, fault);
 }
 
 static void configure(void *context, const struct config *config)

@@ -5,6 +5,7 @@
 
 #include "base/map.h"
 #include "ipc/child.h"
+#include "ipc/key_file.h"
 #include "ipc/terms.h"
 #include "vault/lines.h"
 
@@ -18,11 +19,6 @@ enum {
 struct identity {
 	struct evp_pkey_st *key; /* NULL: none */
 	struct buf chain;
-};
-
-struct key_file_taken {
-	bool is_open;
-	int fd, fault;
 };
 
 struct edge_peer {

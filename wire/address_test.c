@@ -2,6 +2,7 @@
 #include "wire/test.h"
 
 #include "wire/address.h"
+#include "wire/next_hop.h"
 
 static void good_paths_are_split(void **state)
 {
@@ -208,6 +209,28 @@ static void detail_is_split_at_the_first_delimiter(void **state)
 	assert_false(address_split_detail(SPAN(""), '+', &base, &detail));
 }
 
+static void next_hops_are_read_and_others_refused(void **state)
+{
+	static const struct { const char *text, *host; unsigned port; bool is_host; } good[] = {
+		{"example.org", "example.org", 0, false}, {"example.org:2525", "example.org", 2525, false}, {"[mail.example.org]:587", "mail.example.org", 587, true},
+		{"[mail.example.org]", "mail.example.org", 0, true}, {"[192.0.2.1]:25", "[192.0.2.1]", 25, true}, {"[IPv6:2001:db8::1]", "[IPv6:2001:db8::1]", 0, true},
+		{"[IPv6:2001:db8::1]:465", "[IPv6:2001:db8::1]", 465, true}, {"bücher.example", "bücher.example", 0, false}};
+	static const char *const bad[] = {"", ":25", "a:", "a:0", "a:65536", "a:x", "a:25x", "[", "[]", "[]:25", "[a", "[a]25", "[a]:", "[192.0.2.1", "[IPv6:x]", "a b", "-a", "a..b", "[a b]", "2001:db8::1"};
+	(void)state;
+	struct next_hop hop;
+	for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+		assert_int_equal(next_hop_parse(span_cstr(good[i].text), &hop, NULL), 0);
+		assert_span(hop.host, good[i].host);
+		assert_int_equal(hop.port, good[i].port);
+		assert_int_equal(hop.is_host, good[i].is_host);
+	}
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		struct error why = {0};
+		assert_int_equal(next_hop_parse(span_cstr(bad[i]), &hop, &why), -1);
+		assert_true(why.text[0]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -219,6 +242,7 @@ int main(void)
 	    cmocka_unit_test(a_domain_is_within_itself_and_what_is_above_it),
 	    cmocka_unit_test(domain_that_maps_to_other_characters_is_judged_again),
 	    cmocka_unit_test(detail_is_split_at_the_first_delimiter),
+	    cmocka_unit_test(next_hops_are_read_and_others_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -410,11 +410,18 @@ static void sweep_staged(struct queue *q)
 	batch_free(&b);
 }
 
+void queue_configure(struct store *s, const struct config *config)
+{
+	if (s->queue)
+		s->queue->relay_host = span_cstr(config->relay_host);
+}
+
 struct queue *queue_open(struct store *s)
 {
 	struct queue *q = xcalloc(1, sizeof *q);
 	q->store = s;
 	s->queue = q;
+	queue_configure(s, child_config(s->self));
 	schedule_open(q);
 	sweep_staged(q);
 	read_records(q);

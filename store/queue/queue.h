@@ -12,6 +12,8 @@
 
 struct queue;
 
+/* Takes the settings that the queue keeps: at each reload. */
+void queue_configure(struct store *s, const struct config *config);
 /* Reads the queue and goes on with what is in it. */
 struct queue *queue_open(struct store *s);
 void queue_close(struct queue *q);

@@ -170,15 +170,15 @@ static struct relay_job *new_job(struct queued *m, struct span domain, size_t ro
 
 /* One that is due, and what it must share with those of its job: one transaction has one next hop and one sender. */
 struct due {
-	struct span domain, via;
+	struct span next_hop, via;
 	uint32_t index;
 };
 
 static int by_transaction(const struct due *a, const struct due *b)
 {
-	int order = (a->domain.len > b->domain.len) - (a->domain.len < b->domain.len);
-	if (!order && a->domain.len)
-		order = strncasecmp(a->domain.ptr, b->domain.ptr, a->domain.len);
+	int order = (a->next_hop.len > b->next_hop.len) - (a->next_hop.len < b->next_hop.len);
+	if (!order && a->next_hop.len)
+		order = strncasecmp(a->next_hop.ptr, b->next_hop.ptr, a->next_hop.len);
 	return order ? order : span_compare(a->via, b->via);
 }
 
@@ -191,6 +191,7 @@ static int by_transaction_and_index(const void *a, const void *b)
 
 void schedule_jobs(struct queued *m, int64_t now_ms)
 {
+	struct span relay_host = m->queue->relay_host;
 	struct due *due = xcalloc(m->recipient_count ? m->recipient_count : 1, sizeof *due);
 	size_t count = 0;
 	for (uint32_t i = 0; i < m->recipient_count; i++) {
@@ -198,13 +199,13 @@ void schedule_jobs(struct queued *m, int64_t now_ms)
 		if (r->account || r->state != RECIPIENT_WAITING || r->next_ms > now_ms)
 			continue;
 		r->state = RECIPIENT_TRYING;
-		due[count++] = (struct due){recipient_domain(r), via_of(r), i};
+		due[count++] = (struct due){relay_host.len ? relay_host : recipient_domain(r), via_of(r), i};
 	}
 	qsort(due, count, sizeof *due, by_transaction_and_index);
 	for (size_t i = 0, end; i < count; i = end) {
 		for (end = i + 1; end < count && end - i < JOB_RECIPIENTS_MOST && by_transaction(&due[i], &due[end]) == 0; end++)
 			;
-		struct relay_job *j = new_job(m, due[i].domain, end - i);
+		struct relay_job *j = new_job(m, due[i].next_hop, end - i);
 		for (size_t k = i; k < end; k++)
 			j->recipients[j->count++] = due[k].index;
 	}
@@ -303,7 +304,7 @@ static void finish(struct relay_job *j)
 }
 
 /* The jobs' domain does not answer: they wait as if they had been tried. `like` is a recipient who was. */
-static void put_off(struct queue *q, struct relay_job *jobs, const struct recipient *like)
+static void put_off(struct queue *q, struct relay_job *jobs, const char *next_hop, const struct recipient *like)
 {
 	int64_t count = 0;
 	for (struct relay_job *j = jobs, *next; j; j = next, count++) {
@@ -318,7 +319,7 @@ static void put_off(struct queue *q, struct relay_job *jobs, const struct recipi
 		finish(j);
 	}
 	if (count)
-		log_event(LOG_LEVEL_INFO, "domain-silent", log_s("domain", recipient_domain(like)), log_n("put-off", count));
+		log_event(LOG_LEVEL_INFO, "domain-silent", log_c("domain", next_hop), log_n("put-off", count));
 }
 
 /* The job is off the relay's hands; recipients without a result wait again. */
@@ -326,8 +327,10 @@ static void end_job(struct relay_job *j)
 {
 	struct queued *m = j->message;
 	struct queue *q = m->queue;
+	char next_hop[256];
+	snprintf(next_hop, sizeof next_hop, "%s", j->domain->name);
 	map_take(&q->jobs, j->number);
-	put_off(q, domains_end_job(&q->domains, j), &m->recipients[j->recipients[0]]);
+	put_off(q, domains_end_job(&q->domains, j), next_hop, &m->recipients[j->recipients[0]]);
 	for (uint32_t i = 0; i < j->count; i++) {
 		struct recipient *r = &m->recipients[j->recipients[i]];
 		if (r->state == RECIPIENT_TRYING) {

@@ -15,13 +15,14 @@ struct queue {
 	struct domains domains;     /* jobs that are due, for a relay with room */
 	struct map jobs;            /* at a relay, by number */
 	uint64_t last_job;
+	struct span relay_host;     /* the setting: who takes all mail; empty: nobody */
 };
 
 void schedule_open(struct queue *q);
 /* Puts the message where its earliest recipient is due; takes it out. */
 void schedule_add(struct queued *m);
 void schedule_remove(struct queued *m);
-/* Makes a job of each domain among the recipients that are due, and gives relays what they have room for. */
+/* Makes a job of each next hop of the recipients that are due, and gives relays what they have room for. */
 void schedule_jobs(struct queued *m, int64_t now_ms);
 /* The results of these jobs, which have ended, are on the disk: says so to their relays, and frees them. */
 void schedule_settled(struct store *s, struct relay_job *ended);

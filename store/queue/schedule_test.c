@@ -151,6 +151,22 @@ static void recipients_share_a_job_where_they_can(void **state)
 		assert_int_equal(m->recipients[i].state, RECIPIENT_TRYING);
 }
 
+static void a_relay_host_gets_all_in_one(void **state)
+{
+	struct scene *c = *state;
+	struct queued *m = new_message(c, "0@a.test");
+	m->recipients = xrealloc_array(m->recipients, 3, sizeof *m->recipients);
+	memset(m->recipients + 1, 0, 2 * sizeof *m->recipients);
+	m->recipients[1].address = xstrdup("1@b.test");
+	m->recipients[2].address = xstrdup("2@[192.0.2.1]");
+	m->recipient_count = 3;
+	queue_relay_ready(c->relay, 100);
+	c->queue.relay_host = SPAN("[Smtp.test]:587");
+	schedule_jobs(m, 0);
+	BUF_AUTO text = {0};
+	assert_string_equal(given(c, &text), "[smtp.test]:587 ");
+}
+
 static void a_domain_with_thousands_of_messages_delays_no_other(void **state)
 {
 	struct scene *c = *state;
@@ -347,6 +363,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(recipients_share_a_job_where_they_can, set_scene, clear_scene),
+		cmocka_unit_test_setup_teardown(a_relay_host_gets_all_in_one, set_scene, clear_scene),
 		cmocka_unit_test_setup_teardown(a_domain_with_thousands_of_messages_delays_no_other, set_scene, clear_scene),
 		cmocka_unit_test_setup_teardown(domains_take_turns, set_scene, clear_scene),
 		cmocka_unit_test_setup_teardown(a_domain_at_its_limit_goes_on_when_a_job_ends, set_scene, clear_scene),

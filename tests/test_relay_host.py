@@ -1,0 +1,233 @@
+"""All mail for elsewhere by another server: with a login, over TLS that is proved, and never otherwise."""
+import contextlib
+import os
+import re
+import socket
+import subprocess
+import threading
+
+import pytest
+
+import network
+from certificates import make_chain
+from conftest import CARTEIRO, PASSWORD, until
+
+DNS, A, B, C, FAKE = '10.99.0.2', '10.99.0.10', '10.99.0.20', '10.99.0.30', '10.99.0.40'
+ZONE = network.ZONE_START + '''\
+b MX 10 mx.b
+mx.b A 10.99.0.20
+mx.c A 10.99.0.30
+mx.other A 10.99.0.30
+c MX 10 mx.c
+mx.fake A 10.99.0.40
+'''
+MESSAGE = b'From: u@a.test\r\nSubject: by another\r\n\r\nbody\r\n'
+
+
+@pytest.fixture(scope='module')
+def net():
+    n = network.Network({'dns': [DNS], 'a': [A], 'b': [B], 'c': [C], 'fake': [FAKE]}, DNS)
+    try:
+        yield n
+    finally:
+        n.close()
+
+
+@pytest.fixture(scope='module')
+def place(folder):
+    path = folder / 'relay-host'
+    path.mkdir()
+    os.chmod(path, 0o755)
+    return path
+
+
+@pytest.fixture(scope='module')
+def chain(place):
+    return make_chain(place / 'keys', 'mx.c.test', 'mx.fake.test')
+
+
+@pytest.fixture(scope='module')
+def names(net, place):
+    n = network.Names(net, 'dns', DNS, place / 'dns', ZONE)
+    n.start()
+    return n
+
+
+@pytest.fixture(scope='module')
+def b(make_server, net, names):
+    return make_server('b', domain='b.test', hostname='mx.b.test', netns=net.name('b'), users=['v', 'w'],
+                       settings={'resolver': DNS, 'trust_anchor': str(names.anchor), 'sender_checks': 'off'})
+
+
+@pytest.fixture(scope='module')
+def c(make_server, net, names, chain, b):
+    """The one that sends on what its user u@a.test gives it."""
+    s = make_server('c', domain='c.test', hostname='mx.c.test', netns=net.name('c'), start=False,
+                    settings={'resolver': DNS, 'trust_anchor': str(names.anchor), 'tls_key': str(chain.key), 'tls_certificate': str(chain.file), 'plaintext_login': 'off'})
+    s.must('domain', 'add', 'a.test')
+    s.add_user('u@a.test')
+    return s.start()
+
+
+@pytest.fixture(scope='module')
+def server(make_server, net, names, place, chain, c):
+    login = place / 'login'
+    login.write_text('u@a.test:%s\n' % PASSWORD)
+    login.chmod(0o600)  # root's alone
+    return make_server('a', domain='a.test', hostname='mx.a.test', netns=net.name('a'), users=['u', 'x'],
+                       settings={'resolver': DNS, 'trust_anchor': str(names.anchor), 'retry_first': '1s', 'retry_most': '1s', 'tls_authorities': str(chain.authority),
+                                 'relay_host': '[mx.c.test]:587', 'relay_host_login': str(login)})
+
+
+@pytest.fixture
+def configured(server):
+    """Settings for one test."""
+    before = dict(server.settings)
+
+    def configure(**settings):
+        server.configure(**settings)
+        server.must('reload')
+    yield configure
+    server.configure(**before)
+    server.must('reload')
+
+
+@pytest.fixture(autouse=True)
+def empty(server, b):
+    b.empty('v@b.test')
+    b.empty('w@b.test')
+    yield
+    for line in server.must('queue', 'list').splitlines():
+        if re.match(r'[0-9a-z]{26} ', line):
+            server.command('queue', 'remove', line.split()[0])
+
+
+def submit(server, *recipients):
+    with server.smtp('submission') as s:
+        assert s.plain('u@a.test', PASSWORD).code == 235
+        reply = s.send_message('u@a.test', recipients, MESSAGE)
+    assert reply.code == 250, reply
+    return reply.split()[-1]
+
+
+def waits(server, name, why):
+    assert until(lambda: why in server.must('queue', 'show', name), 20), server.must('queue', 'show', name) + server.log()[-1500:]
+
+
+@pytest.mark.parametrize('relay_host', ['[mx.c.test]:587', '[mx.c.test]:465', 'c.test:587', '[MX.c.test]:587'])
+def test_mail_goes_by_the_other_server_with_a_login(server, b, c, configured, relay_host):
+    configured(relay_host=relay_host)
+    before = len(c.log())
+    name = submit(server, 'v@b.test', 'w@b.test')
+    assert until(lambda: len(b.messages('v@b.test')) == 1 and len(b.messages('w@b.test')) == 1, 20), server.log()[-2000:]
+    (got,) = b.messages('v@b.test')
+    assert b'from mx.c.test' in got and b'by mx.c.test (carteiro) with ESMTPSA' in got and b'body' in got
+    assert c.log()[before:].count('login level=info outcome=ok user=u@a.test protocol=submission') == 1  # both recipients in one transaction
+    line = [line for line in server.log().splitlines() if ' relayed ' in line and name in line][-1]
+    assert ' verified"' in line and 'outcome=delivered' in line
+    assert PASSWORD not in server.log() and PASSWORD not in c.log()
+
+
+def test_mail_for_our_own_users_stays_here(server):
+    server.empty('x@a.test')
+    submit(server, 'x@a.test')
+    assert until(lambda: len(server.messages('x@a.test')) == 1)
+
+
+def test_a_wrong_password_lets_mail_wait(server, b, configured, place):
+    wrong = place / 'wrong'
+    wrong.write_text('u@a.test:%s' % (PASSWORD + 'x'))
+    configured(relay_host_login=str(wrong))
+    name = submit(server, 'v@b.test')
+    waits(server, name, 'the server refuses relay_host_login: 535 ')
+    wrong.write_text('u@a.test:%s' % PASSWORD)
+    server.must('reload')
+    assert until(lambda: len(b.messages('v@b.test')) == 1, 30), server.must('queue', 'list')
+
+
+@pytest.mark.parametrize('text', [None, '', 'nothing', ':x', 'x:', 'a' * 2000 + ':b'])
+def test_a_file_that_says_no_login_lets_mail_wait_and_is_in_the_log(server, configured, place, text):
+    bad = place / 'bad'
+    bad.unlink(missing_ok=True)
+    if text is not None:
+        bad.write_text(text)
+    configured(relay_host_login=str(bad))
+    name = submit(server, 'v@b.test')
+    waits(server, name, 'relay_host_login could not be read')
+    assert re.search(r'no-relay-login .*why=.*%s' % bad, server.log())
+
+
+@pytest.mark.parametrize('relay_host, why', [('[mx.other.test]:587', 'TLS handshake: '), ('[10.99.0.30]:587', 'no password for a server that has not proved its name')])
+def test_the_password_is_shown_to_nobody_else(server, c, configured, relay_host, why):
+    configured(relay_host=relay_host)
+    before = len(c.log())
+    name = submit(server, 'v@b.test')
+    waits(server, name, why)
+    assert ' login ' not in c.log()[before:]
+
+
+def test_an_unknown_authority_proves_nothing(server, c, configured, place):
+    other = make_chain(place / 'others', 'mx.c.test')
+    server.configure(tls_authorities=str(other.authority))
+    server.stop()
+    server.start()
+    try:
+        name = submit(server, 'v@b.test')
+        waits(server, name, 'TLS handshake: ')
+    finally:
+        server.settings['tls_authorities'] = str(place / 'keys/ca.pem')
+        server.configure()
+        server.stop()
+        server.start()
+
+
+@contextlib.contextmanager
+def fake(net, replies):
+    """A server on port 587 that has an answer to each line's first word; what it was told."""
+    said = []
+
+    def serve(listener):
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = listener.accept()
+                with client, client.makefile('rb') as lines:
+                    client.sendall(b'220 mx.fake.test\r\n')
+                    for line in lines:
+                        said.append(line)
+                        client.sendall(replies.get(line.split()[0].upper(), b'250 ok\r\n'))
+                        if line.upper().startswith(b'QUIT'):
+                            break
+    with network.inside(net.name('fake')):
+        listener = socket.create_server((FAKE, 587))
+    thread = threading.Thread(target=serve, args=[listener], daemon=True)
+    thread.start()
+    try:
+        yield said
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+
+
+@pytest.mark.parametrize('replies', [{b'EHLO': b'250-x\r\n250 AUTH PLAIN LOGIN\r\n'}, {b'EHLO': b'250-x\r\n250-STARTTLS\r\n250 AUTH PLAIN\r\n', b'STARTTLS': b'454 4.7.0 no\r\n'}])
+def test_without_tls_there_is_no_login_and_no_mail(server, net, configured, replies):
+    configured(relay_host='[mx.fake.test]:587')
+    with fake(net, replies) as said:
+        name = submit(server, 'v@b.test')
+        waits(server, name, 'TLS is a must here')
+    assert said and not any(line.split()[0].upper() in (b'AUTH', b'MAIL') for line in said)
+
+
+def test_one_that_wants_a_login_and_was_given_none_lets_mail_wait(server, net, configured):
+    configured(relay_host='[mx.fake.test]:587', relay_host_login='')
+    with fake(net, {b'MAIL': b'530 5.7.0 Authentication required\r\n'}):
+        name = submit(server, 'v@b.test')
+        waits(server, name, '530 5.7.0 Authentication required')
+
+
+@pytest.mark.parametrize('relay_host', ['smtp.example.net:', '[smtp.example.net', '[]:25', 'a b', '[x]:99999', '[x]:0', 'x:y', ':25'])
+def test_what_is_no_host_is_refused_with_its_line(server, place, relay_host):
+    text = server.config_file.read_text()
+    file = place / 'refused.conf'
+    file.write_text(re.sub(r'(?m)^relay_host = .*$', 'relay_host = ' + relay_host, text))
+    done = subprocess.run([CARTEIRO, '-c', str(file), 'check'], capture_output=True, text=True, timeout=20)
+    assert done.returncode == 78 and re.search(r'refused\.conf:\d+: relay_host ', done.stdout + done.stderr), done
