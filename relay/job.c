@@ -196,7 +196,7 @@ static void try_next(struct job *j)
 {
 	while (j->target_at < j->target_count && j->tries < TRIES_MOST) {
 		const struct target *t = &j->targets[j->target_at++];
-		if (t->is_loopback) {
+		if (t->is_loopback && !j->is_port_named) {
 			j->refused_loopbacks++;
 			note_failure(j, t->name, "the domain's mail host resolves to loopback: this is refused, as the mail would come back");
 			continue;
@@ -382,7 +382,8 @@ static void read_next_hop(struct job *j)
 	const struct config *config = child_config(j->relay->self);
 	struct next_hop hop;
 	j->is_relay_host = config->relay_host[0] && span_equal_nocase(span_cstr(config->relay_host), span_cstr(j->next_hop));
-	j->port = next_hop_parse(span_cstr(j->next_hop), &hop, NULL) == 0 && hop.port ? hop.port : (uint16_t)config->smtp_out_port;
+	j->is_port_named = next_hop_parse(span_cstr(j->next_hop), &hop, NULL) == 0 && hop.port;
+	j->port = j->is_port_named ? hop.port : (uint16_t)config->smtp_out_port;
 }
 
 void job_go_on(struct job *j)

@@ -35,6 +35,7 @@ struct job {
 	char next_hop[256];
 	bool is_relay_host;         /* the next hop is the one of the setting: it may want a login */
 	uint16_t port;
+	bool is_port_named;         /* by an administrator, who may mean a server on this machine */
 	uint64_t size;
 	unsigned facts;             /* enum message_facts */
 	uint8_t ret;                /* enum smtp_ret */

@@ -56,6 +56,7 @@ struct question {
 	uint64_t id;
 	char domain[256];
 	unsigned port;            /* where mail is brought: TLSA records are of a port */
+	bool is_port_named;       /* by an administrator: it may be another server on this machine, and no loop */
 	struct lookup mx;
 	struct host hosts[HOSTS_MOST];
 	size_t host_count;
@@ -168,7 +169,7 @@ static void end_with_hosts(struct question *q)
 {
 	struct span words[HOSTS_MOST * WORDS_PER_HOST_MOST];
 	size_t count = 0;
-	unsigned own = own_preference(q);
+	unsigned own = q->is_port_named ? UINT_MAX : own_preference(q);
 	bool failed_for_now = false;
 	BUF_AUTO packed = {0};
 	for (size_t i = 0; i < q->host_count; i++) {
@@ -395,7 +396,7 @@ static void use_exchanges(struct question *q, const struct exchange *list, size_
 /* The implicit MX: RFC 5321 §5.1. */
 static void use_domain(struct question *q)
 {
-	if (is_us(q, q->domain)) {
+	if (is_us(q, q->domain) && !q->is_port_named) {
 		end_looping(q);
 		return;
 	}
@@ -436,7 +437,7 @@ static void on_mx(void *context, const struct lookup_result *result)
 
 /* ---- questions ---- */
 
-static void answer_literal(struct resolve_process *p, uint64_t id, struct span literal)
+static void answer_literal(struct resolve_process *p, uint64_t id, struct span literal, bool is_port_named)
 {
 	struct span inside = span_slice(literal, 1, literal.len - 2);
 	unsigned char bytes[sizeof(struct in6_addr)];
@@ -449,7 +450,7 @@ static void answer_literal(struct resolve_process *p, uint64_t id, struct span l
 		send_answer(p, id, MX_NO_DOMAIN, "this is no address literal", (struct span){0});
 		return;
 	}
-	if (own_addresses_have(&p->own, text)) {
+	if (!is_port_named && own_addresses_have(&p->own, text)) {
 		send_loop(p, id, literal);
 		return;
 	}
@@ -466,7 +467,7 @@ void mx_ask(struct resolve_process *p, uint64_t id, struct span next_hop)
 	bool is_one = next_hop_parse(next_hop, &hop, NULL) == 0;
 	p->asked_count++;
 	if (is_one && span_starts_with(hop.host, SPAN("["))) {
-		answer_literal(p, id, hop.host);
+		answer_literal(p, id, hop.host, hop.port != 0);
 		return;
 	}
 	/* RFC 6531 §3.2: the DNS knows A-labels only */
@@ -480,7 +481,7 @@ void mx_ask(struct resolve_process *p, uint64_t id, struct span next_hop)
 	}
 	struct question *q = xcalloc(1, sizeof *q);
 	*q = (struct question){.process = p, .next = p->questions, .id = id,
-	                       .port = hop.port ? hop.port : (unsigned)child_config(p->self)->smtp_out_port};
+	                       .is_port_named = hop.port != 0, .port = hop.port ? hop.port : (unsigned)child_config(p->self)->smtp_out_port};
 	snprintf(q->domain, sizeof q->domain, "%s", buf_cstr(&name));
 	if (q->next)
 		q->next->before = q;

@@ -9,6 +9,7 @@
 #include "store/queue/queue.h"
 #include "store/session.h"
 #include "store/trace.h"
+#include "wire/next_hop.h"
 #include "wire/password_hash.h"
 
 #include <stdarg.h>
@@ -135,12 +136,17 @@ static bool is_in_our_domain(struct command_run *c, struct span address)
 
 static void domain_add(struct command_run *c)
 {
-	struct span domain = name_of(c, 2, true);
-	if (domain.len && directory_domain(c->store, domain, NULL) > 0)
+	struct span domain = name_of(c, 2, true), hop = c->count > 3 ? c->words[3] : SPAN("");
+	struct error why;
+	if (!domain.len)
+		return;
+	if (directory_domain(c->store, domain, NULL) > 0) {
 		fail(c, CODE_REFUSED, "%.*s is there already", SPAN_ARG(domain));
-	else if (domain.len) {
-		directory_put_domain(&c->batch, domain);
-		if (!child_config(c->store->self)->postmaster[0])
+	} else if (hop.len > 250 || (c->count > 3 && next_hop_parse(hop, &(struct next_hop){0}, &why))) {
+		fail(c, CODE_USAGE, "\"%.*s\": %s", SPAN_ARG(span_slice(hop, 0, 250)), hop.len > 250 ? "it is too long" : why.text);
+	} else {
+		directory_put_domain(&c->batch, domain, hop);
+		if (!hop.len && !child_config(c->store->self)->postmaster[0])
 			buf_printf(&c->text, "postmaster@%.*s has to get mail (RFC 5321 section 4.5.1): add it, or name who gets it by `postmaster =` in the configuration\n",
 			           SPAN_ARG(domain));
 	}
@@ -148,9 +154,11 @@ static void domain_add(struct command_run *c)
 
 static int list_domain(void *context, struct span name, const struct directory_entry *entry)
 {
-	(void)entry;
 	struct command_run *c = context;
-	buf_printf(&c->text, "%.*s\n", SPAN_ARG(name));
+	buf_add(&c->text, name);
+	if (entry->target_count)
+		buf_printf(&c->text, " -> %.*s", SPAN_ARG(entry->targets[0]));
+	buf_add_char(&c->text, '\n');
 	return 0;
 }
 
@@ -435,7 +443,7 @@ static const struct {
 	size_t least, most;      /* words, with these */
 	void (*run)(struct command_run *c);
 } commands[] = {
-	{"domain", "add", 3, 3, domain_add},
+	{"domain", "add", 3, 4, domain_add},
 	{"domain", "list", 2, 2, domain_list},
 	{"domain", "remove", 3, 3, domain_remove},
 	{"user", "add", 4, 4, user_add},

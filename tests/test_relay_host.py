@@ -231,3 +231,62 @@ def test_what_is_no_host_is_refused_with_its_line(server, place, relay_host):
     file.write_text(re.sub(r'(?m)^relay_host = .*$', 'relay_host = ' + relay_host, text))
     done = subprocess.run([CARTEIRO, '-c', str(file), 'check'], capture_output=True, text=True, timeout=20)
     assert done.returncode == 78 and re.search(r'refused\.conf:\d+: relay_host ', done.stdout + done.stderr), done
+
+
+# ---- domains that are relayed ----
+
+@pytest.mark.parametrize('hop', ['b.test', 'b.test:25', '[mx.b.test]', '[10.99.0.20]', '[10.99.0.20]:25'])
+def test_mail_for_a_relayed_domain_is_taken_from_strangers_and_goes_to_its_next_hop(server, b, hop):
+    if 'inner.test' not in b.must('domain', 'list'):
+        b.must('domain', 'add', 'inner.test')
+        b.must('alias', 'add', 'postmaster@inner.test', 'v@b.test')
+        b.must('alias', 'add', 'v@inner.test', 'v@b.test')
+    assert server.send('v@inner.test', MESSAGE).startswith('550 5.7.1 ')
+    server.must('domain', 'add', 'inner.test', hop)
+    try:
+        assert 'inner.test -> %s\n' % hop in server.must('domain', 'list')
+        assert server.send('V@Inner.test', MESSAGE, 'stranger@remote.example').code == 250
+        assert server.send('postmaster@inner.test', MESSAGE, 'stranger@remote.example').code == 250  # its own, and not ours
+        assert until(lambda: len(b.messages('v@b.test')) == 2, 20), server.log()[-1500:]
+        assert all(m.startswith(b'Return-Path: <stranger@remote.example>') for m in b.messages('v@b.test'))
+        server.add_user('here@inner.test')
+        assert server.send('here@inner.test', MESSAGE).code == 250
+        assert until(lambda: len(server.messages('here@inner.test')) == 1)
+        # nobody there comes back as a bounce
+        assert server.send('nobody@inner.test', MESSAGE, 'u@a.test').code == 250
+        assert until(lambda: any(b'5.1.1' in m and b'nobody@inner.test' in m for m in server.messages('u@a.test')), 20)
+        server.empty('u@a.test')
+    finally:
+        server.command('user', 'remove', 'here@inner.test')
+        server.must('domain', 'remove', 'inner.test')
+    assert server.send('v@inner.test', MESSAGE).startswith('550 5.7.1 ')
+
+
+def test_a_relayed_domains_server_may_be_on_this_machine(server, b, net, place):
+    with network.inside(net.name('a')):
+        listener = socket.create_server(('127.0.0.1', 8025))
+    got = []
+
+    def serve():
+        client, _ = listener.accept()
+        with client, client.makefile('rb') as lines:
+            client.sendall(b'220 lists\r\n')
+            for line in lines:
+                got.append(line)
+                client.sendall(b'354 go\r\n' if line.upper() == b'DATA\r\n' else b'250 ok\r\n' if line.startswith((b'EHLO', b'MAIL', b'RCPT')) or line == b'.\r\n' else b'')
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    server.must('domain', 'add', 'lists.test', '[127.0.0.1]:8025')
+    try:
+        assert server.send('all@lists.test', MESSAGE, 'stranger@remote.example').code == 250
+        assert until(lambda: b'.\r\n' in got, 20), (got, server.log()[-1500:])
+        assert b'RCPT TO:<all@lists.test>\r\n' in got
+    finally:
+        server.must('domain', 'remove', 'lists.test')
+        listener.close()
+
+
+@pytest.mark.parametrize('hop', ['', ':25', '[x', 'a b', '-x'])
+def test_a_domain_is_not_relayed_to_what_is_no_host(server, hop):
+    done = server.command('domain', 'add', 'inner.test', hop)
+    assert done.returncode == 64 and 'inner.test' not in server.must('domain', 'list')

@@ -15,6 +15,7 @@ enum {
 	DIRECTORY_VERSION = 1,
 	KIND_ACCOUNT = 1,
 	KIND_ALIAS = 2,
+	NEXT_HOP_BYTES_MOST = 255,
 	CACHE_BYTES_MOST = 32 * 1024 * 1024, /* of remembered rows; then it begins anew */
 };
 
@@ -88,6 +89,25 @@ int directory_domain(struct store *s, struct span domain, struct error *why)
 {
 	BUF_AUTO value = {0};
 	return get(s, 'd', domain, &value, why);
+}
+
+/* A record of an early version ends behind its version. */
+static struct span hop_of(struct span value)
+{
+	struct unpacker u = {.rest = value};
+	unpack_u8(&u);
+	return u.rest.len ? unpack_bytes(&u, NEXT_HOP_BYTES_MOST) : SPAN("");
+}
+
+int directory_next_hop(struct store *s, struct span domain, struct buf *hop)
+{
+	BUF_AUTO canonical = {0}, value = {0};
+	if (!domain_is_valid(domain, ADDRESS_UTF8) || domain_canonical(domain, &canonical, NULL))
+		return 0;
+	int found = get(s, 'd', buf_span(&canonical), &value, NULL);
+	if (found > 0)
+		buf_add(hop, hop_of(buf_span(&value)));
+	return found;
 }
 
 static int read_entry(struct span value, struct arena *a, struct directory_entry *out)
@@ -194,8 +214,9 @@ static struct parts split(struct span canonical)
 	return (struct parts){span_slice(canonical, 0, (size_t)at), span_skip(canonical, (size_t)at + 1)};
 }
 
-/* The entry of a canonical address: as it is, then without its subaddress, then postmaster's stand-in, then the domain's catch-all. */
-static int find_entry(struct store *s, struct span canonical, struct arena *a, struct directory_entry *out, struct span *name)
+/* The entry of a canonical address: as it is, then without its subaddress, then postmaster's stand-in (but for a domain that is relayed:
+ * it has one itself), then the domain's catch-all. */
+static int find_entry(struct store *s, struct span canonical, bool is_relayed, struct arena *a, struct directory_entry *out, struct span *name)
 {
 	const struct config *config = child_config(s->self);
 	struct parts p = split(canonical);
@@ -212,7 +233,7 @@ static int find_entry(struct store *s, struct span canonical, struct arena *a, s
 		*name = arena_dup(a, buf_span(&shorter));
 		found = directory_get(s, *name, a, out, NULL);
 	}
-	if (!found && span_equal(p.local, SPAN("postmaster")) && config->postmaster[0]) {
+	if (!found && !is_relayed && span_equal(p.local, SPAN("postmaster")) && config->postmaster[0]) {
 		BUF_AUTO postmaster = {0};
 		if (directory_canonical(span_cstr(config->postmaster), false, &postmaster, NULL) == 0) {
 			*name = arena_dup(a, buf_span(&postmaster));
@@ -309,7 +330,8 @@ static enum rcpt_outcome resolve(struct store *s, struct span canonical, struct 
 	struct directory_entry entry;
 	struct span name;
 	struct parts p = split(canonical);
-	int is_ours = p.domain.len ? directory_domain(s, p.domain, NULL) : 1;
+	BUF_AUTO hop = {0};
+	int is_ours = p.domain.len ? directory_next_hop(s, p.domain, &hop) : 1;
 	if (is_ours < 0)
 		return RCPT_LATER;
 	if (!is_ours) {
@@ -321,9 +343,13 @@ static enum rcpt_outcome resolve(struct store *s, struct span canonical, struct 
 			targets->list[before].via = arena_dup(a, via);
 		return RCPT_REMOTE;
 	}
-	int found = find_entry(s, canonical, a, &entry, &name);
+	int found = find_entry(s, canonical, hop.len > 0, a, &entry, &name);
 	if (found < 0)
 		return RCPT_LATER;
+	if (!found && hop.len) {
+		directory_add_target(a, targets, 0, as_given);
+		return RCPT_LOCAL; /* strangers may send there */
+	}
 	if (!found)
 		return RCPT_UNKNOWN;
 	if (!entry.is_alias) {
@@ -475,10 +501,12 @@ static void delete(struct batch *b, char letter, struct span name)
 	batch_delete(b, DIRECTORY, buf_span(&key));
 }
 
-void directory_put_domain(struct batch *b, struct span domain)
+void directory_put_domain(struct batch *b, struct span domain, struct span next_hop)
 {
-	char version = DIRECTORY_VERSION;
-	put(b, 'd', domain, span_of(&version, 1));
+	BUF_AUTO value = {0};
+	pack_u8(&value, DIRECTORY_VERSION);
+	pack_bytes(&value, next_hop);
+	put(b, 'd', domain, buf_span(&value));
 }
 
 void directory_delete_domain(struct batch *b, struct span domain)
@@ -547,10 +575,13 @@ int directory_walk(struct store *s, bool domains, int (*each)(void *context, str
 	while (!stop && (more = engine_scan_next(scan, &key, &value, why)) > 0) {
 		ARENA_AUTO a = {0};
 		struct directory_entry entry;
-		if (domains)
-			stop = each(context, span_skip(key, 1), NULL);
-		else if (read_entry(value, &a, &entry) == 0)
+		if (domains) {
+			struct span hop = hop_of(value);
+			entry = (struct directory_entry){.targets = &hop, .target_count = hop.len > 0};
 			stop = each(context, span_skip(key, 1), &entry);
+		} else if (read_entry(value, &a, &entry) == 0) {
+			stop = each(context, span_skip(key, 1), &entry);
+		}
 	}
 	engine_scan_close(scan);
 	return stop ? stop : more < 0 ? -1 : 0;

@@ -1,5 +1,5 @@
 /* The directory: domains, accounts, aliases. A partition of its own, "dir", with
- *   "d" domain                -> domain record
+ *   "d" domain                -> domain record: our own, or with a next hop that gets what no account or alias of ours takes
  *   "a" canonical address     -> an account's record or an alias's targets
  *   "a" "@" domain            -> the targets for every address of the domain that has none of its own; "@" and a domain among
  *                                them stands for the same local part there
@@ -27,6 +27,8 @@ struct directory_entry {
 
 /* 1, 0 if there is none, -1 with *why. Spans live in the arena. */
 int directory_domain(struct store *s, struct span domain, struct error *why);
+/* As directory_domain, for a domain as it stands in an address; the next hop (wire/next_hop.h) of one that is relayed is appended. */
+int directory_next_hop(struct store *s, struct span domain, struct buf *hop);
 int directory_get(struct store *s, struct span address, struct arena *a, struct directory_entry *out, struct error *why);
 /* The account's canonical address, appended. 1, 0, -1. */
 int directory_account_name(struct store *s, uint64_t account, struct buf *out, struct error *why);
@@ -87,7 +89,7 @@ bool directory_owns(struct store *s, uint64_t account, struct span address);
 /* Changes: collected in the batch; the caller has checked that they make sense, commits the batch, and then calls
  * directory_changed. */
 void directory_changed(struct store *s);
-void directory_put_domain(struct batch *b, struct span domain);
+void directory_put_domain(struct batch *b, struct span domain, struct span next_hop);
 void directory_delete_domain(struct batch *b, struct span domain);
 void directory_put_account(struct batch *b, struct span address, uint64_t account, struct span hash);
 void directory_delete_account(struct batch *b, struct span address, uint64_t account);
@@ -95,7 +97,7 @@ void directory_put_alias(struct batch *b, struct span address, const struct span
 void directory_delete_alias(struct batch *b, struct span address);
 /* A new account's id: the batch makes it used. */
 uint64_t directory_new_account(struct store *s, struct batch *b);
-/* Calls each(context, name, entry) for all addresses; domains with entry NULL. */
+/* Calls each(context, name, entry) for all addresses; for domains the entry has their next hop as its only target, or none. */
 int directory_walk(struct store *s, bool domains, int (*each)(void *context, struct span name, const struct directory_entry *entry),
                    void *context, struct error *why);
 /* The canonical form of an address or domain that somebody typed; -1 with *why. */

@@ -420,6 +420,7 @@ struct queue *queue_open(struct store *s)
 {
 	struct queue *q = xcalloc(1, sizeof *q);
 	q->store = s;
+	q->find_hop = directory_next_hop;
 	s->queue = q;
 	queue_configure(s, child_config(s->self));
 	schedule_open(q);

@@ -168,6 +168,16 @@ static struct relay_job *new_job(struct queued *m, struct span domain, size_t ro
 	return j;
 }
 
+/* In the arena, or valid until the configuration changes. */
+static struct span next_hop_of(const struct queue *q, const struct recipient *r, struct arena *a)
+{
+	BUF_AUTO hop = {0};
+	struct span domain = recipient_domain(r);
+	if (q->find_hop)
+		q->find_hop(q->store, domain, &hop);
+	return hop.len ? arena_dup(a, buf_span(&hop)) : q->relay_host.len ? q->relay_host : domain;
+}
+
 /* One that is due, and what it must share with those of its job: one transaction has one next hop and one sender. */
 struct due {
 	struct span next_hop, via;
@@ -191,7 +201,7 @@ static int by_transaction_and_index(const void *a, const void *b)
 
 void schedule_jobs(struct queued *m, int64_t now_ms)
 {
-	struct span relay_host = m->queue->relay_host;
+	ARENA_AUTO hops = {0};
 	struct due *due = xcalloc(m->recipient_count ? m->recipient_count : 1, sizeof *due);
 	size_t count = 0;
 	for (uint32_t i = 0; i < m->recipient_count; i++) {
@@ -199,7 +209,7 @@ void schedule_jobs(struct queued *m, int64_t now_ms)
 		if (r->account || r->state != RECIPIENT_WAITING || r->next_ms > now_ms)
 			continue;
 		r->state = RECIPIENT_TRYING;
-		due[count++] = (struct due){relay_host.len ? relay_host : recipient_domain(r), via_of(r), i};
+		due[count++] = (struct due){next_hop_of(m->queue, r, &hops), via_of(r), i};
 	}
 	qsort(due, count, sizeof *due, by_transaction_and_index);
 	for (size_t i = 0, end; i < count; i = end) {

@@ -15,7 +15,8 @@ struct queue {
 	struct domains domains;     /* jobs that are due, for a relay with room */
 	struct map jobs;            /* at a relay, by number */
 	uint64_t last_job;
-	struct span relay_host;     /* the setting: who takes all mail; empty: nobody */
+	struct span relay_host;     /* the setting: who takes all mail for elsewhere; empty: nobody */
+	int (*find_hop)(struct store *s, struct span domain, struct buf *hop); /* directory_next_hop; NULL: no domain is relayed */
 };
 
 void schedule_open(struct queue *q);
