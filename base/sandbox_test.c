@@ -10,11 +10,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -121,10 +125,32 @@ static void nothing_outside_is_within_reach(void **state)
 			assert_int_equal(outcome(profile, NULL, attempts[i]), REFUSED);
 }
 
+static int by_byte(const void *a, const void *b)
+{
+	return *(const char *)a - *(const char *)b;
+}
+
+/* The first time that libc does some of these, it asks the kernel something. */
+static int use_libc(void)
+{
+	enum { MANY = 1 << 20 };
+	char text[100], *bytes = calloc(1, MANY);
+	time_t now = time(NULL);
+	struct tm t;
+	if (!bytes)
+		return -1;
+	qsort(bytes, MANY, 1, by_byte);
+	bytes = realloc(bytes, 8 * MANY);
+	free(bytes);
+	gmtime_r(&now, &t);
+	snprintf(text, sizeof text, "%s %f %d", strerror(EBADF), 1.5, t.tm_year);
+	return strtol(text, NULL, 10) == 0 && strtod("1.5", NULL) > 1 ? 0 : -1;
+}
+
 static int do_its_work(void)
 {
 	char byte;
-	return read(-1, &byte, 1) < 0 && errno == EBADF ? 0 : -1;
+	return read(-1, &byte, 1) < 0 && errno == EBADF ? use_libc() : -1;
 }
 
 static void its_own_work_goes_on(void **state)

@@ -9,17 +9,15 @@
 #include <openssl/rand.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
-#include <time.h>
 
 void tls_library_start(void)
 {
 	unsigned char draw[16];
 	tls_remote_key_start();
-	/* each of these would open a file or read the clock's zone after the sandbox has closed */
+	/* each of these would open a file after the sandbox has closed */
 	if (!OPENSSL_init_ssl(OPENSSL_INIT_LOAD_SSL_STRINGS | OPENSSL_INIT_LOAD_CRYPTO_STRINGS, NULL) ||
 	    RAND_bytes(draw, sizeof draw) != 1 || RAND_priv_bytes(draw, sizeof draw) != 1)
 		die("tls: OpenSSL does not start");
-	tzset();
 	SSL_CTX_free(SSL_CTX_new(TLS_method()));
 }
 

@@ -196,6 +196,21 @@ def test_a_search_through_large_messages_keeps_little_of_them(server):
         assert peak_of(server, 'filter') - before < 6 << 20
 
 
+@pytest.mark.parametrize('head', [
+    b'Content-Type: text/plain' + b''.join(b'; a%d=x' % n for n in range(500)), b'Content-Type: text/plain' + b''.join(b'; a*%d=x' % n for n in range(500)),
+    b'Content-Type: multipart/mixed' + b''.join(b';\r\n b%d*=utf-8\'\'%%41' % n for n in range(300)), b'References:' + b' <a@b>' * 5000,
+    b'To: ' + b'a@b, ' * 5000 + b'c@d', b'Subject: ' + b'=?utf-8?q?=41?= ' * 3000, b'Subject: =?iso-2022-jp?b?' + b'GyRCJEYkOSRIGyhC' * 50 + b'?='], ids=lambda head: head[:20].decode())
+def test_a_large_header_field_ends_no_process(server, head):
+    before = {pid for _, pid in server.pids()}
+    message = b'From: a@remote.example\r\n' + head + b'\r\n\r\nbody\r\n'
+    assert server.send('v@example.test', message).code == 250
+    with server.imap('v@example.test') as i:
+        i.ok('SELECT INBOX')
+        i.ok('FETCH * (ENVELOPE BODYSTRUCTURE BODY.PEEK[HEADER.FIELDS (To Subject)])')
+        i.ok('SEARCH SUBJECT x TO y TEXT body')
+    assert {pid for _, pid in server.pids()} == before
+
+
 def test_names_above_mailboxes_are_bounded_too(server):
     """Of each mailbox there could be 49 that are none; LIST tells all of them."""
     with server.imap('v@example.test') as c:
