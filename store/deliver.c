@@ -340,7 +340,7 @@ void deliver_query(struct store_peer *edge, const struct msg_delivery_query *m)
 	if (m->address.len)
 		directory_resolve(s, m->address, false, &a, &targets);
 	else if (session && session->account)
-		directory_add_target(&a, &targets, session->account, SPAN(""));
+		targets_add(&a, &targets, session->account, SPAN(""));
 	for (size_t i = 0; i < targets.count && outcome == DELIVERY_UNKNOWN; i++)
 		if (targets.list[i].account && queue_account_has(s, targets.list[i].account, m->delivery))
 			outcome = DELIVERED;

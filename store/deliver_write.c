@@ -167,7 +167,7 @@ static void accept_lmtp(struct delivery *d, struct accepted *m)
 			deliver_say(d, (uint32_t)i, is_later ? DELIVERY_LATER : DELIVERY_NO_RECIPIENT, SPAN(""), 0, 0);
 			continue;
 		}
-		directory_add_target(&a, &all, targets.list[0].account, targets.list[0].address);
+		targets_add(&a, &all, targets.list[0].account, targets.list[0].address);
 		if (all.count == before)
 			continue; /* an account that another recipient reaches: answered with it */
 		struct waiting_answer *w = xcalloc(1, sizeof *w);
@@ -187,7 +187,7 @@ void deliver_write(struct delivery *d)
 	struct targets targets = {0};
 	bool is_later = false, has_any = d->kind == DELIVERY_APPEND;
 	if (d->kind == DELIVERY_APPEND)
-		directory_add_target(&a, &targets, d->account, SPAN(""));
+		targets_add(&a, &targets, d->account, SPAN(""));
 	for (size_t i = 0; d->kind != DELIVERY_APPEND && i < d->recipient_count; i++) {
 		enum rcpt_outcome outcome =
 			directory_resolve_recipient(d->store, &d->recipients[i], d->kind == DELIVERY_SUBMISSION || d->kind == DELIVERY_LOCAL, &a, &targets);

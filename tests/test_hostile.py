@@ -13,7 +13,7 @@ from conftest import PASSWORD, SMALL, until
 
 @pytest.fixture(scope='module')
 def server(make_server):
-    return make_server(users=['u', 'v'])
+    return make_server(users=['u', 'v'], settings={'recipients_per_hour': '0'})
 
 
 @pytest.fixture(autouse=True)
@@ -126,6 +126,35 @@ def test_aliases_in_circles_cost_nothing(server):
     finally:
         for name in names:
             server.command('alias', 'remove', name)
+
+
+def test_an_alias_is_expanded_whole_whatever_else_the_message_is_for(server):
+    """A thousand recipients elsewhere, then an alias: nobody whom it leads to is passed over."""
+    for name in ('last1', 'last2', 'last3'):
+        server.add_user(name)
+    members = ['last%d@example.test' % n for n in (1, 2, 3)]
+    server.must('alias', 'add', 'last@example.test', *members)
+    far = ['x%d@elsewhere.invalid' % n for n in range(999)]
+    server.must('alias', 'add', 'far@example.test', *far)
+    try:
+        with server.smtp('submission') as s:
+            assert s.plain('u@example.test', PASSWORD).code == 235
+            assert s.send_message('u@example.test', far + ['last@example.test'], b'From: u@example.test\r\n\r\nfirst\r\n').code == 250
+            assert s.send_message('u@example.test', ['far@example.test', 'last@example.test'], b'From: u@example.test\r\n\r\nsecond\r\n').code == 250
+        for member in members:
+            assert until(lambda member=member: len(server.messages(member)) == 2, 20), member
+        # what leads to more than may be is told so at RCPT, and in the log
+        server.must('alias', 'add', 'huge@example.test', *far, 'last@example.test')
+        with server.smtp() as s:
+            s.command('MAIL FROM:<a@remote.example>')
+            assert s.command('RCPT TO:<huge@example.test>').startswith('451 ')
+        assert 'alias-too-large level=error address=huge@example.test' in server.log()
+    finally:
+        for line in server.must('queue', 'list').splitlines():
+            if re.match(r'[0-9a-z]{26} ', line):
+                server.command('queue', 'remove', line.split()[0])
+        for name in ('last', 'far', 'huge'):
+            server.command('alias', 'remove', name + '@example.test')
 
 
 def test_a_certificate_may_be_a_link(make_server, folder):

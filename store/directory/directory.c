@@ -4,6 +4,7 @@
 #include "auth/srs.h"
 #include "base/clock.h"
 #include "base/die.h"
+#include "base/log.h"
 #include "base/pack.h"
 #include "base/random.h"
 #include "wire/password_hash.h"
@@ -161,47 +162,6 @@ int directory_canonical(struct span typed, bool is_domain, struct buf *out, stru
 
 /* ---- who gets it ---- */
 
-/* Where a target of that account or address stands in targets->places, or could stand. */
-static uint32_t *target_place(const struct targets *targets, uint64_t account, struct span address)
-{
-	struct span key = account ? span_of(&account, sizeof account) : address;
-	size_t mask = targets->place_count - 1;
-	for (size_t i = (size_t)span_hash(key, targets->seed) & mask;; i = (i + 1) & mask) {
-		uint32_t *place = &targets->places[i];
-		const struct target *t = *place ? &targets->list[*place - 1] : NULL;
-		if (!t || (account ? t->account == account : !t->account && span_equal(t->address, address)))
-			return place;
-	}
-}
-
-static void grow_targets(struct arena *a, struct targets *targets)
-{
-	size_t room = targets->room ? targets->room * 2 : 8;
-	struct target *list = arena_alloc_array(a, room, sizeof *list);
-	if (targets->count)
-		memcpy(list, targets->list, targets->count * sizeof *list);
-	if (!targets->seed)
-		targets->seed = random_u64();
-	targets->list = list;
-	targets->room = room;
-	targets->place_count = room * 4;
-	targets->places = arena_alloc_array(a, targets->place_count, sizeof *targets->places);
-	memset(targets->places, 0, targets->place_count * sizeof *targets->places);
-	for (size_t i = 0; i < targets->count; i++)
-		*target_place(targets, list[i].account, list[i].address) = (uint32_t)i + 1;
-}
-
-void directory_add_target(struct arena *a, struct targets *targets, uint64_t account, struct span address)
-{
-	if (targets->count == targets->room)
-		grow_targets(a, targets);
-	uint32_t *place = target_place(targets, account, address);
-	if (*place)
-		return;
-	targets->list[targets->count++] = (struct target){.account = account, .address = arena_dup(a, address)};
-	*place = (uint32_t)targets->count;
-}
-
 struct parts {
 	struct span local, domain;
 };
@@ -256,20 +216,6 @@ static struct span target_of(struct span target, struct span canonical, struct a
 	buf_add(&address, split(canonical).local);
 	buf_add(&address, target);
 	return arena_dup(a, buf_span(&address));
-}
-
-struct visited {
-	struct visited *next;
-	struct span name;
-	enum rcpt_outcome outcome;
-};
-
-static struct visited *find_visited(const struct targets *targets, struct span name)
-{
-	struct visited *v = targets->visited;
-	while (v && !span_equal(v->name, name))
-		v = v->next;
-	return v;
 }
 
 /* ---- rewritten senders ---- */
@@ -338,7 +284,7 @@ static enum rcpt_outcome resolve(struct store *s, struct span canonical, struct 
 		if (!may_relay)
 			return RCPT_NO_RELAY;
 		size_t before = targets->count;
-		directory_add_target(a, targets, 0, as_given);
+		targets_add(a, targets, 0, as_given);
 		if (targets->count > before)
 			targets->list[before].via = arena_dup(a, via);
 		return RCPT_REMOTE;
@@ -347,26 +293,31 @@ static enum rcpt_outcome resolve(struct store *s, struct span canonical, struct 
 	if (found < 0)
 		return RCPT_LATER;
 	if (!found && hop.len) {
-		directory_add_target(a, targets, 0, as_given);
+		targets_add(a, targets, 0, as_given);
 		return RCPT_LOCAL; /* strangers may send there */
 	}
 	if (!found)
 		return RCPT_UNKNOWN;
 	if (!entry.is_alias) {
-		directory_add_target(a, targets, entry.account, name);
+		targets_add(a, targets, entry.account, name);
 		return RCPT_LOCAL;
 	}
 	if (span_starts_with(name, SPAN("@")))
 		name = canonical; /* a catch-all may lead elsewhere for each */
-	struct visited *seen = find_visited(targets, name);
-	if (seen || targets->visited_count == ALIAS_TARGETS_MOST)
-		return seen ? seen->outcome : RCPT_UNKNOWN;
-	seen = arena_alloc(a, sizeof *seen);
-	*seen = (struct visited){.next = targets->visited, .name = arena_dup(a, name), .outcome = RCPT_UNKNOWN};
-	targets->visited = seen;
-	targets->visited_count++;
+	struct visited *seen = targets_visited(targets, name);
+	if (seen)
+		return seen->outcome;
+	if (targets->visited_count >= targets->visited_most || depth == ALIAS_DEPTH_MOST) {
+		targets->is_too_large = true;
+		return RCPT_LATER;
+	}
+	seen = targets_visit(targets, name, a);
 	enum rcpt_outcome result = RCPT_UNKNOWN; /* an alias that leads nowhere, or in circles */
-	for (size_t i = 0; depth < ALIAS_DEPTH_MOST && i < entry.target_count && targets->count < ALIAS_TARGETS_MOST; i++) {
+	for (size_t i = 0; i < entry.target_count; i++) {
+		if (targets->count >= targets->most) {
+			targets->is_too_large = true;
+			return RCPT_LATER;
+		}
 		struct span target = target_of(entry.targets[i], canonical, a);
 		enum rcpt_outcome one = resolve(s, target, target, true, a, targets, p.domain, depth + 1);
 		if (one == RCPT_LATER)
@@ -395,7 +346,7 @@ static enum rcpt_outcome resolve_postmaster(struct store *s, struct arena *a, st
 	return resolve(s, buf_span(&address), buf_span(&address), false, a, targets, SPAN(""), 0);
 }
 
-enum rcpt_outcome directory_resolve(struct store *s, struct span text, bool may_relay, struct arena *a, struct targets *targets)
+static enum rcpt_outcome resolve_text(struct store *s, struct span text, bool may_relay, struct arena *a, struct targets *targets)
 {
 	struct address address;
 	BUF_AUTO canonical = {0};
@@ -408,6 +359,16 @@ enum rcpt_outcome directory_resolve(struct store *s, struct span text, bool may_
 	return resolve(s, buf_span(&canonical), text, may_relay, a, targets, SPAN(""), 0);
 }
 
+enum rcpt_outcome directory_resolve(struct store *s, struct span text, bool may_relay, struct arena *a, struct targets *targets)
+{
+	targets_begin(targets, ALIAS_TARGETS_MOST);
+	enum rcpt_outcome outcome = resolve_text(s, text, may_relay, a, targets);
+	if (targets->is_too_large)
+		log_event(LOG_LEVEL_ERROR, "alias-too-large", log_s("address", text), log_n("most", ALIAS_TARGETS_MOST), log_n("deepest", ALIAS_DEPTH_MOST),
+		          log_c("then", "mail for it waits where it comes from: make the alias smaller"));
+	return outcome;
+}
+
 /* RFC 3461 §5.2.7: what was asked for goes on to the one that an alias leads to; of several, none reports success, and the
  * alias itself is reported as expanded. */
 enum rcpt_outcome directory_resolve_recipient(struct store *s, const struct given_recipient *r, bool may_relay, struct arena *a,
@@ -416,7 +377,7 @@ enum rcpt_outcome directory_resolve_recipient(struct store *s, const struct give
 	size_t before = targets->count;
 	enum rcpt_outcome outcome = directory_resolve(s, r->address, may_relay, a, targets);
 	if (outcome != RCPT_LOCAL && outcome != RCPT_REMOTE && outcome != RCPT_LATER) {
-		directory_add_target(a, targets, 0, r->address);
+		targets_add(a, targets, 0, r->address);
 		targets->list[targets->count - 1].is_gone |= targets->count > before;
 	}
 	bool is_several = targets->count - before > 1;
@@ -428,7 +389,7 @@ enum rcpt_outcome directory_resolve_recipient(struct store *s, const struct give
 		targets->list[i].orcpt = r->orcpt;
 	}
 	if (is_several && r->notify & SMTP_NOTIFY_SUCCESS) {
-		directory_add_target(a, targets, 0, r->address);
+		targets_add(a, targets, 0, r->address);
 		struct target *alias = &targets->list[targets->count - 1];
 		alias->orcpt = r->orcpt;
 		alias->notify = SMTP_NOTIFY_SUCCESS;

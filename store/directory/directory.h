@@ -12,10 +12,11 @@
 #define STORE_DIRECTORY_DIRECTORY_H
 
 #include "base/arena.h"
+#include "store/directory/targets.h"
 #include "store/store.h"
 #include "wire/address.h"
 
-enum { ALIAS_TARGETS_MOST = 1000, ALIAS_DEPTH_MOST = 10 };
+enum { ALIAS_TARGETS_MOST = 1000, ALIAS_DEPTH_MOST = 100 };
 
 struct directory_entry {
 	bool is_alias;
@@ -38,30 +39,9 @@ int directory_account_name(struct store *s, uint64_t account, struct buf *out, s
  * failures by account (vault/throttle.h) does the same for both. */
 int directory_login(struct store *s, struct span typed, struct arena *a, struct directory_entry *out, struct buf *name, struct error *why);
 
-/* One who gets a message in the end. */
-struct target {
-	uint64_t account;    /* 0: elsewhere */
-	struct span address; /* canonical if ours; else as given */
-	/* of the recipient that led here (RFC 3461): bits of enum smtp_notify, and ORCPT's value */
-	uint8_t notify;
-	struct span orcpt;
-	bool is_expanded;    /* none that gets it: an alias of several, whose sender wants to hear of that */
-	bool is_gone;        /* none that gets it: no longer a recipient, whose sender must hear of that */
-	struct span via;     /* of one elsewhere: our domain whose alias sends it there; empty: the sender named it */
-};
-
-struct targets {
-	struct target *list;
-	size_t count, room;
-	uint32_t *places;    /* open addressing: the index in the list and one, by the account or the address; 0: free */
-	size_t place_count;  /* a power of two, over the room */
-	uint64_t seed;
-	struct visited *visited; /* aliases that were followed: each is followed once, whatever leads to it */
-	unsigned visited_count;
-};
-
 /* Who gets mail for the address (as in RCPT): aliases followed, subaddresses taken off; each once, added to *targets in the
- * arena. may_relay: addresses elsewhere are allowed as the address itself (an alias may always lead there). */
+ * arena. RCPT_LATER, and a line in the log, where aliases lead to more than ALIAS_TARGETS_MOST, or deeper than ALIAS_DEPTH_MOST: nobody is
+ * passed over in silence. may_relay: addresses elsewhere are allowed as the address itself (an alias may always lead there). */
 enum rcpt_outcome directory_resolve(struct store *s, struct span address, bool may_relay, struct arena *a, struct targets *targets);
 
 /* A recipient as its RCPT named it, with what that asked for (RFC 3461). */
@@ -74,9 +54,6 @@ struct given_recipient {
  * target too (is_gone). */
 enum rcpt_outcome directory_resolve_recipient(struct store *s, const struct given_recipient *r, bool may_relay, struct arena *a,
                                               struct targets *targets);
-
-/* Adds one that is not there yet; the address is copied into the arena. */
-void directory_add_target(struct arena *a, struct targets *targets, uint64_t account, struct span address);
 
 /* The sender with which a message leaves that an alias of the domain `via` sends on (auth/srs.h), appended: as it is where it is one
  * of ours, or null, or cannot be rewritten. */

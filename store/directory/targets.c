@@ -1,0 +1,79 @@
+#include "store/directory/targets.h"
+
+#include "base/random.h"
+
+static void seed(struct targets *targets)
+{
+	if (!targets->seed)
+		targets->seed = random_u64() | 1;
+}
+
+void targets_begin(struct targets *targets, size_t most)
+{
+	seed(targets);
+	targets->most = targets->count + most;
+	targets->visited_most = targets->visited_count + most;
+	targets->is_too_large = false;
+}
+
+/* Where a target of that account or address stands in targets->places, or could stand. */
+static uint32_t *target_place(const struct targets *targets, uint64_t account, struct span address)
+{
+	struct span key = account ? span_of(&account, sizeof account) : address;
+	size_t mask = targets->place_count - 1;
+	for (size_t i = (size_t)span_hash(key, targets->seed) & mask;; i = (i + 1) & mask) {
+		uint32_t *place = &targets->places[i];
+		const struct target *t = *place ? &targets->list[*place - 1] : NULL;
+		if (!t || (account ? t->account == account : !t->account && span_equal(t->address, address)))
+			return place;
+	}
+}
+
+static void grow_targets(struct arena *a, struct targets *targets)
+{
+	size_t room = targets->room ? targets->room * 2 : 8;
+	struct target *list = arena_alloc_array(a, room, sizeof *list);
+	if (targets->count)
+		memcpy(list, targets->list, targets->count * sizeof *list);
+	seed(targets);
+	targets->list = list;
+	targets->room = room;
+	targets->place_count = room * 4;
+	targets->places = arena_alloc_array(a, targets->place_count, sizeof *targets->places);
+	memset(targets->places, 0, targets->place_count * sizeof *targets->places);
+	for (size_t i = 0; i < targets->count; i++)
+		*target_place(targets, list[i].account, list[i].address) = (uint32_t)i + 1;
+}
+
+void targets_add(struct arena *a, struct targets *targets, uint64_t account, struct span address)
+{
+	if (targets->count == targets->room)
+		grow_targets(a, targets);
+	uint32_t *place = target_place(targets, account, address);
+	if (*place)
+		return;
+	targets->list[targets->count++] = (struct target){.account = account, .address = arena_dup(a, address)};
+	*place = (uint32_t)targets->count;
+}
+
+static struct visited **visited_bucket(struct targets *targets, struct span name)
+{
+	return &targets->visited[span_hash(name, targets->seed) % VISITED_BUCKETS];
+}
+
+struct visited *targets_visited(struct targets *targets, struct span name)
+{
+	struct visited *v = *visited_bucket(targets, name);
+	while (v && !span_equal(v->name, name))
+		v = v->next;
+	return v;
+}
+
+struct visited *targets_visit(struct targets *targets, struct span name, struct arena *a)
+{
+	struct visited **bucket = visited_bucket(targets, name), *v = arena_alloc(a, sizeof *v);
+	*v = (struct visited){.next = *bucket, .name = arena_dup(a, name), .outcome = RCPT_UNKNOWN};
+	*bucket = v;
+	targets->visited_count++;
+	return v;
+}
