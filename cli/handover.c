@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -298,10 +299,12 @@ static void hand_over_one(const struct config *c, int folder, const char *name)
 	} else {
 		buf_add(&h.message, rest);
 		code = handover_send(c, &h);
-		if (code == 0 || code == EXIT_NO_USER)
+		if (code == 0)
 			unlinkat(folder, name, 0);
 		else if (code == EXIT_REFUSED)
 			set_aside(folder, name, "the server refuses it");
+		else if (code == EXIT_NO_USER)
+			set_aside(folder, name, "the server refuses a recipient");
 	}
 	handover_free(&h);
 }
@@ -314,7 +317,9 @@ int handover_empty_drop(const struct config *c)
 	struct dirent *one;
 	if (!list)
 		return EXIT_LATER;
-	while ((one = readdir(list)))
+	/* one at a time: the server may be slow, and the next one is started all the same */
+	bool is_alone = flock(dirfd(list), LOCK_EX | LOCK_NB) == 0;
+	while (is_alone && (one = readdir(list)))
 		if (one->d_name[0] != '.')
 			hand_over_one(c, folder, one->d_name);
 	closedir(list);

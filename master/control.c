@@ -61,7 +61,10 @@ static void begin_status(struct client *c)
 {
 	struct master *m = c->master;
 	buf_clear(&c->text);
-	buf_printf(&c->text, "%s  %s  configuration %s (epoch %u)\n", m->hostname, "carteiro", m->config_file, m->epoch);
+	buf_printf(&c->text, "%s  %s  configuration %s (epoch %u)", m->hostname, "carteiro", m->config_file, m->epoch);
+	if (process_draining(m))
+		buf_printf(&c->text, "; %zu processes of earlier ones still serve their connections", process_draining(m));
+	buf_add_char(&c->text, '\n');
 	c->answers_wanted = 1; /* our own, so that no answer finishes it early */
 	for (size_t i = 0; i < m->process_count; i++) {
 		struct process *p = &m->processes[i];
@@ -103,7 +106,11 @@ static void on_request(void *context, const struct msg_request *msg)
 		finish(c, SPAN("one command at a time\n"), 64);
 		return;
 	}
-	if (span_equal(words[0], SPAN("status"))) {
+	bool is_ours = span_equal(words[0], SPAN("status")) || span_equal(words[0], SPAN("reload")) || span_equal(words[0], SPAN("reload-keys")) ||
+	               span_equal(words[0], SPAN("stop"));
+	if (is_ours && count > 1) {
+		finish(c, SPAN("this command takes no more words: `carteiro -c FILE COMMAND` names another configuration\n"), 64);
+	} else if (span_equal(words[0], SPAN("status"))) {
 		begin_status(c);
 	} else if (span_equal(words[0], SPAN("reload"))) {
 		struct error why = {0};

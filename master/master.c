@@ -165,12 +165,23 @@ void master_reload_keys(struct master *m)
 			send_reload(m, &m->processes[i]);
 }
 
+/* Where the mail lies, and whose it is, does not change under those that have it open. */
+static int must_restart(const struct config *now, const struct config *next, struct error *why)
+{
+	const char *names[] = {"data_dir", "run_dir", "user"};
+	const char *old[] = {now->data_dir, now->run_dir, now->user}, *new[] = {next->data_dir, next->run_dir, next->user};
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+		if (strcmp(old[i], new[i]) != 0)
+			return error_set(why, 0, "%s is %s while the server runs: to make it %s, stop the server and start it again", names[i], old[i], new[i]);
+	return 0;
+}
+
 int master_reload(struct master *m, struct error *why)
 {
 	struct buf settings;
 	struct config config;
 	int bad = read_config(m, &settings, &config, why);
-	if (!bad && bind_all(m, &config, why)) {
+	if (!bad && (must_restart(&m->config, &config, why) || bind_all(m, &config, why))) {
 		buf_free(&settings);
 		config_free(&config);
 		bad = -1;

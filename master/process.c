@@ -24,6 +24,8 @@ enum {
 	PAUSE_MOST_MS = 30000,
 	CONTROL_FD = 3, /* where a child finds its channel to master */
 	CHANNEL_SOCKET_BYTES = 1024 * 1024,
+	DRAINING_MOST = 16,
+	DRAIN_MOST_MS = 60 * 60 * 1000,
 };
 
 static void add_process(struct master *m, enum role role, unsigned count)
@@ -299,6 +301,13 @@ bool process_any(const struct master *m)
 	return false;
 }
 
+static void tell_to_stop(struct process *p)
+{
+	if (p->channel && !p->is_told_to_stop)
+		channel_send(p->channel, stop);
+	p->is_told_to_stop = true;
+}
+
 static bool stop_those(struct master *m, bool (*is_one)(const struct process *p))
 {
 	bool has_any = false;
@@ -309,9 +318,7 @@ static bool stop_those(struct master *m, bool (*is_one)(const struct process *p)
 			if (!p->pid || !is_one(p))
 				continue;
 			has_any = true;
-			if (p->channel && !p->is_told_to_stop)
-				channel_send(p->channel, stop);
-			p->is_told_to_stop = true;
+			tell_to_stop(p);
 		}
 	return has_any;
 }
@@ -333,29 +340,66 @@ void process_stop_next(struct master *m)
 		stop_those(m, is_any);
 }
 
+static void on_drained_enough(void *context)
+{
+	tell_to_stop(context);
+}
+
+size_t process_draining(const struct master *m)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < PROCESSES_MOST; i++)
+		count += m->draining[i].pid != 0;
+	return count;
+}
+
+/* Its clients are told, and come back to a new one. */
+static void stop_oldest_draining(struct master *m)
+{
+	struct process *oldest = NULL;
+	for (size_t i = 0; i < PROCESSES_MOST; i++) {
+		struct process *p = &m->draining[i];
+		if (p->pid && !p->is_told_to_stop && (!oldest || p->started_ms < oldest->started_ms))
+			oldest = p;
+	}
+	if (oldest)
+		tell_to_stop(oldest);
+}
+
+static struct process *free_draining_place(struct master *m)
+{
+	if (process_draining(m) >= DRAINING_MOST)
+		stop_oldest_draining(m);
+	for (size_t i = 0; i < PROCESSES_MOST; i++)
+		if (!m->draining[i].pid)
+			return &m->draining[i];
+	return NULL;
+}
+
 void process_replace_edges(struct master *m)
 {
 	for (size_t i = 0; i < m->process_count; i++) {
-		struct process *p = &m->processes[i];
+		struct process *p = &m->processes[i], *old;
 		if (!is_edge(p) || !p->channel)
 			continue;
-		for (size_t k = 0; k < PROCESSES_MOST; k++) {
-			struct process *old = &m->draining[k];
-			if (old->pid)
-				continue;
-			struct timer *restart = old->restart;
-			*old = *p;
-			old->restart = restart;
-			old->is_draining = true;
-			control_status_answer(m, p, SPAN(""));
-			/* the channel's events go to the process's new place */
-			channel_set_context(old->channel, old);
-			channel_send(old->channel, drain);
-			p->pid = 0;
-			p->channel = NULL;
-			break;
+		old = free_draining_place(m);
+		if (!old) { /* reloads without a pause: the oldest have been told to stop, and the next reload finds room */
+			log_event(LOG_LEVEL_WARNING, "process-not-replaced", log_c("process", role_name(p->role)), log_c("why", "too many of earlier configurations still end"));
+			continue;
 		}
-		if (!p->pid)
-			process_start(p);
+		struct timer *restart = old->restart, *drain_deadline = old->drain_deadline;
+		*old = *p;
+		old->restart = restart;
+		old->drain_deadline = drain_deadline ? drain_deadline : timer_new(m->loop, on_drained_enough, old);
+		old->is_draining = true;
+		timer_set(old->drain_deadline, DRAIN_MOST_MS);
+		control_status_answer(m, p, SPAN(""));
+		/* the channel's events go to the process's new place */
+		channel_set_context(old->channel, old);
+		channel_send(old->channel, drain);
+		p->pid = 0;
+		p->channel = NULL;
+		p->drain_deadline = NULL;
+		process_start(p);
 	}
 }

@@ -25,6 +25,7 @@ struct process {
 	int64_t started_ms;
 	int64_t pause_ms;        /* before the next start; grows while it dies young */
 	struct timer *restart;
+	struct timer *drain_deadline; /* of one that drains: then its clients are sent away */
 	unsigned restarts;
 };
 
@@ -50,6 +51,8 @@ struct master {
 	gid_t gid;
 };
 
+/* How many of earlier configurations still serve connections. */
+size_t process_draining(const struct master *m);
 /* Fills m->processes from the configuration. */
 void process_plan(struct master *m);
 /* Opens the files with secrets that the process is to have, and reads none of them: to be called before it is told a configuration. */

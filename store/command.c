@@ -391,7 +391,7 @@ static void queue_for_some(struct command_run *c, size_t (*act)(struct store *s,
 		return;
 	size_t count = act(c->store, is_all ? NULL : &id);
 	if (!count && !is_all)
-		fail(c, CODE_REFUSED, "there is no such message in the queue");
+		fail(c, CODE_REFUSED, "there is no such message in the queue, or it is held: `carteiro queue release` lets it go on");
 	else
 		buf_printf(&c->text, "%zu %s\n", count, what);
 }

@@ -1,6 +1,7 @@
 """The command line: what the operator types, and what it says."""
 import os
 import re
+import signal
 import subprocess
 
 import pytest
@@ -84,6 +85,43 @@ def test_removing_a_user_names_the_aliases_that_lead_there(server):
     server.must('alias', 'remove', 'team@example.test')
     server.add_user('leaves')
     assert server.must('user', 'remove', 'leaves@example.test') == ''
+
+
+def test_a_reload_does_not_move_the_mail(server, tmp_path):
+    text = server.config_file.read_text()
+    for name in ('data_dir', 'run_dir'):
+        server.config_file.write_text(re.sub(r'(?m)^%s = .*$' % name, '%s = %s' % (name, tmp_path), text))
+        try:
+            done = subprocess.run([*server.argv()[:1], '-c', str(server.config_file), 'check'], capture_output=True, timeout=20)
+            os.kill(server.process.pid, signal.SIGHUP)
+            assert until(lambda name=name: 'reload-refused level=error why="%s is ' % name in server.log()), done
+        finally:
+            server.config_file.write_text(text)
+    assert server.must('reload') == 'reloaded\n'
+    assert server.send('admin@example.test', MESSAGE).code == 250
+
+
+@pytest.mark.parametrize('word', ['reload', 'status', 'stop'])
+def test_words_that_a_command_does_not_take_are_refused(server, word):
+    done = server.command(word, '-c', '/tmp/none.conf')
+    assert done.returncode == 64 and 'takes no more words' in done.stdout
+    assert server.send('admin@example.test', MESSAGE).code == 250
+
+
+def test_many_reloads_keep_few_processes_of_earlier_configurations(server):
+    clients = []
+    try:
+        for _ in range(24):
+            clients.append(server.imap('admin@example.test', re.search(r'(?m)^Password +(\S+)$', server.setup_output)[1]))
+            server.must('reload')
+        assert until(lambda: int((re.search(r'; (\d+) processes of earlier ones', server.status()) or [0, 0])[1]) <= 16, 30), server.status()
+        # who was connected to the first ones is told, the others are not disturbed
+        assert clients[0].rest().startswith(b'* BYE ')
+        clients[-1].ok('NOOP')
+    finally:
+        for client in clients:
+            client.close()
+    assert until(lambda: ' earlier ' not in server.status(), 20)
 
 
 def test_two_servers_do_not_work_on_the_same_mail(server, tmp_path):
@@ -341,11 +379,11 @@ def test_what_is_held_waits_over_restarts_until_it_is_released(server):
     server.stop()
     server.start()
     assert ' held\n' in server.must('queue', 'list')
-    server.must('queue', 'retry', queued)
+    assert 'it is held' in server.command('queue', 'retry', queued).stdout
     held = server.must('queue', 'list')
-    assert not until(lambda: 'attempts=2' in server.must('queue', 'list'), 2) and held.count('attempts=1') == 1
+    assert not until(lambda: server.must('trace', queued).count(' deferred: ') == 2, 2) and held.count('attempts=1') == 1
     assert server.must('queue', 'release', 'all') == '1 released\n'
-    assert until(lambda: 'attempts=2' in server.must('queue', 'list'), 30) and ' held' not in server.must('queue', 'list')
+    assert until(lambda: server.must('trace', queued).count(' deferred: ') == 2, 30) and ' held' not in server.must('queue', 'list')
     server.must('queue', 'hold', 'all')
     server.must('queue', 'remove', queued)
     assert until(lambda: server.must('queue', 'list').startswith('0 messages'))

@@ -2,6 +2,7 @@
 import email
 import re
 import socket
+import time
 
 import pytest
 
@@ -311,3 +312,22 @@ def test_a_utf8_address_bounces_where_the_server_knows_none(server, postfix):
 
 
 # ---- a server that means ill ----
+
+
+def test_what_was_held_beyond_its_lifetime_is_tried_once_it_is_released(server, b):
+    b.stop()
+    name = submit(server, ['v@b.test'], message())
+    assert until(lambda: 'attempts=1' in server.must('queue', 'show', name), 20)
+    server.must('queue', 'hold', name)
+    assert server.must('queue', 'retry', 'all').startswith('0 ')
+    server.configure(queue_lifetime='1s')
+    server.must('reload')
+    try:
+        time.sleep(1.5)
+        b.start()
+        assert name in server.must('queue', 'list')
+        assert server.must('queue', 'release', name).startswith('1 ')
+        assert arrived(b, 'v@b.test') and server.messages('u@a.test') == []
+    finally:
+        server.configure(queue_lifetime='5d')
+        server.must('reload')

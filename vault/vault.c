@@ -135,6 +135,7 @@ static void attach(void *context, enum role role, unsigned index, int fd)
 		e->channel = channel_new(v->loop, fd, &use);
 		return;
 	}
+	log_event(LOG_LEVEL_ERROR, "too-many-edges", log_n("most", EDGES_MOST), log_c("then", "this one has no TLS and no logins"));
 	close(fd);
 }
 

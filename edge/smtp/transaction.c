@@ -168,7 +168,9 @@ void smtp_rcpt_answered(struct connection *c, const struct msg_rcpt_answer *m)
 	if (!s || m->sequence != s->sequence || !c->is_waiting)
 		return;
 	const char *refusal = m->outcome < sizeof refusals / sizeof refusals[0] ? refusals[m->outcome] : refusals[RCPT_LATER];
-	if (!refusal) {
+	/* what a program hands over may wait in the drop folder, where nobody hears a refusal: its sender gets a bounce, as by Postfix */
+	bool is_bounced = m->outcome == RCPT_UNKNOWN && c->protocol->is_local;
+	if (!refusal || is_bounced) {
 		add_recipient(s);
 	} else {
 		log_event(LOG_LEVEL_INFO, "recipient-refused", log_s("to", s->asked.address), log_s("from", s->reverse_path),

@@ -73,41 +73,46 @@ int queue_show(struct store *s, struct id128 id, struct buf *out)
 	return 0;
 }
 
-static void retry(struct queued *m)
+static bool retry(struct queued *m)
 {
+	if (m->facts & FACT_HELD)
+		return false;
 	for (uint32_t i = 0; i < m->recipient_count; i++)
 		m->recipients[i].next_ms = 0;
 	schedule_add(m);
+	return true;
 }
 
-static void hold(struct queued *m)
+static bool hold(struct queued *m)
 {
 	m->facts |= FACT_HELD;
 	queue_settle(m);
+	return true;
 }
 
-static void release(struct queued *m)
+/* Its lifetime may have passed meanwhile: as one that was never tried, it does not end before it is. */
+static bool release(struct queued *m)
 {
 	m->facts &= (uint8_t)~FACT_HELD;
+	for (uint32_t i = 0; i < m->recipient_count; i++)
+		if (m->recipients[i].state == RECIPIENT_WAITING)
+			m->recipients[i].attempts = 0;
 	retry(m);
 	queue_settle(m);
+	return true;
 }
 
-/* One message, or all. */
-static size_t for_some(struct store *s, const struct id128 *id, void (*act)(struct queued *m))
+/* One message, or all; how many of them it was done to. */
+static size_t for_some(struct store *s, const struct id128 *id, bool (*act)(struct queued *m))
 {
 	size_t at = 0, count = 0;
 	struct queued *m;
 	if (id) {
 		m = queue_find(s->queue, *id);
-		if (m)
-			act(m);
-		return m != NULL;
+		return m && act(m);
 	}
-	while ((m = map_next(&s->queue->messages, &at))) {
-		act(m);
-		count++;
-	}
+	while ((m = map_next(&s->queue->messages, &at)))
+		count += act(m);
 	return count;
 }
 
