@@ -140,8 +140,8 @@ static int use_libc(void)
 	if (!bytes)
 		return -1;
 	qsort(bytes, MANY, 1, by_byte);
-	char *more = realloc(bytes, 8 * MANY);
-	free(more ? more : bytes);
+	free(bytes);
+	free(malloc(8 * MANY));
 	gmtime_r(&now, &t);
 	snprintf(text, sizeof text, "%s %f %d", strerror(EBADF), 1.5, t.tm_year);
 	return strtol(text, NULL, 10) == 0 && strtod("1.5", NULL) > 1 ? 0 : -1;

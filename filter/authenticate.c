@@ -190,17 +190,17 @@ static void add_author(struct authentication *a, struct span domain)
 		a->authors[a->author_count++] = arena_dup(&a->memory, domain);
 }
 
-/* The domains of all From fields; none if one of them is no list of addresses (RFC 9989 §4.4: then nothing can vouch for it). */
+/* The domains of all From fields; of one that is no list of addresses, whatever a reader could take for one (RFC 9989 §4.4 leaves open what
+ * is done with it): else a word behind an address would keep its domain's policy from being looked at. */
 static void read_authors(struct authentication *a)
 {
 	struct header_reader r = {.header = a->header};
 	struct header_field field;
 	struct authors authors = {0};
-	bool is_whole = true;
 	while (header_next(&r, &field))
-		if (span_equal_nocase(field.name, SPAN("From")))
-			is_whole &= authors_add(field.value, &authors) == 0;
-	for (size_t i = 0; is_whole && i < authors.count; i++)
+		if (span_equal_nocase(field.name, SPAN("From")) && authors_add(field.value, &authors))
+			a->has_too_many_authors |= authors_add_all(field.value, &authors) != 0;
+	for (size_t i = 0; i < authors.count; i++)
 		add_author(a, span_skip(authors.list[i], (size_t)(span_rchr(authors.list[i], '@') + 1)));
 	arena_free(&authors.memory);
 }
@@ -244,6 +244,11 @@ bool authentication_is_unfinished(const struct authentication *a)
 	for (size_t i = 0; i < count && !is_unfinished; i++)
 		is_unfinished = results[i].outcome == AUTH_TEMPERROR;
 	return is_unfinished;
+}
+
+size_t authentication_authors(const struct authentication *a)
+{
+	return a->has_too_many_authors ? AUTHENTICATE_AUTHORS_MOST + 1 : a->author_count;
 }
 
 enum dmarc_policy authentication_policy(const struct authentication *a, struct span *domain)

@@ -41,6 +41,8 @@ struct span authentication_client_name(const struct authentication *a);
 int authentication_listed(const struct authentication *a, struct span *zone);
 /* True if SPF or a key could not be looked up, or not in time: what nothing vouches for may still be vouched for later. */
 bool authentication_is_unfinished(const struct authentication *a);
+/* How many domains the From fields name; more than AUTHENTICATE_AUTHORS_MOST: not all of them were asked. */
+size_t authentication_authors(const struct authentication *a);
 /* What the author's domain asks for, if nothing vouches for it: DMARC_POLICY_NONE if something does. *domain: whose policy it is. */
 enum dmarc_policy authentication_policy(const struct authentication *a, struct span *domain);
 

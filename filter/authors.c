@@ -1,7 +1,9 @@
 #include "filter/authors.h"
 
+#include "wire/address.h"
 #include "wire/address_list.h"
 #include "wire/header.h"
+#include "wire/lexical.h"
 
 int authors_add(struct span value, struct authors *to)
 {
@@ -17,7 +19,7 @@ int authors_add(struct span value, struct authors *to)
 		buf_add(&address, entry.mailbox);
 		buf_add_char(&address, '@');
 		buf_add(&address, entry.domain);
-		if (to->count == AUTHORS_MOST || address.len > 512)
+		if (to->count == AUTHORS_MOST || address.len > 512 || !domain_is_valid(entry.domain, ADDRESS_UTF8))
 			is_whole = false;
 		else
 			to->list[to->count++] = arena_dup(&to->memory, buf_span(&address));
@@ -25,4 +27,32 @@ int authors_add(struct span value, struct authors *to)
 	is_whole &= !r.has_skipped;
 	address_list_reader_free(&r);
 	return is_whole ? 0 : -1;
+}
+
+static bool is_domain_char(char c)
+{
+	return ascii_is_alpha(c) || ascii_is_digit(c) || c == '-' || c == '.' || c == '_' || (unsigned char)c >= 0x80;
+}
+
+int authors_add_all(struct span value, struct authors *to)
+{
+	BUF_AUTO unfolded = {0};
+	header_unfold(value, &unfolded);
+	struct span rest = buf_span(&unfolded);
+	for (ssize_t at; (at = span_chr(rest, '@')) >= 0;) {
+		BUF_AUTO address = {0};
+		size_t n = 0;
+		rest = lexical_skip_cfws(span_skip(rest, (size_t)at + 1));
+		while (n < rest.len && is_domain_char(rest.ptr[n]))
+			n++;
+		struct span domain = span_slice(rest, 0, n);
+		if (!domain_is_valid(domain, ADDRESS_UTF8))
+			continue;
+		if (to->count == AUTHORS_MOST)
+			return -1;
+		buf_add_cstr(&address, "?@");
+		buf_add(&address, domain);
+		to->list[to->count++] = arena_dup(&to->memory, buf_span(&address));
+	}
+	return 0;
 }

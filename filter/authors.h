@@ -16,5 +16,8 @@ struct authors {
 /* Adds the addresses of the value of a From or Sender field. -1 if there are too many, or if it has something in it that no address list
  * has: to the one who reads it that could be an address, so only what is grammar through and through is taken. */
 int authors_add(struct span value, struct authors *to);
+/* Adds, of a value that is no such grammar, whatever anybody could take for an address, as "?@domain": all that stands behind an "@". -1 if
+ * there are too many. */
+int authors_add_all(struct span value, struct authors *to);
 
 #endif

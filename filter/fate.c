@@ -15,8 +15,17 @@ static enum fate by_lists(const struct authentication *a, const struct config *c
 static enum fate by_policy(const struct authentication *a, const struct config *config, struct buf *reply)
 {
 	struct span domain;
+	size_t authors = authentication_authors(a);
 	enum dmarc_policy policy = authentication_policy(a, &domain);
-	if (policy == DMARC_POLICY_NONE || config->sender_checks != SENDER_CHECKS_OBEY)
+	if (config->sender_checks != SENDER_CHECKS_OBEY)
+		return FATE_TAKE;
+	if (authors > AUTHENTICATE_AUTHORS_MOST) {
+		buf_add_cstr(reply, "550 5.7.1 The From field names too many domains");
+		return FATE_REFUSE;
+	}
+	if (authors == 0)
+		return FATE_JUNK; /* nobody answers for it (RFC 5322 §3.6: there must be one) */
+	if (policy == DMARC_POLICY_NONE)
 		return FATE_TAKE;
 	if (authentication_is_unfinished(a)) {
 		buf_printf(reply, "451 4.4.3 The DNS does not say now whether SPF or DKIM vouch for a sender in %.*s, try again later", SPAN_ARG(domain));

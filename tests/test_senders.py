@@ -184,7 +184,9 @@ def test_a_policy_of_none_changes_nothing(net, server):
 def test_no_form_of_author_passes_without_one_who_vouches(net, server, field):
     reply = send(net, 'other', MESSAGE.replace(b'From: Ana <ana@friend.test>\r\n', field), sender='x@plain.test')
     if reply.code == 250:
-        assert ('dmarc', 'pass') not in results(server)[0]
+        def got():
+            return server.messages('u@a.test') + junk(server, 'u@a.test')
+        assert ('dmarc', 'pass') not in results(server, read=got)[0]
     else:
         assert reply.code == 550
 
@@ -251,6 +253,26 @@ def test_what_cannot_be_looked_up_puts_the_message_off(net, server, rsa, tmp_pat
     # what something vouches for needs no other
     assert send(net, 'friend', sign(MESSAGE, rsa, b'lost')).code == 250
     assert ('dkim', 'temperror') in results(server)[0]
+
+
+@pytest.mark.parametrize('author, outcome', [
+    ('Bank <service@friend.test> x', 550), ('service@friend.test <x@calm.test>', 550), ('"a" <x@calm.test>, Bank <service@friend.test> x', 550),
+    ('Bank <service@ (c) friend.test> x', 550), ('<<service@friend.test>>', 550), ('service@friend.test\0', 550), ('a@a1.test, b@a2.test, c@a3.test, d@a4.test, e@a5.test', 550),
+    ('x@calm.test; service@friend.test', 550), ('nobody at all', 'junk'), ('', 'junk'), (None, 'junk')])
+def test_an_author_who_cannot_be_read_is_not_trusted(net, server, author, outcome):
+    field = b'' if author is None else b'From: %s\r\n' % author.encode()
+    reply = send(net, 'other', MESSAGE.replace(b'From: Ana <ana@friend.test>\r\n', field), sender='list@calm.test')
+    if outcome == 550:
+        assert reply.code == 550, reply
+    else:
+        assert reply.code == 250 and until(lambda: len(junk(server, 'u@a.test')) == 1)
+    assert server.messages('u@a.test') == []
+
+
+@pytest.mark.parametrize('author', ['Friends, Inc. <ana@friend.test>', 'ana@friend.test <ana@friend.test>', 'Ana (from (home)) <ana@friend.test>', 'Dr. Ana <ana@friend.test> (x)'])
+def test_authors_that_are_written_loosely_are_still_who_they_are(net, server, author):
+    assert send(net, 'friend', MESSAGE.replace(b'Ana <ana@friend.test>', author.encode())).code == 250
+    assert ('dmarc', 'pass') in results(server)[0]
 
 
 def test_hosts_that_lists_have_are_refused(net, server):

@@ -212,6 +212,7 @@ FROM = [(b'From: ana@example.test', 250), (b'From: "Leo leo@example.test" <ana@e
         (b'From: leo@example.test', 550), (b'From: ana@example.test, leo@example.test', 550), (b'From: ana@example.test\r\nFrom: leo@example.test', 550),
         (b'From: "ana@example.test" <leo@example.test>', 550), (b'From: leo@example.test (ana@example.test)', 550), (b'From : leo@example.test', 550),
         (b'From: Group: ana@example.test, leo@example.test;', 550), (b'From:\r\n\tleo@example.test', 550), (b'Subject: no From at all', 550), (b'From: ', 550),
+        (b'From: leo@example.test <ana@example.test>', 550), (b'From: ana@example.test <ana@example.test>', 250),
         (b'From: <ana@example.test> <leo@example.test>', 550), (b'From: ana@example.test leo@example.test', 550),
         (b'From: ana@example.test; leo@example.test', 550), (b'From: <ana@example.test> leo@example.test', 550),
         (b'From: ana@example.test\r\nSender: leo@example.test', 550), (b'From: ana@example.test\r\nSender: office@example.test', 250),

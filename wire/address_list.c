@@ -193,6 +193,14 @@ static void skip_separators(struct address_list_reader *r)
 		r->rest = span_skip(r->rest, 1);
 }
 
+/* The name is the address itself. */
+static bool is_named_so(const struct address_list_reader *r)
+{
+	struct span name = buf_span(&r->name), mailbox = buf_span(&r->mailbox), domain = buf_span(&r->domain);
+	return name.len == mailbox.len + 1 + domain.len && span_starts_with_nocase(name, mailbox) && name.ptr[mailbox.len] == '@' &&
+	       span_equal_nocase(span_skip(name, mailbox.len + 1), domain);
+}
+
 /* What the words before a special turned out to be, when it is "@" or none. Returns the special that goes on. */
 static int take_address(struct address_list_reader *r, int token)
 {
@@ -205,6 +213,9 @@ static int take_address(struct address_list_reader *r, int token)
 			buf_add_char(&r->name, '@');
 			buf_add(&r->name, buf_span(&r->domain));
 			buf_clear(&r->domain);
+			token = take_angle(r);
+			r->has_skipped |= !is_named_so(r); /* readers differ in which of the two they take */
+			return token;
 		}
 	} else if (token != '<') {
 		buf_clear(&r->mailbox);

@@ -29,7 +29,7 @@ struct address_list_reader {
 	struct span rest;
 	struct buf name, route, mailbox, domain, comment, word;
 	bool in_group;
-	bool has_skipped; /* set for good once something stood where no address can be, and was left out */
+	bool has_skipped; /* set for good once something stood where no address can be, and was left out, or was taken for a name */
 	size_t count;
 };
 

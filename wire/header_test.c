@@ -124,7 +124,7 @@ static void address_lists_are_read(void **state)
 	     "Mary Smith|@node.test|mary|example.net ||jdoe|test.example "},
 	    {"a@b (Bee (C))", "Bee (C)||a|b "},
 	    {"a@[192.0.2.1], \"a@b\"@c", "||a|[192.0.2.1] ||a@b|c "},
-	    {"a@b <c@d>", "a@b||c|d "},
+	    {"a@b <c@d>", "a@b||c|d !"},
 	    {"just words", "||just words| "},
 	    {"<>, <a>, a@, @b, a@b", "||a| ||a| |||b ||a|b "},
 	    {"<a@b", "||a|b "},
