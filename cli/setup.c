@@ -262,6 +262,8 @@ static void print_records(const struct setup *s)
 	printf("%s. 3600 IN MX 10 %s.\n", s->domain, s->hostname);
 	print_addresses(s);
 	printf("%s. 3600 IN TXT \"v=spf1 mx -all\"\n", s->domain);
+	if (strcmp(s->hostname, s->domain) != 0) /* for bounces, whose sender is the host's name (RFC 7208 §2.4) */
+		printf("%s. 3600 IN TXT \"v=spf1 a -all\"\n", s->hostname);
 	printf("_dmarc.%s. 3600 IN TXT \"v=DMARC1; p=quarantine; rua=mailto:postmaster@%s\"\n", s->domain, s->domain);
 	dkim_print_records(&s->config, span_cstr(s->domain));
 	print_tlsa(s);

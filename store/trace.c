@@ -154,7 +154,15 @@ static int search_partition(void *context, struct span partition)
 	struct search_for *f = context;
 	if (partition.len == 0 || (partition.ptr[0] != 'a' && partition.ptr[0] != 'q'))
 		return 0;
-	struct engine_scan *scan = engine_scan_open(f->store->engine, partition, SPAN("d"), SPAN("e"));
+	BUF_AUTO from = {0}, to = {0};
+	buf_add_char(&from, 'd');
+	buf_add_char(&to, f->is_id ? 'd' : 'e');
+	if (f->is_id) { /* its record alone */
+		buf_add(&from, id128_span(&f->id));
+		buf_add(&to, id128_span(&f->id));
+		buf_add_char(&to, 0);
+	}
+	struct engine_scan *scan = engine_scan_open(f->store->engine, partition, buf_span(&from), buf_span(&to));
 	struct span key, value;
 	while (engine_scan_next(scan, &key, &value, f->why) > 0 && f->out->len < FOUND_BYTES_MOST) {
 		struct trace_record t;

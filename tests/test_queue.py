@@ -191,7 +191,7 @@ def test_mail_waits_while_the_other_server_is_down(server, b):
 def test_an_unknown_user_there_makes_one_readable_bounce(server, b):
     submit(server, ['nobody@b.test'], message())
     one = the_bounce(server, r'5\.1\.1', 'nobody@b.test')
-    assert 'mx.b.test' in one['Remote-MTA'] and '550 5.1.1' in one['Diagnostic-Code']
+    assert one['Remote-MTA'] == 'dns; mx.b.test' and one['Diagnostic-Code'].startswith('smtp; 550 5.1.1')
 
 
 def test_those_who_can_be_reached_are_and_the_bounce_names_the_others(server, b):
@@ -209,7 +209,9 @@ def test_domains_that_take_no_mail_bounce_at_once_and_nobody_is_connected_to(ser
     """Attacks 39 and 40."""
     accepted = server.log().count(' kind=smtp ')
     submit(server, [recipient], message())
-    the_bounce(server, status, recipient)
+    one = the_bounce(server, status, recipient)
+    if recipient != 'x@[10.99.0.20]':  # where a server answers
+        assert one['Diagnostic-Code'].startswith('X-Carteiro; ')
     assert server.log().count(' kind=smtp ') == accepted  # nothing came in by its own port
 
 

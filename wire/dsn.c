@@ -230,6 +230,11 @@ static void add_field(struct buf *out, const char *name, const char *type, struc
 	buf_add_cstr(out, "\r\n");
 }
 
+static bool is_reply(struct span text)
+{
+	return text.len > 4 && ascii_is_digit(text.ptr[0]) && ascii_is_digit(text.ptr[1]) && ascii_is_digit(text.ptr[2]) && (text.ptr[3] == ' ' || text.ptr[3] == '-');
+}
+
 /* RFC 3464 §2.3. */
 static void add_status_recipient(const struct dsn_recipient *r, struct buf *out)
 {
@@ -243,8 +248,11 @@ static void add_status_recipient(const struct dsn_recipient *r, struct buf *out)
 	add_typed_address(out, r->address);
 	buf_printf(out, "\r\nAction: %s\r\n", actions[r->action].word);
 	add_field(out, "Status", "", valid_status(r));
-	add_field(out, "Remote-MTA", "dns; ", r->remote_mta);
-	add_field(out, "Diagnostic-Code", "smtp; ", r->diagnostic);
+	/* "mx.example.org[192.0.2.1]:25" is what people want to read, and no name of the DNS (RFC 3464 §2.3.5) */
+	ssize_t bracket = span_chr(r->remote_mta, '[');
+	add_field(out, "Remote-MTA", "dns; ", bracket > 0 ? span_slice(r->remote_mta, 0, (size_t)bracket) : r->remote_mta);
+	/* RFC 3461 §9.2: of type smtp is what a server has replied; what we say ourselves is of a type of ours */
+	add_field(out, "Diagnostic-Code", is_reply(r->diagnostic) ? "smtp; " : "X-Carteiro; ", r->diagnostic);
 	add_date_field(out, "Last-Attempt-Date", r->last_attempt);
 }
 

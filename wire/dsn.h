@@ -9,7 +9,7 @@
 
 #define DSN_HEADER_MAX (50 * 1024) /* of the original header that is returned: no bounce is much larger than what caused it */
 #define DSN_TEXT_MAX 900           /* of any one text; a field stays below the 998 octets of RFC 5322 §2.1.1 */
-#define DSN_RECIPIENTS_MAX 1000
+#define DSN_RECIPIENTS_MAX 100000 /* recipients_most's largest value */
 
 /* RFC 3464 §2.3.3. */
 enum dsn_action { DSN_FAILED, DSN_DELAYED, DSN_DELIVERED, DSN_RELAYED, DSN_EXPANDED };
