@@ -263,6 +263,15 @@ def folder():
 
 
 @pytest.fixture(scope='module')
+def place(folder, request):
+    """A folder of the module's own, which every user may enter."""
+    path = folder / ('place-' + request.module.__name__[5:])
+    path.mkdir()
+    os.chmod(path, 0o755)
+    return path
+
+
+@pytest.fixture(scope='module')
 def make_server(folder, request):
     """Makes instances for a module; all are checked and closed at its end."""
     made = []

@@ -86,15 +86,6 @@ def net():
 
 
 @pytest.fixture(scope='module')
-def place(folder, request):
-    """Other modules use these hosts too, one after the other."""
-    path = folder / ('hosts-' + request.module.__name__[5:])
-    path.mkdir()
-    os.chmod(path, 0o755)
-    return path
-
-
-@pytest.fixture(scope='module')
 def names(net, place):
     names = network.Names(net, 'dns', DNS, place / 'dns', ZONE, spoil)
     names.start()

@@ -1,16 +1,16 @@
 """TLS that the receiver's DNS demands (RFC 7672): what is delivered, with what proof, and what waits. The table is
 destination x fault -> outcome."""
 import hashlib
-import os
 import pathlib
 import re
 import subprocess
 
 import pytest
 
+import hosts
 import network
 from certificates import make_chain, openssl
-from conftest import PASSWORD, until
+from conftest import until
 
 DNS, A, B, PLAIN, FINGER = '10.99.0.2', '10.99.0.10', '10.99.0.20', '10.99.0.30', '10.99.0.40'
 # name of the domain: lines of the zone, what becomes of its mail, and a text of the log or of the queue
@@ -60,14 +60,6 @@ def spoil(signed):
 
 
 @pytest.fixture(scope='module')
-def place(folder):
-    path = folder / 'dane'
-    path.mkdir()
-    os.chmod(path, 0o755)
-    return path
-
-
-@pytest.fixture(scope='module')
 def chain(place):
     return make_chain(place / 'keys', 'mx.ta.test', 'named.test')
 
@@ -80,6 +72,9 @@ def names(net, place, chain):
     n = network.Names(net, 'dns', DNS, place / 'dns', zone, spoil)
     n.start()
     return n
+
+
+MESSAGE = b'From: u@a.test\r\nSubject: dane\r\n\r\nbody\r\n'
 
 
 def receiver(make_server, net, name, **settings):
@@ -109,14 +104,6 @@ def server(make_server, net, names, b, plain):
                        settings={'resolver': DNS, 'trust_anchor': str(names.anchor), 'retry_first': '1s', 'retry_most': '1s'})
 
 
-def submit(server, recipient):
-    with server.smtp('submission') as s:
-        assert s.plain('u@a.test', PASSWORD).code == 235
-        reply = s.send_message('u@a.test', [recipient], b'From: u@a.test\r\nSubject: dane\r\n\r\nbody\r\n')
-    assert reply.code == 250, reply
-    return reply.split()[-1]
-
-
 def relayed(server, name):
     """The log's lines about a message's tries."""
     return [line for line in server.log().splitlines() if ' relayed ' in line and 'id=%s ' % name in line]
@@ -130,7 +117,7 @@ def delivered(server, name):
 @pytest.mark.parametrize('domain', CASES)
 def test_mail_leaves_as_the_dns_demands_or_waits(server, domain):
     outcome, text = CASES[domain][1:]
-    name = submit(server, 'v@%s.test' % domain)
+    name = hosts.submit(server, ['v@%s.test' % domain], MESSAGE)
     if outcome == 'waits':
         assert until(lambda: len(relayed(server, name)) >= 2, 20), server.log()[-2000:]  # and does not change its mind
         assert all('outcome=later' in line for line in relayed(server, name)), relayed(server, name)
@@ -149,8 +136,8 @@ def test_without_dnssec_nothing_is_demanded(server):
     server.configure(dnssec='off')
     server.must('reload')
     try:
-        assert until(lambda: 'DANE' not in delivered(server, submit(server, 'v@wrong.test')), 20)
-        delivered(server, submit(server, 'v@bare.test'))
+        assert until(lambda: 'DANE' not in delivered(server, hosts.submit(server, ['v@wrong.test'], MESSAGE)), 20)
+        delivered(server, hosts.submit(server, ['v@bare.test'], MESSAGE))
     finally:
         server.configure(dnssec='on')
         server.must('reload')

@@ -5,7 +5,7 @@ import email.policy
 import pytest
 
 from conftest import PASSWORD, until
-from hosts import (arrived, b, everything_is_empty, fake_server, greet, message, names, net, place, postfix, queue_is_empty,  # noqa: F401
+from hosts import (arrived, b, everything_is_empty, fake_server, greet, message, names, net, postfix, queue_is_empty,  # noqa: F401
                    read_line, server, take_message)
 
 

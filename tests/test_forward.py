@@ -4,7 +4,7 @@ import re
 import pytest
 
 from conftest import PASSWORD, until
-from hosts import (b, everything_is_empty, fake_server, greet, message, names, net, place, queue_is_empty, read_line, server)  # noqa: F401
+from hosts import (b, everything_is_empty, fake_server, greet, message, names, net, queue_is_empty, read_line, server)  # noqa: F401
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ import pytest
 import network
 import talk
 from conftest import PASSWORD, strip_trace, until
-from hosts import (arrived, b, everything_is_empty, FAKE, message, names, net, place, postfix, queue_is_empty,
+from hosts import (arrived, b, everything_is_empty, FAKE, message, names, net, postfix, queue_is_empty,
                    server, settings, stopped, submit, the_bounce)  # noqa: F401
 
 

@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from conftest import until
-from hosts import (b, everything_is_empty, fake_server, greet, message, names, net, place, postfix, queue_is_empty,
+from hosts import (b, everything_is_empty, fake_server, greet, message, names, net, postfix, queue_is_empty,
                    read_line, read_message, server, stopped, submit, take_message)  # noqa: F401
 
 

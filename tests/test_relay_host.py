@@ -1,6 +1,5 @@
 """All mail for elsewhere by another server: with a login, over TLS that is proved, and never otherwise."""
 import contextlib
-import os
 import re
 import socket
 import subprocess
@@ -8,6 +7,7 @@ import threading
 
 import pytest
 
+import hosts
 import network
 from certificates import make_chain
 from conftest import CARTEIRO, PASSWORD, until
@@ -31,14 +31,6 @@ def net():
         yield n
     finally:
         n.close()
-
-
-@pytest.fixture(scope='module')
-def place(folder):
-    path = folder / 'relay-host'
-    path.mkdir()
-    os.chmod(path, 0o755)
-    return path
 
 
 @pytest.fixture(scope='module')
@@ -102,14 +94,6 @@ def empty(server, b):
             server.command('queue', 'remove', line.split()[0])
 
 
-def submit(server, *recipients):
-    with server.smtp('submission') as s:
-        assert s.plain('u@a.test', PASSWORD).code == 235
-        reply = s.send_message('u@a.test', recipients, MESSAGE)
-    assert reply.code == 250, reply
-    return reply.split()[-1]
-
-
 def waits(server, name, why):
     assert until(lambda: why in server.must('queue', 'show', name), 20), server.must('queue', 'show', name) + server.log()[-1500:]
 
@@ -118,7 +102,7 @@ def waits(server, name, why):
 def test_mail_goes_by_the_other_server_with_a_login(server, b, c, configured, relay_host):
     configured(relay_host=relay_host)
     before = len(c.log())
-    name = submit(server, 'v@b.test', 'w@b.test')
+    name = hosts.submit(server, ['v@b.test', 'w@b.test'], MESSAGE)
     assert until(lambda: len(b.messages('v@b.test')) == 1 and len(b.messages('w@b.test')) == 1, 20), server.log()[-2000:]
     (got,) = b.messages('v@b.test')
     assert b'from mx.c.test' in got and b'by mx.c.test (carteiro) with ESMTPSA' in got and b'body' in got
@@ -130,7 +114,7 @@ def test_mail_goes_by_the_other_server_with_a_login(server, b, c, configured, re
 
 def test_mail_for_our_own_users_stays_here(server):
     server.empty('x@a.test')
-    submit(server, 'x@a.test')
+    hosts.submit(server, ['x@a.test'], MESSAGE)
     assert until(lambda: len(server.messages('x@a.test')) == 1)
 
 
@@ -138,7 +122,7 @@ def test_a_wrong_password_lets_mail_wait(server, b, configured, place):
     wrong = place / 'wrong'
     wrong.write_text('u@a.test:%s' % (PASSWORD + 'x'))
     configured(relay_host_login=str(wrong))
-    name = submit(server, 'v@b.test')
+    name = hosts.submit(server, ['v@b.test'], MESSAGE)
     waits(server, name, 'the server refuses relay_host_login: 535 ')
     wrong.write_text('u@a.test:%s' % PASSWORD)
     server.must('reload')
@@ -152,7 +136,7 @@ def test_a_file_that_says_no_login_lets_mail_wait_and_is_in_the_log(server, conf
     if text is not None:
         bad.write_text(text)
     configured(relay_host_login=str(bad))
-    name = submit(server, 'v@b.test')
+    name = hosts.submit(server, ['v@b.test'], MESSAGE)
     waits(server, name, 'relay_host_login could not be read')
     assert re.search(r'no-relay-login .*why=.*%s' % bad, server.log())
 
@@ -161,7 +145,7 @@ def test_a_file_that_says_no_login_lets_mail_wait_and_is_in_the_log(server, conf
 def test_the_password_is_shown_to_nobody_else(server, c, configured, relay_host, why):
     configured(relay_host=relay_host)
     before = len(c.log())
-    name = submit(server, 'v@b.test')
+    name = hosts.submit(server, ['v@b.test'], MESSAGE)
     waits(server, name, why)
     assert ' login ' not in c.log()[before:]
 
@@ -172,7 +156,7 @@ def test_an_unknown_authority_proves_nothing(server, c, configured, place):
     server.stop()
     server.start()
     try:
-        name = submit(server, 'v@b.test')
+        name = hosts.submit(server, ['v@b.test'], MESSAGE)
         waits(server, name, 'TLS handshake: ')
     finally:
         server.settings['tls_authorities'] = str(place / 'keys/ca.pem')
@@ -212,7 +196,7 @@ def fake(net, replies):
 def test_without_tls_there_is_no_login_and_no_mail(server, net, configured, replies):
     configured(relay_host='[mx.fake.test]:587')
     with fake(net, replies) as said:
-        name = submit(server, 'v@b.test')
+        name = hosts.submit(server, ['v@b.test'], MESSAGE)
         waits(server, name, 'TLS is a must here')
     assert said and not any(line.split()[0].upper() in (b'AUTH', b'MAIL') for line in said)
 
@@ -220,7 +204,7 @@ def test_without_tls_there_is_no_login_and_no_mail(server, net, configured, repl
 def test_one_that_wants_a_login_and_was_given_none_lets_mail_wait(server, net, configured):
     configured(relay_host='[mx.fake.test]:587', relay_host_login='')
     with fake(net, {b'MAIL': b'530 5.7.0 Authentication required\r\n'}):
-        name = submit(server, 'v@b.test')
+        name = hosts.submit(server, ['v@b.test'], MESSAGE)
         waits(server, name, '530 5.7.0 Authentication required')
 
 
