@@ -63,7 +63,7 @@ static int finish(struct span form, const unsigned char key[SRS_KEY_BYTES], stru
 	add_hash(key, what, &local);
 	buf_add_char(&local, '=');
 	buf_add(&local, what);
-	if (local.len > ADDRESS_LOCAL_PART_MAX)
+	if (local.len > ADDRESS_LOCAL_PART_LOOSE || local.len + 1 + domain.len + 2 > ADDRESS_PATH_MAX)
 		return -1;
 	buf_add(out, buf_span(&local));
 	buf_add_char(out, '@');

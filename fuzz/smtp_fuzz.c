@@ -21,7 +21,7 @@ static void lines(struct span in)
 	smtp_parse_reply_line(in, &reply, &why);
 	if (smtp_parse_command(in, &command, &why) < 0)
 		return;
-	smtp_parse_mail(command.argument, ADDRESS_LOOSE_DOTS, &mail, &why);
+	smtp_parse_mail(command.argument, ADDRESS_LOOSE, &mail, &why);
 	if (smtp_parse_rcpt(command.argument, ADDRESS_UTF8, &rcpt, &why) == 0)
 		smtp_format_notify(rcpt.notify, &notify);
 	smtp_check_hello(command.argument, &why);

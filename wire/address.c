@@ -56,7 +56,7 @@ static int unexpected(const struct cursor *c, struct error *why, const char *whe
 /* Dot-string: atoms joined by single dots. */
 static int take_dot_string(struct cursor *c, struct error *why)
 {
-	bool loose = (c->flags & ADDRESS_LOOSE_DOTS) != 0;
+	bool loose = (c->flags & ADDRESS_LOOSE) != 0;
 	bool after_dot = true;
 	size_t start = c->at;
 
@@ -173,8 +173,9 @@ static int take_local_part(struct cursor *c, struct span *out, struct error *why
 	if (got < 0)
 		return -1;
 	*out = span_slice(c->in, start, c->at - start);
-	if (out->len > ADDRESS_LOCAL_PART_MAX)
-		return error_at(why, start, 501, "5.1.3 the local part is longer than 64 octets");
+	size_t most = c->flags & ADDRESS_LOOSE ? ADDRESS_LOCAL_PART_LOOSE : ADDRESS_LOCAL_PART_MAX;
+	if (out->len > most)
+		return error_at(why, start, 501, "5.1.3 the local part is longer than %zu octets", most);
 	return 0;
 }
 

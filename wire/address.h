@@ -11,6 +11,7 @@
 
 /* RFC 5321 §4.5.3.1.1 to .3, in octets; a path counts its angle brackets and its source route. */
 #define ADDRESS_LOCAL_PART_MAX 64
+#define ADDRESS_LOCAL_PART_LOOSE 192 /* what is taken from others, as Postfix does: rewritten and VERP senders exceed 64 */
 #define ADDRESS_DOMAIN_MAX 255
 #define ADDRESS_PATH_MAX 256
 #define ADDRESS_LABEL_MAX 63 /* RFC 1035 §2.3.4 */
@@ -19,7 +20,7 @@ enum address_flags {
 	ADDRESS_UTF8 = 1,          /* UTF-8 in local part and domain (RFC 6531 §3.3) */
 	ADDRESS_EMPTY_OK = 2,      /* the null reverse-path "<>" */
 	ADDRESS_POSTMASTER_OK = 4, /* "<postmaster>" without a domain (RFC 5321 §4.1.1.3) */
-	ADDRESS_LOOSE_DOTS = 8,    /* "a..b" and "a." as some phone providers have given them out */
+	ADDRESS_LOOSE = 8,         /* "a..b" and "a." as some phone providers have given them out, and long local parts */
 };
 
 struct address {

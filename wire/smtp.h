@@ -72,7 +72,7 @@ struct smtp_mail {
 bool smtp_is_value(struct span word);
 
 /* Parses the argument of MAIL: "FROM:" Reverse-path *(SP parameter). One or more spaces after the colon are let pass,
- * as many senders put them there. flags: ADDRESS_LOOSE_DOTS or 0.
+ * as many senders put them there. flags: ADDRESS_LOOSE or 0.
  * Returns 0, or -1 with a 501, 553 or 555 reply. */
 int smtp_parse_mail(struct span argument, unsigned flags, struct smtp_mail *out, struct error *why);
 
@@ -83,7 +83,7 @@ struct smtp_rcpt {
 };
 
 /* Parses the argument of RCPT: "TO:" Forward-path *(SP parameter). flags: ADDRESS_UTF8 if this transaction's MAIL had
- * SMTPUTF8, ADDRESS_LOOSE_DOTS. Returns as smtp_parse_mail. */
+ * SMTPUTF8, ADDRESS_LOOSE. Returns as smtp_parse_mail. */
 int smtp_parse_rcpt(struct span argument, unsigned flags, struct smtp_rcpt *out, struct error *why);
 /* "SUCCESS,FAILURE": what NOTIFY was given with; nothing for 0. */
 void smtp_format_notify(unsigned notify, struct buf *out);

@@ -239,7 +239,7 @@ int smtp_parse_mail(struct span argument, unsigned flags, struct smtp_mail *out,
 
 	*out = (struct smtp_mail){0};
 	/* SMTPUTF8 stands behind the address that it allows. */
-	if (take_path(&rest, SPAN("FROM:"), (flags & ADDRESS_LOOSE_DOTS) | ADDRESS_UTF8 | ADDRESS_EMPTY_OK,
+	if (take_path(&rest, SPAN("FROM:"), (flags & ADDRESS_LOOSE) | ADDRESS_UTF8 | ADDRESS_EMPTY_OK,
 	              &out->reverse_path, why) < 0)
 		return -1;
 	while ((got = next_parameter(&rest, &p, why)) > 0) {
@@ -324,7 +324,7 @@ int smtp_parse_rcpt(struct span argument, unsigned flags, struct smtp_rcpt *out,
 	int got;
 
 	*out = (struct smtp_rcpt){0};
-	if (take_path(&rest, SPAN("TO:"), (flags & (ADDRESS_LOOSE_DOTS | ADDRESS_UTF8)) | ADDRESS_POSTMASTER_OK, &out->forward_path,
+	if (take_path(&rest, SPAN("TO:"), (flags & (ADDRESS_LOOSE | ADDRESS_UTF8)) | ADDRESS_POSTMASTER_OK, &out->forward_path,
 	              why) < 0)
 		return -1;
 	while ((got = next_parameter(&rest, &p, why)) > 0) {

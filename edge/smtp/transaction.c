@@ -4,7 +4,7 @@
 
 /* Dots where RFC 5321 has none are let pass on the way in, as Postfix and Exim do: some phone providers gave such
  * addresses out. */
-enum { PATH_FLAGS = ADDRESS_LOOSE_DOTS };
+enum { PATH_FLAGS = ADDRESS_LOOSE };
 
 void smtp_reset(struct smtp_session *s)
 {

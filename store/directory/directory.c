@@ -352,7 +352,7 @@ static enum rcpt_outcome resolve_text(struct store *s, struct span text, bool ma
 	BUF_AUTO canonical = {0};
 	if (span_equal_nocase(text, SPAN("postmaster")))
 		return resolve_postmaster(s, a, targets);
-	if (address_parse_mailbox(text, ADDRESS_UTF8 | ADDRESS_LOOSE_DOTS, &address, NULL) || address_canonical(&address, &canonical, NULL))
+	if (address_parse_mailbox(text, ADDRESS_UTF8 | ADDRESS_LOOSE, &address, NULL) || address_canonical(&address, &canonical, NULL))
 		return RCPT_BAD;
 	if (srs_is(address.local_part) && directory_domain(s, split(buf_span(&canonical)).domain, NULL) > 0)
 		return resolve_rewritten(s, &address, a, targets);
