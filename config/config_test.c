@@ -55,7 +55,7 @@ static void a_file_is_read(void **state)
 		 "imap_listen = 2525\n"
 		 "message_size_limit = 100k\n"
 		 "retry_first = 2s\n"
-		 "trace_lifetime = 0\n"
+		 "trace_lifetime = 1h\n"
 		 "resolver = 127.0.0.1@5353\n"
 		 "plaintext_login = loopback\n"
 		 "log_level = debug\n"
@@ -69,7 +69,7 @@ static void a_file_is_read(void **state)
 	assert_string_equal(c.hostname, "mail.example.org");
 	assert_int_equal(c.message_size_limit_bytes, 102400);
 	assert_int_equal(c.retry_first_s, 2);
-	assert_int_equal(c.trace_lifetime_s, 0);
+	assert_int_equal(c.trace_lifetime_s, 3600);
 	assert_string_equal(c.resolver.address, "127.0.0.1");
 	assert_int_equal(c.resolver.port, 5353);
 	assert_int_equal(c.plaintext_login, PLAINTEXT_LOGIN_LOOPBACK);
