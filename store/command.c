@@ -54,8 +54,11 @@ static void erase(struct worker *w, struct job *j)
 {
 	struct erase_job *e = (struct erase_job *)j;
 	struct account *a = account_get(w, e->account, NULL);
-	if (a)
+	if (a) {
+		directory_erased(&a->batch, e->account);
 		account_erase(a);
+		log_event(LOG_LEVEL_INFO, "erasing-account", log_n("account", (int64_t)e->account));
+	}
 	free(e);
 }
 
@@ -64,6 +67,11 @@ static void post_erase(struct store *s, uint64_t account)
 	struct erase_job *e = xcalloc(1, sizeof *e);
 	*e = (struct erase_job){.job.run = erase, .account = account};
 	worker_post(store_worker_of(s, account), &e->job);
+}
+
+void command_erase_removed(struct store *s)
+{
+	directory_walk_removed(s, post_erase);
 }
 
 static void finish(void *context)

@@ -10,4 +10,7 @@ void command_run(struct store_peer *master, const struct msg_command *m);
  * typed meanwhile stays. */
 void command_rehash(struct store *s, const struct msg_password_rehash *m);
 
+/* At the start: erases what a removed account has left, if the process ended amid that. */
+void command_erase_removed(struct store *s);
+
 #endif

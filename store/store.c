@@ -460,6 +460,7 @@ static void start(void *context)
 	struct store *s = context;
 	queue_open(s);
 	sweep_start(s);
+	command_erase_removed(s);
 }
 
 static void reload(void *context, const struct config *config)

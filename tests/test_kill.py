@@ -370,3 +370,22 @@ def test_status_ends_although_a_process_dies_before_it_answers(server):
     said, _ = asking.communicate(timeout=10)
     assert asking.returncode == 0 and 'vault' in said
     server.wait_all_running()
+
+
+def test_a_removed_accounts_mail_goes_even_if_store_dies_amid_that(server):
+    before = len(server.log())
+    for n in range(6):
+        user = server.add_user('removed%d' % n)
+        assert server.send(user, b'Subject: x\r\n\r\nx\r\n').code == 250
+        server.must('user', 'remove', user)
+        server.kill_role('store')
+        server.wait_all_running()
+    erased = set(re.findall(r' erasing-account .* account=(\d+)', server.log()[before:]))
+    assert len(erased) == 6
+
+    def is_over():
+        before = len(server.log())
+        server.kill_role('store')
+        server.wait_all_running()
+        return 'erasing-account' not in server.log()[before:]
+    assert until(is_over, 30)

@@ -492,6 +492,27 @@ void directory_delete_account(struct batch *b, struct span address, uint64_t acc
 	char bytes[8];
 	delete(b, 'a', address);
 	delete(b, 'u', id_span(account, bytes));
+	put(b, 'e', id_span(account, bytes), SPAN(""));
+}
+
+void directory_erased(struct batch *b, uint64_t account)
+{
+	char bytes[8];
+	delete(b, 'e', id_span(account, bytes));
+}
+
+void directory_walk_removed(struct store *s, void (*each)(struct store *s, uint64_t account))
+{
+	struct engine_scan *scan = engine_scan_open(s->engine, DIRECTORY, SPAN("e"), SPAN("f"));
+	struct span key, value;
+	while (engine_scan_next(scan, &key, &value, NULL) > 0) {
+		struct span id = span_skip(key, 1);
+		uint64_t account = 0;
+		for (size_t i = 0; i < id.len; i++)
+			account = account << 8 | (unsigned char)id.ptr[i];
+		each(s, account);
+	}
+	engine_scan_close(scan);
 }
 
 void directory_put_alias(struct batch *b, struct span address, const struct span *targets, size_t count)

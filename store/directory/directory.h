@@ -4,6 +4,7 @@
  *   "a" "@" domain            -> the targets for every address of the domain that has none of its own; "@" and a domain among
  *                                them stands for the same local part there
  *   "u" account id            -> its canonical address
+ *   "e" account id            -> nothing: it has been removed, and its mail is still to be erased
  *   "n"                       -> the next account id
  *   "x"                       -> the key of rewritten senders (auth/srs.h)
  * Names are canonical (wire/address.h) on the way in. All of it is for the loop's thread. Reads are of what is on the disk;
@@ -69,7 +70,11 @@ void directory_changed(struct store *s);
 void directory_put_domain(struct batch *b, struct span domain, struct span next_hop);
 void directory_delete_domain(struct batch *b, struct span domain);
 void directory_put_account(struct batch *b, struct span address, uint64_t account, struct span hash);
+/* Its mail is to be erased then: directory_walk_removed names it until directory_erased. */
 void directory_delete_account(struct batch *b, struct span address, uint64_t account);
+void directory_erased(struct batch *b, uint64_t account);
+/* Calls each(s, account) for those that are removed and not erased. */
+void directory_walk_removed(struct store *s, void (*each)(struct store *s, uint64_t account));
 void directory_put_alias(struct batch *b, struct span address, const struct span *targets, size_t count);
 void directory_delete_alias(struct batch *b, struct span address);
 /* A new account's id: the batch makes it used. */
