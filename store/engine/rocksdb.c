@@ -29,7 +29,8 @@ enum {
 	COMPACT_FORCE = 2,     /* BottommostLevelCompaction::kForce */
 	ROOM_KNOWN_MS = 1000,  /* the disk is asked as often as that */
 	ROOM_BYTES_LEAST = WRITE_BUFFER_BYTES, /* free beside the ballast; with less, no mail is taken */
-	GARBAGE_PERCENT_LEAST = 20, /* of the blob files, before engine_compact rewrites them */
+	GARBAGE_PERCENT_LEAST = 20, /* of the blob files, or of the rows, before engine_compact rewrites them */
+	ROWS_OF_A_RANGE = 1000,     /* nobody counts them */
 };
 
 struct rocks_engine {
@@ -45,6 +46,7 @@ struct rocks_engine {
 	bool has_ballast, has_room;
 	int64_t room_asked_ms;
 	atomic_bool has_deleted;   /* since the last engine_compact */
+	atomic_ullong deleted_rows; /* since rows were last compacted */
 };
 
 struct rocks_scan {
@@ -58,6 +60,7 @@ struct rocks_scan {
 struct rocks_batch {
 	struct engine_batch batch;
 	rocksdb_writebatch_t *writes;
+	uint64_t deleted_rows; /* a range counts as many */
 };
 
 /* Takes the library's text over into *why. */
@@ -242,7 +245,9 @@ static void rocks_batch_free(struct engine_batch *batch)
 
 static void rocks_batch_clear(struct engine_batch *batch)
 {
-	rocksdb_writebatch_clear(((struct rocks_batch *)batch)->writes);
+	struct rocks_batch *b = (struct rocks_batch *)batch;
+	rocksdb_writebatch_clear(b->writes);
+	b->deleted_rows = 0;
 }
 
 static void rocks_batch_put(struct engine_batch *batch, enum engine_family family, struct span key, struct span value)
@@ -253,15 +258,16 @@ static void rocks_batch_put(struct engine_batch *batch, enum engine_family famil
 
 static void rocks_batch_delete(struct engine_batch *batch, enum engine_family family, struct span key)
 {
-	rocksdb_writebatch_delete_cf(((struct rocks_batch *)batch)->writes, rocks_of(batch->engine)->families[family],
-	                             key.ptr, key.len);
+	struct rocks_batch *b = (struct rocks_batch *)batch;
+	rocksdb_writebatch_delete_cf(b->writes, rocks_of(batch->engine)->families[family], key.ptr, key.len);
+	b->deleted_rows += family == ENGINE_ROWS;
 }
 
 static void rocks_batch_delete_range(struct engine_batch *batch, struct span from, struct span to)
 {
-	rocksdb_writebatch_delete_range_cf(((struct rocks_batch *)batch)->writes,
-	                                   rocks_of(batch->engine)->families[ENGINE_ROWS], from.ptr, from.len, to.ptr,
-	                                   to.len);
+	struct rocks_batch *b = (struct rocks_batch *)batch;
+	rocksdb_writebatch_delete_range_cf(b->writes, rocks_of(batch->engine)->families[ENGINE_ROWS], from.ptr, from.len, to.ptr, to.len);
+	b->deleted_rows += ROWS_OF_A_RANGE;
 }
 
 /* Looks how things are on the disk, making the ballast again when there is room for it. */
@@ -319,6 +325,7 @@ static int rocks_commit(struct engine *e, struct engine_batch *batch, bool is_du
 	rocksdb_write(r->db, is_durable ? r->write_synced : r->write, ((struct rocks_batch *)batch)->writes, &fault);
 	if (batch->gives_back)
 		atomic_store(&r->has_deleted, true);
+	atomic_fetch_add(&r->deleted_rows, ((struct rocks_batch *)batch)->deleted_rows);
 	if (!fault)
 		return 0;
 	struct error cause;
@@ -354,6 +361,14 @@ static bool rocks_blobs_have_garbage(struct rocks_engine *r)
 	return all > 0 && garbage / (all / 100 + 1) >= GARBAGE_PERCENT_LEAST;
 }
 
+/* Rows are a tenth of the bytes at most, and are all written anew: only where as much of them is gone is it worth that. */
+static bool rocks_rows_have_garbage(struct rocks_engine *r)
+{
+	uint64_t all = 0;
+	rocksdb_property_int_cf(r->db, r->families[ENGINE_ROWS], "rocksdb.estimate-num-keys", &all);
+	return atomic_load(&r->deleted_rows) >= all / 100 * GARBAGE_PERCENT_LEAST;
+}
+
 /* The first pass over the blobs' keys is cheap and tells how much of the blob files is garbage; only where that is worth
  * it are the files themselves rewritten. */
 static int rocks_compact(struct engine *e, struct error *why)
@@ -370,7 +385,10 @@ static int rocks_compact(struct engine *e, struct error *why)
 	if (fault)
 		return rocks_fail(why, "flushing", r->path, fault);
 
-	rocks_compact_family(r, ENGINE_ROWS);
+	if (rocks_rows_have_garbage(r)) {
+		atomic_store(&r->deleted_rows, 0);
+		rocks_compact_family(r, ENGINE_ROWS);
+	}
 	rocks_compact_family(r, ENGINE_BLOBS);
 	if (!rocks_blobs_have_garbage(r))
 		return 0;
