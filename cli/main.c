@@ -35,6 +35,7 @@ static const char help[] =
 	"  carteiro domain list | remove DOMAIN\n"
 	"  carteiro dkim list | records [DOMAIN] | new DOMAIN | activate DOMAIN | remove DOMAIN\n"
 	"  carteiro alias add ADDRESS TARGET... | list | remove ADDRESS\n"
+	"  carteiro alias import FILE [DOMAIN]   lines as aliases(5) and Postfix's virtual(5) have them\n"
 	"  carteiro sendmail [OPTION]... [ADDRESS]...   send a message from standard input, as sendmail(8) does\n"
 	"  carteiro queue list | show ID | retry ID|all | hold ID|all | release ID|all | remove ID\n"
 	"  carteiro trace ID|ADDRESS|MESSAGE-ID   what became of a message\n"
@@ -90,7 +91,7 @@ static const struct {
 } commands[] = {
 	{"run", run}, {"setup", cli_setup}, {"check", cli_check}, {"user", cli_user}, {"settings", settings},
 	{"status", forward_to_running}, {"reload", forward_to_running}, {"stop", forward_to_running},
-	{"drop", cli_drop}, {"domain", cli_domain}, {"dkim", cli_dkim}, {"alias", forward}, {"queue", forward}, {"trace", forward},
+	{"drop", cli_drop}, {"domain", cli_domain}, {"dkim", cli_dkim}, {"alias", cli_alias}, {"queue", forward}, {"trace", forward},
 };
 
 /* Under its other names the program is what programs have always called. The words are sendmail's own then, options and all. */

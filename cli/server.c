@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { START_TRIES = 200, START_PAUSE_MS = 100, EXIT_UNAVAILABLE = 69 };
+enum { START_TRIES = 200, START_PAUSE_MS = 100, EXIT_UNAVAILABLE = 69, EXIT_LATER = 75 };
 
 struct server {
 	struct loop *loop;
@@ -150,7 +150,7 @@ int server_command(struct server *s, const struct span *words, size_t count)
 		fprintf(stderr, "carteiro: the server went away; look whether it was done\n");
 		s->code = EXIT_UNAVAILABLE;
 	}
-	if (s->code == EXIT_UNAVAILABLE && s->own_log)
+	if ((s->code == EXIT_UNAVAILABLE || s->code == EXIT_LATER) && s->own_log)
 		show_log(s);
 	return s->code;
 }
