@@ -63,6 +63,12 @@ int cli_check(const struct cli *cli)
 		faults += printf("data_dir: %s: %s\n", c.data_dir, strerror(errno)) > 0;
 	if (c.dnssec && access(c.trust_anchor, R_OK))
 		faults += printf("trust_anchor: cannot read %s: install dns-root-data, or set dnssec = off\n", c.trust_anchor) > 0;
+	if (c.relay_host_login[0] && !c.relay_host[0])
+		faults += printf("relay_host_login: there is no relay_host to log in at\n") > 0;
+	if (c.relay_host_login[0] && access(c.relay_host_login, R_OK))
+		faults += printf("relay_host_login: cannot read %s: %s\n", c.relay_host_login, strerror(errno)) > 0;
+	if (c.relay_host_login[0] && access(c.tls_authorities, R_OK))
+		faults += printf("tls_authorities: cannot read %s: install ca-certificates, or name another file\n", c.tls_authorities) > 0;
 	config_free(&c);
 	if (!faults)
 		printf("%s is right\n", cli->config_file);

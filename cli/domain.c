@@ -24,7 +24,7 @@ int cli_domain(const struct cli *cli)
 {
 	BUF_AUTO domain = {0};
 	int code = cli_forward(cli, true);
-	bool is_new = code == 0 && cli->count == 3 && strcmp(cli->words[1], "add") == 0;
+	bool is_new = code == 0 && cli->count >= 3 && strcmp(cli->words[1], "add") == 0;
 	if (!is_new || domain_canonical(span_cstr(cli->words[2]), &domain, NULL))
 		return code;
 	return add_keys(cli, buf_span(&domain));

@@ -246,6 +246,11 @@ bool authentication_is_unfinished(const struct authentication *a)
 	return is_unfinished;
 }
 
+bool authentication_has_policies(const struct authentication *a)
+{
+	return a->dmarc_count >= a->author_count;
+}
+
 size_t authentication_authors(const struct authentication *a)
 {
 	return a->has_too_many_authors ? AUTHENTICATE_AUTHORS_MOST + 1 : a->author_count;

@@ -43,6 +43,8 @@ int authentication_listed(const struct authentication *a, struct span *zone);
 bool authentication_is_unfinished(const struct authentication *a);
 /* How many domains the From fields name; more than AUTHENTICATE_AUTHORS_MOST: not all of them were asked. */
 size_t authentication_authors(const struct authentication *a);
+/* False if the policy of an author's domain was not asked for in time. */
+bool authentication_has_policies(const struct authentication *a);
 /* What the author's domain asks for, if nothing vouches for it: DMARC_POLICY_NONE if something does. *domain: whose policy it is. */
 enum dmarc_policy authentication_policy(const struct authentication *a, struct span *domain);
 

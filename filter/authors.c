@@ -5,6 +5,14 @@
 #include "wire/header.h"
 #include "wire/lexical.h"
 
+/* The dot behind a domain, with which it is the same one to those who look it up. */
+static struct span without_root(struct span domain)
+{
+	while (span_ends_with(domain, SPAN(".")))
+		domain.len--;
+	return domain;
+}
+
 int authors_add(struct span value, struct authors *to)
 {
 	BUF_AUTO unfolded = {0};
@@ -16,6 +24,7 @@ int authors_add(struct span value, struct authors *to)
 		BUF_AUTO address = {0};
 		if (entry.kind != ADDRESS_LIST_MAILBOX)
 			continue;
+		entry.domain = without_root(entry.domain);
 		buf_add(&address, entry.mailbox);
 		buf_add_char(&address, '@');
 		buf_add(&address, entry.domain);
@@ -45,7 +54,7 @@ int authors_add_all(struct span value, struct authors *to)
 		rest = lexical_skip_cfws(span_skip(rest, (size_t)at + 1));
 		while (n < rest.len && is_domain_char(rest.ptr[n]))
 			n++;
-		struct span domain = span_slice(rest, 0, n);
+		struct span domain = without_root(span_slice(rest, 0, n));
 		if (!domain_is_valid(domain, ADDRESS_UTF8))
 			continue;
 		if (to->count == AUTHORS_MOST)

@@ -25,6 +25,10 @@ static enum fate by_policy(const struct authentication *a, const struct config *
 	}
 	if (authors == 0)
 		return FATE_JUNK; /* nobody answers for it (RFC 5322 §3.6: there must be one) */
+	if (policy == DMARC_POLICY_NONE && !authentication_has_policies(a)) {
+		buf_add_cstr(reply, "451 4.4.3 The DNS does not say in time what the domains in the From field want, try again later");
+		return FATE_LATER;
+	}
 	if (policy == DMARC_POLICY_NONE)
 		return FATE_TAKE;
 	if (authentication_is_unfinished(a)) {

@@ -101,11 +101,18 @@ enum login_outcome {
 	LOGIN_HELD,    /* was not checked: too many wrong passwords before it */
 };
 
+/* job.route: why the next hop is the one that it is. */
+enum route {
+	ROUTE_DOMAIN,     /* the recipients' own domain */
+	ROUTE_RELAYED,    /* their domain is relayed to it */
+	ROUTE_RELAY_HOST, /* the setting */
+};
+
 /* job_result.outcome of relay. */
 enum relay_outcome { RELAY_DELIVERED, RELAY_LATER, RELAY_FAILED };
 
 /* mx_answer. `hosts` is a list of words (ipc/words.h) in the order to try: "H" and a host's name, followed by "A" and an
- * address for each of its addresses; between them what DNSSEC has proved of it, "M" (TLS is a must), "B" and the name that its TLSA
+ * address for each of its addresses; between them what DNSSEC has proved of it, "S" (its name), "M" (TLS is a must), "B" and the name that its TLSA
  * records stand at, "T" and one of them (RFC 7672). */
 enum mx_outcome {
 	MX_FOUND,

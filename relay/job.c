@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "relay/former.h"
 #include "relay/session.h"
+#include "wire/address.h"
 #include "wire/next_hop.h"
 #include "wire/smtp.h"
 
@@ -173,10 +174,10 @@ static void note_failure(struct job *j, const char *host, const char *why)
 
 static void end_without_host(struct job *j)
 {
-	if (j->refused_loopbacks && j->refused_loopbacks == j->target_count)
+	if (j->refused_loopbacks && j->refused_loopbacks == j->target_count && j->route == ROUTE_DOMAIN)
 		end_all(j, RELAY_FAILED, 0, "5.4.6", j->last_failure);
 	else
-		end_all(j, RELAY_LATER, 0, "4.4.1", j->last_failure[0] ? j->last_failure : "there is no address to connect to");
+		end_all(j, RELAY_LATER, 0, j->was_unsafe ? "4.7.5" : "4.4.1", j->last_failure[0] ? j->last_failure : "there is no address to connect to");
 }
 
 /* Only what takes time is a try: an address that this machine has no route to costs nothing, and a host may have as many of
@@ -234,17 +235,18 @@ static void use_login(struct job *j, struct target *t)
 	if (!t->wants_login)
 		return;
 	t->must_use_tls = true;
-	if (!t->proof && t->host[0] != '[') {
+	if (!t->proof && t->host[0] != '[') { /* by the name that was configured: a host's may be made up, if DNSSEC does not prove it */
 		struct tls_proof *p = arena_alloc(&j->arena, sizeof *p);
-		*p = (struct tls_proof){.name = arena_dup(&j->arena, span_cstr(t->host)).ptr};
+		*p = (struct tls_proof){.name = j->hop_host, .other_name = t->is_named_securely ? arena_dup(&j->arena, span_cstr(t->host)).ptr : NULL};
 		t->proof = p;
 	}
 }
 
 static void use_hosts(struct job *j, ssize_t count)
 {
-	for (ssize_t i = 0; j->is_relay_host && i < count; i++) {
-		use_login(j, &j->targets[i]);
+	for (ssize_t i = 0; j->route != ROUTE_DOMAIN && i < count; i++) {
+		if (j->route == ROUTE_RELAY_HOST)
+			use_login(j, &j->targets[i]);
 		j->targets[i].is_tls_first = j->port == SUBMISSIONS_PORT;
 		j->targets[i].must_use_tls |= j->targets[i].is_tls_first;
 	}
@@ -253,31 +255,39 @@ static void use_hosts(struct job *j, ssize_t count)
 	try_next(j);
 }
 
+/* The domain takes no mail, for good, or so its DNS says. */
+static void end_refused(struct job *j, enum mx_outcome outcome, const char *text)
+{
+	if (j->route != ROUTE_DOMAIN) {
+		/* what an administrator has named is no fault of the recipient's, and is mended soon */
+		log_event(LOG_LEVEL_ERROR, "next-hop-unusable", log_c("next-hop", j->next_hop), log_c("why", text));
+		end_all(j, RELAY_LATER, 0, "4.3.5", text);
+	} else if (outcome == MX_NULL) {
+		end_all(j, RELAY_FAILED, 556, "5.1.10", text); /* RFC 7505 §4.2 */
+	} else {
+		end_all(j, RELAY_FAILED, 0, outcome == MX_LOOP ? "5.4.6" : "5.1.2", text);
+	}
+}
+
 bool job_hosts(struct relay_process *p, const struct msg_mx_answer *m)
 {
 	struct job *j = map_take(&p->questions, m->id);
 	char text[256];
+	ssize_t count;
 	if (!j)
 		return true; /* its job has gone meanwhile */
 	j->question = 0;
 	text_clean(m->text, text, sizeof text);
 	switch ((enum mx_outcome)m->outcome) {
-	case MX_FOUND: {
-		ssize_t count = targets_read(m->hosts, j->next_hop, j->port, &j->arena, &j->targets);
+	case MX_FOUND:
+		count = targets_read(m->hosts, j->hop_host, j->port, &j->arena, &j->targets);
 		use_hosts(j, count < 0 ? 0 : count);
 		return count >= 0;
-	}
-	case MX_NULL:
-		end_all(j, RELAY_FAILED, 556, "5.1.10", text); /* RFC 7505 §4.2 */
-		return true;
-	case MX_NO_DOMAIN:
-		end_all(j, RELAY_FAILED, 0, "5.1.2", text);
+	case MX_NULL: case MX_NO_DOMAIN: case MX_LOOP:
+		end_refused(j, (enum mx_outcome)m->outcome, text);
 		return true;
 	case MX_LATER:
 		end_all(j, RELAY_LATER, 0, "4.4.3", text);
-		return true;
-	case MX_LOOP:
-		end_all(j, RELAY_FAILED, 0, "5.4.6", text);
 		return true;
 	}
 	return false;
@@ -303,6 +313,7 @@ void job_session_failed(struct job *j, enum session_failure failure, const char 
 	}
 	log_event(LOG_LEVEL_INFO, "connection-failed", log_c("host", current_host(j)), log_c("why", text));
 	note_failure(j, current_host(j), text);
+	j->was_unsafe = failure == FAILURE_UNSAFE;
 	prepare_retry(j);
 	if (failure == FAILURE_TLS && j->target_at && try_target(j, &j->targets[j->target_at - 1], false))
 		return;
@@ -332,7 +343,7 @@ bool job_new(struct relay_process *p, const struct msg_job *m)
 		return false;
 	p->open_slots--;
 	struct job *j = xcalloc(1, sizeof *j);
-	*j = (struct job){.relay = p, .number = m->job, .delivery = m->delivery, .size = m->size, .facts = m->facts};
+	*j = (struct job){.relay = p, .number = m->job, .delivery = m->delivery, .size = m->size, .facts = m->facts, .route = m->route};
 	j->reverse_path = arena_dup(&j->arena, m->reverse_path);
 	j->ret = m->ret;
 	j->envid = smtp_is_value(m->envid) ? arena_dup(&j->arena, m->envid) : SPAN("");
@@ -379,11 +390,13 @@ static void refuse_bad_addresses(struct job *j)
 
 static void read_next_hop(struct job *j)
 {
-	const struct config *config = child_config(j->relay->self);
-	struct next_hop hop;
-	j->is_relay_host = config->relay_host[0] && span_equal_nocase(span_cstr(config->relay_host), span_cstr(j->next_hop));
-	j->is_port_named = next_hop_parse(span_cstr(j->next_hop), &hop, NULL) == 0 && hop.port;
-	j->port = j->is_port_named ? hop.port : (uint16_t)config->smtp_out_port;
+	BUF_AUTO host = {0};
+	struct next_hop hop = {0};
+	bool is_one = next_hop_parse(span_cstr(j->next_hop), &hop, NULL) == 0;
+	j->is_port_named = j->route != ROUTE_DOMAIN && is_one && hop.port;
+	j->port = j->is_port_named ? hop.port : (uint16_t)child_config(j->relay->self)->smtp_out_port;
+	if (is_one && domain_canonical(hop.host, &host, NULL) == 0)
+		snprintf(j->hop_host, sizeof j->hop_host, "%s", buf_cstr(&host));
 }
 
 void job_go_on(struct job *j)
@@ -395,6 +408,11 @@ void job_go_on(struct job *j)
 	}
 	if (is_out) {
 		j->state = JOB_WAITING;
+		return;
+	}
+	const char *relay_host = child_config(j->relay->self)->relay_host;
+	if (j->route == ROUTE_RELAY_HOST && !span_equal_nocase(span_cstr(relay_host), span_cstr(j->next_hop))) {
+		end_all(j, RELAY_LATER, 0, "4.3.5", "relay_host has been changed since this was to go to it");
 		return;
 	}
 	read_next_hop(j);

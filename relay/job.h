@@ -33,7 +33,8 @@ struct job {
 	struct arena arena;         /* all that lives as long as the job */
 	struct span reverse_path;   /* empty: the null reverse-path */
 	char next_hop[256];
-	bool is_relay_host;         /* the next hop is the one of the setting: it may want a login */
+	enum route route;           /* ROUTE_RELAY_HOST: it may want a login */
+	char hop_host[256];         /* the next hop without its port, with A-labels */
 	uint16_t port;
 	bool is_port_named;         /* by an administrator, who may mean a server on this machine */
 	uint64_t size;
@@ -50,6 +51,7 @@ struct job {
 	struct timer *deadline;
 	int64_t deadline_ms;        /* monotonic */
 	char last_failure[REPLY_TEXT_MOST + 1];
+	bool was_unsafe;            /* the last failure was: RFC 3463 §3.8, X.7.5 */
 	/* the structure, where it must be converted: found by reading the message */
 	const struct mime_tree *tree;
 	struct mime_parser *parser;
@@ -71,6 +73,7 @@ struct verdict {
 
 enum session_failure {
 	FAILURE_HOST,   /* the next address */
+	FAILURE_UNSAFE, /* the next address: this one does not prove what it must */
 	FAILURE_TLS,    /* the same address once more, without TLS (RFC 7435 §3) */
 	FAILURE_STALE,  /* a connection that was kept open has gone: as if there had been none */
 };

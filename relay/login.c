@@ -21,7 +21,9 @@ static int read_login(struct relay_process *p, const struct config *config, stru
 	int bad = key_file_read(&p->login_file, config->relay_host_login, FILE_BYTES_MOST, &file, why);
 	struct span line = buf_span(&file);
 	ssize_t end = span_chr(line, '\n');
-	line = span_trim(end < 0 ? line : span_slice(line, 0, (size_t)end));
+	line = end < 0 ? line : span_slice(line, 0, (size_t)end);
+	if (span_ends_with(line, SPAN("\r")))
+		line.len--;
 	ssize_t colon = span_chr(line, ':');
 	if (!bad && (colon <= 0 || (size_t)colon + 1 == line.len || span_chr(line, 0) >= 0))
 		bad = error_set(why, 0, "%s has no line name:password", config->relay_host_login);
@@ -63,6 +65,11 @@ void login_begin(struct session *s)
 {
 	const struct relay_login *l = &s->relay->login;
 	s->login_steps = 0;
+	const char *relay_host = child_config(s->relay->self)->relay_host;
+	if (!span_equal_nocase(span_cstr(relay_host), span_cstr(s->next_hop))) {
+		session_fail(s, FAILURE_HOST, "relay_host has been changed meanwhile: the login is another's", NULL);
+		return;
+	}
 	if (!l->name.len) {
 		session_fail(s, FAILURE_HOST, "relay_host_login could not be read: see the log", NULL);
 		return;
@@ -72,7 +79,7 @@ void login_begin(struct session *s)
 		return;
 	}
 	if (!stream_is_proved(s->stream)) {
-		session_fail(s, FAILURE_HOST, "no password for a server that has not proved its name: relay_host must have one, and a certificate for it", NULL);
+		session_fail(s, FAILURE_UNSAFE, "no password for a server that has not proved its name: relay_host must have one, and a certificate for it", NULL);
 		return;
 	}
 	session_enter(s, SESSION_AUTH);

@@ -68,7 +68,7 @@ static void drop_store(struct relay_process *p)
 	struct job *j;
 	for (size_t at = 0; (j = map_next(&p->jobs, &at));)
 		former_begin(j);
-	sessions_free_idle(p);
+	sessions_retire(p);
 	p->open_slots = 0;
 	channel_free(p->store);
 	p->store = NULL;
@@ -167,7 +167,7 @@ static void reload(void *context, const struct config *config)
 	struct relay_process *p = context;
 	set_bind_address(p, config);
 	login_load(p, config);
-	sessions_free_idle(p); /* they were opened by other rules */
+	sessions_retire(p); /* they were opened by other rules */
 	if (p->store)
 		channel_set_epoch(p->store, child_epoch(p->self));
 	if (p->resolve)

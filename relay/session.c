@@ -105,10 +105,11 @@ void session_free(struct session *s)
 	loop_later(p->loop, &s->release);
 }
 
-void sessions_free_idle(struct relay_process *p)
+void sessions_retire(struct relay_process *p)
 {
 	for (struct session *s = p->sessions, *next; s; s = next) {
 		next = s->next;
+		s->is_retired = true;
 		if (!s->job)
 			session_free(s);
 	}
@@ -139,7 +140,7 @@ static void lose(struct session *s, const char *why)
 		return;
 	case SESSION_STARTTLS:
 	case SESSION_HANDSHAKE:
-		session_fail(s, s->target.must_use_tls ? FAILURE_HOST : FAILURE_TLS, waiting_for[s->state], why);
+		session_fail(s, s->target.must_use_tls ? FAILURE_UNSAFE : FAILURE_TLS, waiting_for[s->state], why);
 		return;
 	case SESSION_END:
 		transaction_lost_at_end(s, why);
@@ -180,7 +181,7 @@ void session_done(struct session *s, bool is_usable)
 	struct job *j = s->job;
 	s->job = NULL;
 	s->mail_count++;
-	if (is_usable && s->mail_count < MAILS_MOST && !s->relay->is_stopping)
+	if (is_usable && s->mail_count < MAILS_MOST && !s->relay->is_stopping && !s->is_retired)
 		session_enter(s, SESSION_IDLE);
 	else
 		quit(s);
@@ -252,7 +253,7 @@ static void on_ehlo(struct session *s, const struct reply *r)
 		return;
 	}
 	if (s->target.must_use_tls && !stream_is_secured(s->stream))
-		session_fail(s, FAILURE_HOST, tls_is_a_must, "the server does not offer STARTTLS");
+		session_fail(s, FAILURE_UNSAFE, tls_is_a_must, "the server does not offer STARTTLS");
 	else if (login_is_wanted(s))
 		login_begin(s);
 	else
@@ -276,13 +277,13 @@ static void on_starttls(struct session *s, const struct reply *r)
 {
 	if (r->code != 220) {
 		if (s->target.must_use_tls)
-			session_fail(s, FAILURE_HOST, tls_is_a_must, r->text);
+			session_fail(s, FAILURE_UNSAFE, tls_is_a_must, r->text);
 		else
 			transaction_begin(s);
 		return;
 	}
 	if (stream_input_length(s->stream)) {
-		session_fail(s, s->target.must_use_tls ? FAILURE_HOST : FAILURE_TLS, "sends more than the answer to STARTTLS before the TLS handshake", NULL);
+		session_fail(s, s->target.must_use_tls ? FAILURE_UNSAFE : FAILURE_TLS, "sends more than the answer to STARTTLS before the TLS handshake", NULL);
 		return;
 	}
 	start_tls(s);

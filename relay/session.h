@@ -45,7 +45,7 @@ struct session {
 	struct timer *patience;      /* for the whole answer that is waited for, so that single bytes do not prolong it */
 	struct reply_reader reader;
 	struct session_offers offers;
-	bool may_use_tls, was_greeted, is_logged_in;
+	bool may_use_tls, was_greeted, is_logged_in, is_retired;
 	unsigned login_steps;        /* of AUTH LOGIN that are done */
 	unsigned mail_count;         /* handed over on this connection */
 	/* the transaction */
@@ -65,7 +65,8 @@ struct session *session_open(struct job *j, const struct target *target, bool ma
 struct session *session_reuse(struct job *j);
 /* Ends without a word. */
 void session_free(struct session *s);
-void sessions_free_idle(struct relay_process *p);
+/* Ends those that are idle, and the others after the message that they have: none is used again. */
+void sessions_retire(struct relay_process *p);
 
 /* For the transaction (transaction.c). */
 void session_enter(struct session *s, enum session_state state);

@@ -70,7 +70,7 @@ struct host {
 	struct span name, base;
 	struct span records[RECORDS_MOST];
 	size_t record_count;
-	bool must_use_tls;
+	bool must_use_tls, is_named_securely;
 	const struct tls_proof *proof; /* made at the first address */
 };
 
@@ -91,6 +91,8 @@ static bool take_word(struct host *h, struct span kind, struct span value)
 		*h = (struct host){.name = value};
 	else if (span_equal(kind, SPAN("B")))
 		h->base = value;
+	else if (span_equal(kind, SPAN("S")))
+		h->is_named_securely = true;
 	else if (span_equal(kind, SPAN("M")))
 		h->must_use_tls = true;
 	else if (span_equal(kind, SPAN("T")) && h->record_count < RECORDS_MOST)
@@ -119,6 +121,7 @@ ssize_t targets_read(struct span hosts, const char *next_hop, uint16_t port, str
 		if (host.record_count && !host.proof)
 			host.proof = make_proof(&host, next_hop, a);
 		(*out)[count].proof = host.proof;
+		(*out)[count].is_named_securely = host.is_named_securely;
 		(*out)[count].must_use_tls = host.must_use_tls || host.proof;
 		count++;
 	}

@@ -19,13 +19,14 @@ struct target {
 	struct sockaddr_storage address;
 	socklen_t address_len;
 	bool is_loopback;                  /* this machine: never connected to */
+	bool is_named_securely;            /* DNSSEC, or who configured it, says that this is the host */
 	bool must_use_tls;                 /* its DNS says so (RFC 7672 §2.2), or a login is to be kept secret: no mail in the clear */
 	bool is_tls_first;                 /* before its greeting (RFC 8314 §3.3) */
 	bool wants_login;                  /* it is relay_host, and relay_host_login is set */
 	const struct tls_proof *proof;     /* and what its certificate must match; NULL: nothing. Lives as long as the list. */
 };
 
-/* The number of targets, allocated in `a`; -1 if the list is not one: pairs of words, "H" a host, then about it "B" the name under which
+/* The number of targets, allocated in `a`; -1 if the list is not one: pairs of words, "H" a host, then about it "S" (its name is proved), "B" the name under which
  * its TLSA records stand, "T" one of them, "M" (TLS is a must), and its addresses, "A". next_hop: for which it is asked. */
 ssize_t targets_read(struct span hosts, const char *next_hop, uint16_t port, struct arena *a, struct target **out);
 

@@ -11,7 +11,7 @@
 /* 530 (RFC 4954 §6) of relay_host is about the login that it has not been told, and not about the message. */
 static enum relay_outcome outcome_of(const struct session *s, const struct reply *r)
 {
-	if (r->code == 530 && s->job->is_relay_host)
+	if (r->code == 530 && s->job->route == ROUTE_RELAY_HOST)
 		return RELAY_LATER;
 	return r->code / 100 == 2 ? RELAY_DELIVERED : r->code / 100 == 5 ? RELAY_FAILED : RELAY_LATER;
 }

@@ -26,7 +26,7 @@ enum {
 	QUESTIONS_MOST = 20000,   /* relay has at most 10,000 messages, each with one question */
 	TLSA_MOST = 16,           /* of one host; together as many bytes: */
 	TLSA_BYTES_MOST = 2000,
-	WORDS_PER_HOST_MOST = 2 + 2 + 2 + 2 * TLSA_MOST + 2 * ADDRESSES_MOST,
+	WORDS_PER_HOST_MOST = 2 + 2 + 2 + 2 + 2 * TLSA_MOST + 2 * ADDRESSES_MOST,
 };
 
 struct exchange {
@@ -148,6 +148,10 @@ static size_t add_host_words(struct span *words, const struct host *h)
 	size_t count = 0;
 	words[count++] = SPAN("H");
 	words[count++] = span_cstr(h->name);
+	if (h->question->is_secure) {
+		words[count++] = SPAN("S");
+		words[count++] = SPAN("");
+	}
 	if (h->must_use_tls) {
 		words[count++] = SPAN("M");
 		words[count++] = SPAN("");

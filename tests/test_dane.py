@@ -132,6 +132,17 @@ def test_mail_leaves_as_the_dns_demands_or_waits(server, domain):
         assert 'host=mx2.second.test[' in line
 
 
+def test_a_next_hop_with_a_port_is_known_by_its_name(server, b):
+    server.must('domain', 'add', 'byport.test', 'named.test:25')
+    try:
+        if 'byport.test' not in b.must('domain', 'list'):
+            b.must('domain', 'add', 'byport.test')
+            b.must('alias', 'add', 'v@byport.test', 'v@b.test')
+        assert ' DANE"' in delivered(server, hosts.submit(server, ['v@byport.test'], MESSAGE))
+    finally:
+        server.must('domain', 'remove', 'byport.test')
+
+
 def test_without_dnssec_nothing_is_demanded(server):
     server.configure(dnssec='off')
     server.must('reload')

@@ -123,6 +123,14 @@ def test_aliases_in_circles_cost_nothing(server):
         server.must('alias', 'add', names[0], names[1])
         server.must('alias', 'add', names[1], names[0])
         assert server.send(names[0], SMALL).code == 550
+        # who is met in a circle is no stranger to the next recipient
+        server.must('alias', 'add', names[2], names[3], 'u@example.test')
+        server.must('alias', 'add', names[3], names[2])
+        server.empty('v@example.test')
+        with server.smtp('submission') as s:
+            assert s.plain('v@example.test', PASSWORD).code == 235
+            assert s.send_message('v@example.test', names[2:4], b'From: v@example.test\r\n\r\nx\r\n').code == 250
+        assert not until(lambda: server.messages('v@example.test'), 1)
     finally:
         for name in names:
             server.command('alias', 'remove', name)

@@ -2,6 +2,7 @@
 import contextlib
 import re
 import socket
+import ssl
 import subprocess
 import threading
 
@@ -20,6 +21,9 @@ mx.c A 10.99.0.30
 mx.other A 10.99.0.30
 c MX 10 mx.c
 mx.fake A 10.99.0.40
+provider MX 10 mx.fake
+self MX 10 mx.a
+mx.a A 10.99.0.10
 '''
 MESSAGE = b'From: u@a.test\r\nSubject: by another\r\n\r\nbody\r\n'
 
@@ -166,21 +170,36 @@ def test_an_unknown_authority_proves_nothing(server, c, configured, place):
 
 
 @contextlib.contextmanager
-def fake(net, replies):
-    """A server on port 587 that has an answer to each line's first word; what it was told."""
+def fake(net, replies, chain=None, hold=None):
+    """A server on port 587 that has an answer to each line's first word; what it was told, and whether by TLS. At `hold`, (word, event), it waits
+    before it answers."""
     said = []
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    if chain:
+        context.load_cert_chain(chain.file, chain.key)
+
+    def talk_to(client):
+        with contextlib.suppress(OSError):
+            client.sendall(b'220 mx.fake.test\r\n')
+            lines, is_secure = client.makefile('rb'), False
+            for line in iter(lambda: lines.readline(), b''):
+                word = line.split()[0].upper()
+                said.append((line, is_secure))
+                if hold and word == hold[0] and (is_secure or not chain):
+                    hold[1].wait(30)
+                client.sendall(replies.get(word, b'221 bye\r\n' if word == b'QUIT' else b'354 go\r\n' if word == b'DATA' else b'250 ok\r\n'))
+                if word == b'STARTTLS' and chain:
+                    client = context.wrap_socket(client, server_side=True)
+                    lines, is_secure = client.makefile('rb'), True
+                while word == b'DATA' and lines.readline() not in (b'.\r\n', b''):
+                    pass
+                if word == b'DATA':
+                    client.sendall(b'250 taken\r\n')
 
     def serve(listener):
         with contextlib.suppress(OSError):
             while True:
-                client, _ = listener.accept()
-                with client, client.makefile('rb') as lines:
-                    client.sendall(b'220 mx.fake.test\r\n')
-                    for line in lines:
-                        said.append(line)
-                        client.sendall(replies.get(line.split()[0].upper(), b'250 ok\r\n'))
-                        if line.upper().startswith(b'QUIT'):
-                            break
+                threading.Thread(target=talk_to, args=[listener.accept()[0]], daemon=True).start()
     with network.inside(net.name('fake')):
         listener = socket.create_server((FAKE, 587))
     thread = threading.Thread(target=serve, args=[listener], daemon=True)
@@ -188,8 +207,80 @@ def fake(net, replies):
     try:
         yield said
     finally:
+        if hold:
+            hold[1].set()
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
+
+
+OFFERS = {b'EHLO': b'250-x\r\n250-STARTTLS\r\n250 AUTH PLAIN\r\n', b'STARTTLS': b'220 go\r\n', b'AUTH': b'235 in\r\n'}
+
+
+def words(said):
+    return [line.split()[0].upper() for line, _ in said]
+
+
+def test_a_host_that_only_the_dns_names_is_not_shown_the_password(server, net, chain, configured):
+    """Its certificate is good for its own name, and its own name is whatever an answer says that nothing proves."""
+    configured(relay_host='provider.test:587', dnssec='off')
+    with fake(net, OFFERS, chain) as said:
+        name = hosts.submit(server, ['v@b.test'], MESSAGE)
+        waits(server, name, 'TLS handshake: ')
+    assert b'STARTTLS' in words(said) and b'AUTH' not in words(said)
+
+
+def test_a_reload_shows_no_password_to_the_server_before(server, b, net, place, chain, configured):
+    configured(relay_host='[mx.fake.test]:587')
+    event = threading.Event()
+    with fake(net, OFFERS, chain, (b'EHLO', event)) as said:
+        hosts.submit(server, ['v@b.test'], MESSAGE)
+        assert until(lambda: (b'EHLO', True) in [(line.split()[0], is_secure) for line, is_secure in said], 20), said
+        configured(relay_host='[mx.c.test]:587')
+        event.set()
+        assert until(lambda: len(b.messages('v@b.test')) == 1, 30), server.must('queue', 'list')
+    assert b'AUTH' not in words(said)
+
+
+def test_a_connection_from_before_a_login_was_wanted_is_not_used_again(server, b, net, configured):
+    configured(relay_host='[mx.fake.test]:587', relay_host_login='')
+    login, event = server.settings['relay_host_login'], threading.Event()
+    with fake(net, {}, None, (b'DATA', event)) as said:
+        hosts.submit(server, ['v@b.test'], MESSAGE)
+        assert until(lambda: b'DATA' in words(said), 20)
+        configured(relay_host_login=login or str(server.folder / 'nothing'))
+        event.set()
+        name = hosts.submit(server, ['w@b.test'], MESSAGE)
+        waits(server, name, 'TLS is a must here')
+    assert words(said).count(b'MAIL') == 1
+
+
+@pytest.mark.parametrize('relay_host', ['[nosuch.test]:587', 'nosuch.test', '[mx.a.test]', 'self.test'])
+def test_a_relay_host_that_is_none_bounces_nothing(server, b, configured, relay_host):
+    configured(relay_host=relay_host)
+    name = hosts.submit(server, ['v@b.test'], MESSAGE)
+    assert until(lambda: name in server.must('queue', 'list') and 'attempts=1' in server.must('queue', 'show', name), 20), server.log()[-1000:]
+    assert until(lambda: 'next-hop-unusable level=error' in server.log())
+    configured(relay_host='[mx.c.test]:587')
+    assert until(lambda: len(b.messages('v@b.test')) == 1, 30), server.must('queue', 'list')
+
+
+@pytest.mark.parametrize('verb', ['hold', 'remove'])
+def test_what_waits_for_its_turn_is_held_or_removed_and_does_not_leave(server, net, configured, verb):
+    configured(relay_host='[mx.fake.test]:587', relay_host_login='', relay_connections='1')
+    server.stop()  # places that were offered before stay
+    server.start()
+    event = threading.Event()
+    with fake(net, {}, None, (b'DATA', event)) as said:
+        hosts.submit(server, ['v@b.test'], MESSAGE)
+        assert until(lambda: b'DATA' in words(said), 20)
+        name = hosts.submit(server, ['w@b.test'], MESSAGE)
+        server.must('queue', verb, name)
+        event.set()
+        assert until(lambda: [n for n in re.findall(r'(?m)^([0-9a-z]{26}) ', server.must('queue', 'list'))] == ([name] if verb == 'hold' else []), 20), server.must('queue', 'list')
+        assert not until(lambda: any(b'w@b.test' in line for line, _ in said), 1.5)
+        if verb == 'hold':
+            server.must('queue', 'release', name)
+            assert until(lambda: any(b'w@b.test' in line for line, _ in said), 20)
 
 
 @pytest.mark.parametrize('replies', [{b'EHLO': b'250-x\r\n250 AUTH PLAIN LOGIN\r\n'}, {b'EHLO': b'250-x\r\n250-STARTTLS\r\n250 AUTH PLAIN\r\n', b'STARTTLS': b'454 4.7.0 no\r\n'}])
@@ -198,7 +289,7 @@ def test_without_tls_there_is_no_login_and_no_mail(server, net, configured, repl
     with fake(net, replies) as said:
         name = hosts.submit(server, ['v@b.test'], MESSAGE)
         waits(server, name, 'TLS is a must here')
-    assert said and not any(line.split()[0].upper() in (b'AUTH', b'MAIL') for line in said)
+    assert said and not set(words(said)) & {b'AUTH', b'MAIL'}
 
 
 def test_one_that_wants_a_login_and_was_given_none_lets_mail_wait(server, net, configured):
@@ -233,6 +324,11 @@ def test_mail_for_a_relayed_domain_is_taken_from_strangers_and_goes_to_its_next_
         assert server.send('postmaster@inner.test', MESSAGE, 'stranger@remote.example').code == 250  # its own, and not ours
         assert until(lambda: len(b.messages('v@b.test')) == 2, 20), server.log()[-1500:]
         assert all(m.startswith(b'Return-Path: <stranger@remote.example>') for m in b.messages('v@b.test'))
+        with server.smtp() as s:  # what its own server has rewritten comes back to it; who belongs here is no stranger
+            s.command('MAIL FROM:<>')
+            assert s.command('RCPT TO:<SRS0=AbCd=XY=sender.example=joe@inner.test>').code == 250
+        with server.imap('x'):
+            pass
         server.add_user('here@inner.test')
         assert server.send('here@inner.test', MESSAGE).code == 250
         assert until(lambda: len(server.messages('here@inner.test')) == 1)

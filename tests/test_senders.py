@@ -258,7 +258,7 @@ def test_what_cannot_be_looked_up_puts_the_message_off(net, server, rsa, tmp_pat
 @pytest.mark.parametrize('author, outcome', [
     ('Bank <service@friend.test> x', 550), ('service@friend.test <x@calm.test>', 550), ('"a" <x@calm.test>, Bank <service@friend.test> x', 550),
     ('Bank <service@ (c) friend.test> x', 550), ('<<service@friend.test>>', 550), ('service@friend.test\0', 550), ('a@a1.test, b@a2.test, c@a3.test, d@a4.test, e@a5.test', 550),
-    ('x@calm.test; service@friend.test', 550), ('nobody at all', 'junk'), ('', 'junk'), (None, 'junk')])
+    ('x@calm.test; service@friend.test', 550), ('<ceo@friend.test.>, m@calm.test', 550), ('ceo@friend.test. <m@calm.test>', 550), ('nobody at all', 'junk'), ('', 'junk'), (None, 'junk')])
 def test_an_author_who_cannot_be_read_is_not_trusted(net, server, author, outcome):
     field = b'' if author is None else b'From: %s\r\n' % author.encode()
     reply = send(net, 'other', MESSAGE.replace(b'From: Ana <ana@friend.test>\r\n', field), sender='list@calm.test')

@@ -305,7 +305,8 @@ static enum rcpt_outcome resolve(struct store *s, struct span canonical, struct 
 	if (span_starts_with(name, SPAN("@")))
 		name = canonical; /* a catch-all may lead elsewhere for each */
 	struct visited *seen = targets_visited(targets, name);
-	if (seen)
+	/* of an earlier recipient, what came to nothing is followed again: it may have been met in a circle that was still open */
+	if (seen && (seen->turn == targets->turn || seen->outcome != RCPT_UNKNOWN))
 		return seen->outcome;
 	if (targets->visited_count >= targets->visited_most || depth == ALIAS_DEPTH_MOST) {
 		targets->is_too_large = true;
@@ -329,7 +330,19 @@ static enum rcpt_outcome resolve(struct store *s, struct span canonical, struct 
 	return result;
 }
 
-/* <postmaster> without a domain belongs to this host (RFC 5321 §4.1.1.3): the stand-in, or the first domain's. */
+/* The next domain whose mail stays here. */
+static bool next_own_domain(struct engine_scan *scan, struct span *name)
+{
+	struct span key, value;
+	while (engine_scan_next(scan, &key, &value, NULL) > 0) {
+		*name = span_skip(key, 1);
+		if (!hop_of(value).len)
+			return true;
+	}
+	return false;
+}
+
+/* <postmaster> without a domain belongs to this host (RFC 5321 §4.1.1.3): the stand-in, or the first own domain's. */
 static enum rcpt_outcome resolve_postmaster(struct store *s, struct arena *a, struct targets *targets)
 {
 	BUF_AUTO address = {0};
@@ -337,10 +350,10 @@ static enum rcpt_outcome resolve_postmaster(struct store *s, struct arena *a, st
 		buf_add_cstr(&address, child_config(s->self)->postmaster);
 	} else {
 		struct engine_scan *scan = engine_scan_open(s->engine, DIRECTORY, SPAN("d"), SPAN("e"));
-		struct span key, value;
+		struct span name;
 		buf_add_cstr(&address, "postmaster@");
-		if (engine_scan_next(scan, &key, &value, NULL) > 0)
-			buf_add(&address, span_skip(key, 1));
+		if (next_own_domain(scan, &name))
+			buf_add(&address, name);
 		engine_scan_close(scan);
 	}
 	return resolve(s, buf_span(&address), buf_span(&address), false, a, targets, SPAN(""), 0);
@@ -354,7 +367,8 @@ static enum rcpt_outcome resolve_text(struct store *s, struct span text, bool ma
 		return resolve_postmaster(s, a, targets);
 	if (address_parse_mailbox(text, ADDRESS_UTF8 | ADDRESS_LOOSE, &address, NULL) || address_canonical(&address, &canonical, NULL))
 		return RCPT_BAD;
-	if (srs_is(address.local_part) && directory_domain(s, split(buf_span(&canonical)).domain, NULL) > 0)
+	BUF_AUTO hop = {0}; /* of a relayed domain, whose server may rewrite senders itself */
+	if (srs_is(address.local_part) && directory_next_hop(s, split(buf_span(&canonical)).domain, &hop) > 0 && !hop.len)
 		return resolve_rewritten(s, &address, a, targets);
 	return resolve(s, buf_span(&canonical), text, may_relay, a, targets, SPAN(""), 0);
 }
@@ -410,18 +424,15 @@ bool directory_owns(struct store *s, uint64_t account, struct span address)
 	return false;
 }
 
-/* The only domain; empty if there are several. */
+/* The only own domain; empty if there are several. */
 static void only_domain(struct store *s, struct buf *out)
 {
 	struct engine_scan *scan = engine_scan_open(s->engine, DIRECTORY, SPAN("d"), SPAN("e"));
-	struct span key, value;
-	while (engine_scan_next(scan, &key, &value, NULL) > 0) {
-		if (out->len) {
-			buf_clear(out);
-			break;
-		}
-		buf_add(out, span_skip(key, 1));
-	}
+	struct span name;
+	if (next_own_domain(scan, &name))
+		buf_add(out, name);
+	if (next_own_domain(scan, &name))
+		buf_clear(out);
 	engine_scan_close(scan);
 }
 

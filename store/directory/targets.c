@@ -14,6 +14,7 @@ void targets_begin(struct targets *targets, size_t most)
 	targets->most = targets->count + most;
 	targets->visited_most = targets->visited_count + most;
 	targets->is_too_large = false;
+	targets->turn++;
 }
 
 /* Where a target of that account or address stands in targets->places, or could stand. */
@@ -71,9 +72,15 @@ struct visited *targets_visited(struct targets *targets, struct span name)
 
 struct visited *targets_visit(struct targets *targets, struct span name, struct arena *a)
 {
-	struct visited **bucket = visited_bucket(targets, name), *v = arena_alloc(a, sizeof *v);
-	*v = (struct visited){.next = *bucket, .name = arena_dup(a, name), .outcome = RCPT_UNKNOWN};
-	*bucket = v;
+	struct visited *v = targets_visited(targets, name);
+	if (!v) {
+		struct visited **bucket = visited_bucket(targets, name);
+		v = arena_alloc(a, sizeof *v);
+		*v = (struct visited){.next = *bucket, .name = arena_dup(a, name)};
+		*bucket = v;
+	}
+	v->outcome = RCPT_UNKNOWN;
+	v->turn = targets->turn;
 	targets->visited_count++;
 	return v;
 }

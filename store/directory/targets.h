@@ -28,6 +28,7 @@ struct targets {
 	struct visited *visited[VISITED_BUCKETS]; /* aliases that were followed: each is followed once, whatever leads to it */
 	size_t visited_count, visited_most, most; /* of what one recipient leads to: not more than these */
 	bool is_too_large;       /* it leads to more */
+	unsigned turn;           /* of the recipient */
 };
 
 /* An alias that was followed; outcome: what it came to, RCPT_UNKNOWN while it is being followed. */
@@ -35,6 +36,7 @@ struct visited {
 	struct visited *next;
 	struct span name;
 	enum rcpt_outcome outcome;
+	unsigned turn; /* of the recipient for which it was followed last */
 };
 
 /* For the next recipient: it may lead to so many targets, by so many aliases. */

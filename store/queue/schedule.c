@@ -138,7 +138,7 @@ static void send_job(struct store_peer *relay, struct relay_job *j)
 	map_put(&q->jobs, j->number, j);
 	relay->slots--;
 	channel_send(relay->channel, job, .job = j->number, .delivery = m->id, .reverse_path = buf_span(&sender),
-	             .next_hop = span_slice(span_cstr(j->domain->name), 0, 255), .size = m->size - m->return_path_bytes,
+	             .next_hop = span_slice(span_cstr(j->domain->name), 0, 255), .route = j->route, .size = m->size - m->return_path_bytes,
 	             .facts = m->facts & FACTS_OF_MESSAGE, .ret = m->ret, .envid = span_cstr(m->envid));
 	for (uint32_t i = 0; i < j->count; i++) {
 		const struct recipient *r = &m->recipients[j->recipients[i]];
@@ -148,12 +148,34 @@ static void send_job(struct store_peer *relay, struct relay_job *j)
 	channel_send(relay->channel, job_start, .job = j->number);
 }
 
+static void finish(struct relay_job *j)
+{
+	struct queued *m = j->message;
+	m->jobs--;
+	j->next = m->ended;
+	m->ended = j;
+	queue_settle(m);
+}
+
+/* No relay has heard of it: its recipients wait as before. */
+static void withdraw(struct queue *q, struct relay_job *j)
+{
+	for (uint32_t i = 0; i < j->count; i++)
+		j->message->recipients[j->recipients[i]].state = RECIPIENT_WAITING;
+	domains_end_job(&q->domains, j);
+	finish(j);
+}
+
 static void hand_out(struct queue *q)
 {
 	struct store_peer *relay = store_peer_by_role(q->store, ROLE_RELAY, 0);
 	struct relay_job *j;
-	while (relay && relay->slots && (j = domains_take_job(&q->domains)))
-		send_job(relay, j);
+	while (relay && relay->slots && (j = domains_take_job(&q->domains))) {
+		if (j->message->facts & FACT_HELD || j->message->is_removed)
+			withdraw(q, j); /* while it waited for its turn */
+		else
+			send_job(relay, j);
+	}
 }
 
 static struct relay_job *new_job(struct queued *m, struct span domain, size_t room)
@@ -168,27 +190,32 @@ static struct relay_job *new_job(struct queued *m, struct span domain, size_t ro
 	return j;
 }
 
-/* In the arena, or valid until the configuration changes. */
-static struct span next_hop_of(const struct queue *q, const struct recipient *r, struct arena *a)
+/* One that is due, and what it must share with those of its job: one transaction has one next hop and one sender. */
+struct due {
+	struct span next_hop, via; /* in an arena, or valid until the configuration changes */
+	uint32_t index;
+	enum route route;
+};
+
+/* Where it goes next. -1 if the directory cannot be read. */
+static int find_route(const struct queue *q, const struct recipient *r, struct arena *a, struct due *out)
 {
 	BUF_AUTO hop = {0};
 	struct span domain = recipient_domain(r);
-	if (q->find_hop)
-		q->find_hop(q->store, domain, &hop);
-	return hop.len ? arena_dup(a, buf_span(&hop)) : q->relay_host.len ? q->relay_host : domain;
+	if (q->find_hop && q->find_hop(q->store, domain, &hop) < 0)
+		return -1;
+	out->route = hop.len ? ROUTE_RELAYED : q->relay_host.len ? ROUTE_RELAY_HOST : ROUTE_DOMAIN;
+	out->next_hop = hop.len ? arena_dup(a, buf_span(&hop)) : q->relay_host.len ? q->relay_host : domain;
+	return 0;
 }
-
-/* One that is due, and what it must share with those of its job: one transaction has one next hop and one sender. */
-struct due {
-	struct span next_hop, via;
-	uint32_t index;
-};
 
 static int by_transaction(const struct due *a, const struct due *b)
 {
 	int order = (a->next_hop.len > b->next_hop.len) - (a->next_hop.len < b->next_hop.len);
 	if (!order && a->next_hop.len)
 		order = strncasecmp(a->next_hop.ptr, b->next_hop.ptr, a->next_hop.len);
+	if (!order)
+		order = (a->route > b->route) - (a->route < b->route);
 	return order ? order : span_compare(a->via, b->via);
 }
 
@@ -208,14 +235,21 @@ void schedule_jobs(struct queued *m, int64_t now_ms)
 		struct recipient *r = &m->recipients[i];
 		if (r->account || r->state != RECIPIENT_WAITING || r->next_ms > now_ms)
 			continue;
+		due[count] = (struct due){.via = via_of(r), .index = i};
+		if (find_route(m->queue, r, &hops, &due[count])) {
+			r->next_ms = schedule_next(m->queue, ++r->attempts);
+			recipient_set_text(r, "4.3.0", SPAN("the directory cannot be read now"), SPAN(""));
+			continue;
+		}
 		r->state = RECIPIENT_TRYING;
-		due[count++] = (struct due){next_hop_of(m->queue, r, &hops), via_of(r), i};
+		count++;
 	}
 	qsort(due, count, sizeof *due, by_transaction_and_index);
 	for (size_t i = 0, end; i < count; i = end) {
 		for (end = i + 1; end < count && end - i < JOB_RECIPIENTS_MOST && by_transaction(&due[i], &due[end]) == 0; end++)
 			;
 		struct relay_job *j = new_job(m, due[i].next_hop, end - i);
+		j->route = (uint8_t)due[i].route;
 		for (size_t k = i; k < end; k++)
 			j->recipients[j->count++] = due[k].index;
 	}
@@ -302,15 +336,6 @@ int queue_job_result(struct store_peer *relay, const struct msg_job_result *msg)
 	}
 	note_event(m, r, words[msg->outcome]);
 	return 0;
-}
-
-static void finish(struct relay_job *j)
-{
-	struct queued *m = j->message;
-	m->jobs--;
-	j->next = m->ended;
-	m->ended = j;
-	queue_settle(m);
 }
 
 /* The jobs' domain does not answer: they wait as if they had been tried. `like` is a recipient who was. */
