@@ -215,7 +215,7 @@ static void next_hops_are_read_and_others_refused(void **state)
 		{"example.org", "example.org", 0, false}, {"example.org:2525", "example.org", 2525, false}, {"[mail.example.org]:587", "mail.example.org", 587, true},
 		{"[mail.example.org]", "mail.example.org", 0, true}, {"[192.0.2.1]:25", "[192.0.2.1]", 25, true}, {"[IPv6:2001:db8::1]", "[IPv6:2001:db8::1]", 0, true},
 		{"[IPv6:2001:db8::1]:465", "[IPv6:2001:db8::1]", 465, true}, {"bücher.example", "bücher.example", 0, false}};
-	static const char *const bad[] = {"", ":25", "a:", "a:0", "a:65536", "a:x", "a:25x", "[", "[]", "[]:25", "[a", "[a]25", "[a]:", "[192.0.2.1", "[IPv6:x]", "a b", "-a", "a..b", "[a b]", "2001:db8::1"};
+	static const char *const bad[] = {"", ":25", "a:", "a:0", "a:65536", "a:x", "a:25x", "[", "[]", "[]:25", "[[a]", "[[192.0.2.1]]", "[\xff]", "[a", "[a]25", "[a]:", "[192.0.2.1", "[IPv6:x]", "a b", "-a", "a..b", "[a b]", "2001:db8::1"};
 	(void)state;
 	struct next_hop hop;
 	for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {

@@ -15,20 +15,21 @@ static int parse_port(struct span text, struct next_hop *out, struct error *why)
 
 int next_hop_parse(struct span text, struct next_hop *out, struct error *why)
 {
+	bool is_literal = false;
 	*out = (struct next_hop){0};
 	if (span_starts_with(text, SPAN("["))) {
 		ssize_t end = span_chr(text, ']');
 		struct span literal = span_slice(text, 0, end < 0 ? 0 : (size_t)end + 1);
 		struct span name = literal.len > 2 ? span_slice(literal, 1, literal.len - 2) : SPAN("");
 		out->is_host = true;
-		out->host = address_literal_is_valid(literal) ? literal : name;
+		is_literal = address_literal_is_valid(literal);
+		out->host = is_literal ? literal : name;
 		text = span_skip(text, literal.len);
 	} else {
 		ssize_t colon = span_chr(text, ':');
 		out->host = colon < 0 ? text : span_slice(text, 0, (size_t)colon);
 		text = span_skip(text, out->host.len);
 	}
-	bool is_literal = span_starts_with(out->host, SPAN("["));
 	if (!is_literal && (!domain_is_valid(out->host, ADDRESS_UTF8) || out->host.len > 253))
 		return error_set(why, 0, "it is no host: write example.org, or [mail.example.org]:587 for one host without its MX records");
 	return parse_port(text, out, why);
