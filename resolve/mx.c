@@ -208,8 +208,9 @@ static void take_addresses(struct host *h, const struct lookup_result *result)
 	if (rdata_start(&reader, result->message, NULL))
 		return;
 	while (rdata_next(&reader, &record, NULL) == 1) {
-		char text[INET6_ADDRSTRLEN];
-		rdata_alias(result->message, &record, h->base); /* the last one leads to the addresses */
+		char text[INET6_ADDRSTRLEN], alias[RDATA_NAME_MOST];
+		if (rdata_alias(result->message, &record, alias) == 0)
+			memcpy(h->base, alias, sizeof h->base); /* the last one leads to the addresses */
 		if (rdata_address(result->message, &record, text))
 			continue;
 		h->is_insecure |= !result->is_secure;
