@@ -1,4 +1,5 @@
 """sendmail, mailq and newaliases, as programs call them; while the server runs, and while it does not."""
+import fcntl
 import os
 import pathlib
 import pwd
@@ -147,6 +148,22 @@ def test_what_is_sent_while_the_server_is_down_waits_in_the_drop_folder(server):
         if b'Auto-Submitted' in m:
             continue
         assert strip_trace(m).endswith(b'\r\n\r\nbody\r\n')
+
+
+def test_the_drop_folder_is_emptied_by_one_at_a_time(server):
+    """Two that read the same file would send it twice."""
+    server.stop()
+    sendmail(server, 'ana', stdin=b'Subject: once\n\nbody\n')
+    folder = os.open(server.drop, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)  # as another that is still at it
+    try:
+        server.start()
+        assert subprocess.run([CARTEIRO, '-c', str(server.config_file), 'drop'], timeout=20).returncode == 0
+        assert [f for f in server.drop.iterdir() if not f.name.startswith('.')] and not server.messages('ana@example.test')
+    finally:
+        os.close(folder)
+    assert subprocess.run([CARTEIRO, '-c', str(server.config_file), 'drop'], timeout=20).returncode == 0
+    assert len(arrived(server)) == 1 and not [f for f in server.drop.iterdir() if not f.name.startswith('.')]
 
 
 def test_nothing_in_the_drop_folder_leads_elsewhere(server):
