@@ -42,7 +42,8 @@ void stream_close(struct stream *s);
  * written. 0: never. */
 void stream_set_timeout(struct stream *s, int64_t read_ms, int64_t write_ms);
 
-/* Becomes TLS, as server or client (with the name for SNI, or NULL; with what the server must prove, or NULL: nothing). Whatever input is there is thrown away: nothing that
+/* Becomes TLS, as server or client (with the name for SNI, or NULL; with what the server must prove, or NULL: nothing). Whatever input
+ * is there is thrown away: nothing that
  * was said in the clear is heard after it (RFC 3207 §6, CVE-2011-0411). The answer to STARTTLS must be written before. */
 void stream_start_tls_server(struct stream *s, struct ssl_ctx_st *context);
 void stream_start_tls_client(struct stream *s, struct ssl_ctx_st *context, const char *server_name, const struct tls_proof *proof);

@@ -45,11 +45,6 @@ void login_load(struct relay_process *p, const struct config *config)
 		log_event(LOG_LEVEL_ERROR, "no-relay-login", log_c("why", why.text), log_c("then", "mail for relay_host waits"));
 }
 
-bool login_is_wanted(const struct session *s)
-{
-	return s->target.wants_login && !s->is_logged_in;
-}
-
 static void say_secret(struct session *s, const char *before, struct span secret)
 {
 	BUF_AUTO line = {0};
@@ -101,8 +96,7 @@ void login_on_reply(struct session *s, const struct reply *r)
 {
 	const struct relay_login *l = &s->relay->login;
 	if (r->code == 235) {
-		s->is_logged_in = true;
-		session_logged_in(s);
+		transaction_begin(s);
 	} else if (r->code == 334 && !s->offers.auth_plain && s->login_steps < 2) {
 		session_enter(s, SESSION_AUTH);
 		say_secret(s, "", buf_span(s->login_steps++ ? &l->password : &l->name));

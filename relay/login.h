@@ -6,8 +6,6 @@
 
 /* Reads the file that master has handed over, if the setting names one. What cannot be read is logged, and mail for relay_host waits. */
 void login_load(struct relay_process *p, const struct config *config);
-/* Whether the session's server wants it. */
-bool login_is_wanted(const struct session *s);
 /* After EHLO on a connection that has TLS and a proved peer. */
 void login_begin(struct session *s);
 void login_on_reply(struct session *s, const struct reply *r);

@@ -254,7 +254,7 @@ static void on_ehlo(struct session *s, const struct reply *r)
 	}
 	if (s->target.must_use_tls && !stream_is_secured(s->stream))
 		session_fail(s, FAILURE_UNSAFE, tls_is_a_must, "the server does not offer STARTTLS");
-	else if (login_is_wanted(s))
+	else if (s->target.wants_login)
 		login_begin(s);
 	else
 		transaction_begin(s);
@@ -265,11 +265,6 @@ static void start_tls(struct session *s)
 	session_enter(s, SESSION_HANDSHAKE);
 	stream_start_tls_client(s->stream, s->relay->tls, s->target.host[0] == '[' ? NULL : s->target.host, s->target.proof);
 	s->target.proof = NULL; /* it goes with the job's memory */
-}
-
-void session_logged_in(struct session *s)
-{
-	transaction_begin(s);
 }
 
 /* What came with the answer was said in the clear and may be anyone's (CVE-2011-0411). */

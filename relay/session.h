@@ -45,7 +45,7 @@ struct session {
 	struct timer *patience;      /* for the whole answer that is waited for, so that single bytes do not prolong it */
 	struct reply_reader reader;
 	struct session_offers offers;
-	bool may_use_tls, was_greeted, is_logged_in, is_retired;
+	bool may_use_tls, was_greeted, is_retired;
 	unsigned login_steps;        /* of AUTH LOGIN that are done */
 	unsigned mail_count;         /* handed over on this connection */
 	/* the transaction */
@@ -71,8 +71,6 @@ void sessions_retire(struct relay_process *p);
 /* For the transaction (transaction.c). */
 void session_enter(struct session *s, enum session_state state);
 void session_fail(struct session *s, enum session_failure failure, const char *what, const char *detail);
-/* relay/login.c is done. */
-void session_logged_in(struct session *s);
 /* The transaction is over and every recipient decided. is_usable: the connection can take another. */
 void session_done(struct session *s, bool is_usable);
 

@@ -26,8 +26,9 @@ struct target {
 	const struct tls_proof *proof;     /* and what its certificate must match; NULL: nothing. Lives as long as the list. */
 };
 
-/* The number of targets, allocated in `a`; -1 if the list is not one: pairs of words, "H" a host, then about it "S" (its name is proved), "B" the name under which
- * its TLSA records stand, "T" one of them, "M" (TLS is a must), and its addresses, "A". next_hop: for which it is asked. */
+/* The number of targets, allocated in `a`; -1 if the list is not one: pairs of words, "H" a host, then about
+ * it "S" (its name is proved), "B" the name under which its TLSA records stand, "T" one of them, "M" (TLS is a must), and its addresses,
+ * "A". next_hop: the host that was asked for, in A-labels. */
 ssize_t targets_read(struct span hosts, const char *next_hop, uint16_t port, struct arena *a, struct target **out);
 
 /* 0, or -1 if it is no address. */

@@ -1,4 +1,5 @@
-/* Where the mail for a domain, or for another next hop (wire/next_hop.h), goes: RFC 5321 §5.1, null MX (RFC 7505), address literals (RFC 5321 §4.1.3). */
+/* Where the mail for a domain, or for another next hop (wire/next_hop.h), goes: RFC 5321 §5.1, null MX (RFC 7505), address literals
+ * (RFC 5321 §4.1.3), TLSA records (RFC 7672). */
 #ifndef RESOLVE_MX_H
 #define RESOLVE_MX_H
 

@@ -361,7 +361,7 @@ static bool rocks_blobs_have_garbage(struct rocks_engine *r)
 	return all > 0 && garbage / (all / 100 + 1) >= GARBAGE_PERCENT_LEAST;
 }
 
-/* Rows are a tenth of the bytes at most, and are all written anew: only where as much of them is gone is it worth that. */
+/* Rows are a small part of the bytes, and are all written anew: only where many of them are gone is it worth that. */
 static bool rocks_rows_have_garbage(struct rocks_engine *r)
 {
 	uint64_t all = 0;
