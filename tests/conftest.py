@@ -210,6 +210,11 @@ class Server:
         with network.inside(self.netns):
             return talk.Imap(self.ports[protocol], user, password, tls=protocol == 'imaps')
 
+    def empty_queue(self):
+        for line in self.must('queue', 'list').splitlines():
+            if re.match(r'[0-9a-z]{26} ', line):
+                self.command('queue', 'remove', line.split()[0])
+
     def send(self, recipient, message, sender='sender@remote.example', options=''):
         """One message by SMTP from outside; the final reply."""
         with self.smtp() as s:

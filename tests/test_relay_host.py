@@ -93,9 +93,7 @@ def empty(server, b):
     b.empty('v@b.test')
     b.empty('w@b.test')
     yield
-    for line in server.must('queue', 'list').splitlines():
-        if re.match(r'[0-9a-z]{26} ', line):
-            server.command('queue', 'remove', line.split()[0])
+    server.empty_queue()
 
 
 def waits(server, name, why):
