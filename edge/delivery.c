@@ -15,7 +15,8 @@ struct delivery {
 	struct id128 id;
 	struct delivery_events events;
 	unsigned filter;
-	uint8_t kind, facts, flags, ret;
+	uint8_t kind, facts, flags, ret, priority;
+	uint32_t hold_s;
 	struct buf reverse_path, helo, with, mailbox, keywords, envid;
 	uint64_t internaldate_ms;
 	struct arena memory;
@@ -68,6 +69,8 @@ struct delivery *delivery_new(struct connection *c, const struct delivery_facts 
 	buf_add(&d->mailbox, facts->mailbox);
 	buf_add(&d->keywords, facts->keywords);
 	d->ret = facts->ret;
+	d->priority = facts->priority;
+	d->hold_s = facts->hold_s;
 	buf_add(&d->envid, facts->envid);
 	d->recipients = arena_alloc_array(&d->memory, facts->recipient_count, sizeof *d->recipients);
 	for (; d->recipient_count < facts->recipient_count; d->recipient_count++) {
@@ -102,14 +105,15 @@ static void begin(struct delivery *d)
 	channel_send(e->store, delivery_begin, .delivery = d->id, .token = d->token, .session = c ? c->session : 0, .kind = d->kind,
 	             .filter = (uint8_t)d->filter, .facts = d->facts, .reverse_path = buf_span(&d->reverse_path),
 	             .client_address = span_cstr(c ? c->address : ""), .mailbox = buf_span(&d->mailbox), .flags = d->flags,
-	             .keywords = buf_span(&d->keywords), .internaldate_ms = d->internaldate_ms, .ret = d->ret, .envid = buf_span(&d->envid));
+	             .keywords = buf_span(&d->keywords), .internaldate_ms = d->internaldate_ms, .ret = d->ret, .envid = buf_span(&d->envid),
+	             .priority = d->priority, .hold_s = d->hold_s);
 	for (size_t i = 0; i < d->recipient_count; i++)
 		channel_send(e->store, delivery_rcpt, .delivery = d->id, .address = d->recipients[i].address,
 		             .notify = d->recipients[i].notify, .orcpt = d->recipients[i].orcpt);
 	channel_send(e->filters[d->filter], judge_begin, .delivery = d->id, .kind = d->kind, .facts = d->facts,
 	             .reverse_path = buf_span(&d->reverse_path), .client_address = span_cstr(c ? c->address : ""),
 	             .helo = span_slice(buf_span(&d->helo), 0, 255), .with = buf_span(&d->with), .tls = span_cstr(tls),
-	             .recipient = d->recipient_count == 1 ? d->recipients[0].address : SPAN(""));
+	             .recipient = d->recipient_count == 1 ? d->recipients[0].address : SPAN(""), .priority = d->priority);
 }
 
 static void send_piece(struct delivery *d)

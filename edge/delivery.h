@@ -29,6 +29,8 @@ struct delivery_facts {
 	struct span reverse_path;
 	uint8_t ret;               /* enum smtp_ret */
 	struct span envid;         /* as it was written */
+	uint8_t priority;          /* as in ipc/terms.h */
+	uint32_t hold_s;
 	struct span helo;          /* what the client called itself */
 	struct span with;          /* RFC 3848: "ESMTPS" */
 	/* of APPEND: */

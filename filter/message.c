@@ -58,7 +58,7 @@ int message_begin(struct filter_edge *e, const struct msg_judge_begin *b)
 	if (map_get(&f->judged, id128_hash(b->delivery)))
 		return -1;
 	struct message *m = xcalloc(1, sizeof *m);
-	*m = (struct message){.filter = f, .edge = e, .id = b->delivery, .kind = b->kind, .facts = b->facts};
+	*m = (struct message){.filter = f, .edge = e, .id = b->delivery, .kind = b->kind, .facts = b->facts, .priority = b->priority};
 	buf_add(&m->reverse_path, b->reverse_path);
 	buf_add(&m->client, b->client_address);
 	buf_add(&m->helo, b->helo);

@@ -28,7 +28,7 @@ struct verdict {
 	struct buf prefix, cuts, missing; /* missing: fields that a submission did not have */
 	unsigned cut_count, hops;
 	uint64_t cut_bytes;
-	bool has_date, has_message_id, has_from;
+	bool has_date, has_message_id, has_from, is_tls_optional;
 	bool is_junk;
 	struct arena memory;
 	struct authors authors;
@@ -109,6 +109,8 @@ static void read_header(struct verdict *v)
 			v->has_date = true;
 		else if (span_equal_nocase(field.name, SPAN("Message-ID")))
 			v->has_message_id = true;
+		else if (span_equal_nocase(field.name, SPAN("TLS-Required")))
+			v->is_tls_optional = span_equal_nocase(span_trim(field.value), SPAN("No")); /* RFC 8689 §3 */
 		else if (is_ours && names_authors(&field))
 			add_authors(v, field.value);
 		v->has_from |= span_equal_nocase(field.name, SPAN("From"));
@@ -166,6 +168,8 @@ static void add_trace(struct verdict *v)
 		buf_add(out, buf_span(&m->recipient));
 		buf_add_char(out, '>');
 	}
+	if (m->priority != PRIORITY_NORMAL)
+		buf_printf(out, "\r\n\tpriority %d", m->priority - PRIORITY_NORMAL); /* RFC 6710 §7 */
 	buf_add_cstr(out, "; ");
 	date_format(clock_wall_s(), out);
 	buf_add_cstr(out, "\r\n");
@@ -245,7 +249,7 @@ static void say(struct verdict *v, const struct mime_tree *tree)
 	m->filter->refused_count += v->outcome == VERDICT_REFUSE;
 	channel_send(m->filter->store, verdict, .delivery = m->id, .outcome = (uint8_t)v->outcome, .is_junk = v->is_junk, .text = span_cstr(v->text ? v->text : ""),
 	             .prefix = span_slice(buf_span(&v->prefix), 0, PREFIX_BYTES_MOST), .cuts = span_slice(buf_span(&v->cuts), 0, 4096),
-	             .sha256 = span_of(digest, sizeof digest), .size = m->size, .has_8bit = tree->has_8bit,
+	             .sha256 = span_of(digest, sizeof digest), .size = m->size, .has_8bit = tree->has_8bit, .is_tls_optional = v->is_tls_optional,
 	             .header_bytes = (uint32_t)tree->parts[0].header_len, .authors = buf_span(&authors),
 	             .message_id = span_slice(span_trim(message_id), 0, 1000), .cache = buf_span(&cache));
 }

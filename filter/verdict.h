@@ -22,7 +22,7 @@ struct message {
 	struct filter_process *filter;
 	struct filter_edge *edge;
 	struct id128 id;
-	uint8_t kind, facts;
+	uint8_t kind, facts, priority;
 	struct buf reverse_path, client, helo, with, tls, recipient;
 	struct mime_parser *parser;
 	EVP_MD_CTX *sha256;

@@ -22,5 +22,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	if (date_parse_imap(in, &date) == 0)
 		date_format(date.utc_seconds, &text);
+	if (date_parse_internet(in, &date) == 0) {
+		buf_clear(&text);
+		date_format_internet(date.utc_seconds, &text);
+		if (date_parse_internet(buf_span(&text), &again) < 0 || again.utc_seconds != date.utc_seconds)
+			die("an internet date does not come back");
+	}
 	return 0;
 }

@@ -16,12 +16,18 @@ enum message_facts {
 	FACT_SMTPUTF8 = 1, /* its envelope or header needs RFC 6531 */
 	FACT_8BIT = 2,     /* its body has bytes above 0x7f */
 	FACT_SECURED = 4,  /* it came over TLS */
+	FACT_BINARY = 8,   /* its body may have NULs and line ends that are none (RFC 3030 §3) */
+	FACT_REQUIRETLS = 16,   /* it leaves over TLS that is proved, or not at all (RFC 8689 §2) */
+	FACT_TLS_OPTIONAL = 32, /* it leaves even where TLS should be a must and fails (RFC 8689 §3) */
+	FACTS_OF_MESSAGE = 63,
 	/* of store alone, in the queue's records */
-	FACT_JUNK = 8,     /* a mailbox gets it in Junk */
-	FACT_HELD = 16,    /* waits until it is released */
-	FACT_WARNED = 32,  /* its sender has been told that it waits */
-	FACTS_OF_MESSAGE = FACT_SMTPUTF8 | FACT_8BIT | FACT_SECURED,
+	FACT_JUNK = 64,    /* a mailbox gets it in Junk */
+	FACT_HELD = 128,   /* waits until it is released by a command */
+	FACT_WARNED = 256, /* its sender has been told that it waits */
 };
+
+/* `priority`: RFC 6710's, from -9 to 9, and PRIORITY_NORMAL, so that it is no negative number. */
+enum { PRIORITY_NORMAL = 9, PRIORITIES = 19 };
 
 /* Pieces of a message's body that edge sends ahead of store's and filter's credits, and how many may be: beyond the window
  * goes the one that was full when it was used up, and the message's last. */

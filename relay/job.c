@@ -343,7 +343,7 @@ bool job_new(struct relay_process *p, const struct msg_job *m)
 		return false;
 	p->open_slots--;
 	struct job *j = xcalloc(1, sizeof *j);
-	*j = (struct job){.relay = p, .number = m->job, .delivery = m->delivery, .size = m->size, .facts = m->facts, .route = m->route};
+	*j = (struct job){.relay = p, .number = m->job, .delivery = m->delivery, .size = m->size, .facts = m->facts, .route = m->route, .priority = m->priority - PRIORITY_NORMAL};
 	j->reverse_path = arena_dup(&j->arena, m->reverse_path);
 	j->ret = m->ret;
 	j->envid = smtp_is_value(m->envid) ? arena_dup(&j->arena, m->envid) : SPAN("");

@@ -39,6 +39,7 @@ struct job {
 	bool is_port_named;         /* by an administrator, who may mean a server on this machine */
 	uint64_t size;
 	unsigned facts;             /* enum message_facts */
+	int priority;               /* RFC 6710 */
 	uint8_t ret;                /* enum smtp_ret */
 	struct span envid;          /* as the sender gave it; empty: not */
 	struct recipient *recipients;

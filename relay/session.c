@@ -220,6 +220,7 @@ static void note_offer(struct session *s, struct span keyword)
 	s->offers.eightbitmime |= span_equal_nocase(word, SPAN("8BITMIME"));
 	s->offers.size |= span_equal_nocase(word, SPAN("SIZE"));
 	s->offers.smtputf8 |= span_equal_nocase(word, SPAN("SMTPUTF8"));
+	s->offers.mt_priority |= span_equal_nocase(word, SPAN("MT-PRIORITY"));
 	s->offers.dsn |= span_equal_nocase(word, SPAN("DSN"));
 	bool is_auth = span_equal_nocase(word, SPAN("AUTH"));
 	while (is_auth && (word = span_next_word(&keyword)).len) {

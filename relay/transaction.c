@@ -31,9 +31,10 @@ static void decide_accepted(struct session *s, const struct verdict *v)
 
 /* ---- what the message needs ---- */
 
+/* Binary data always goes as base64, which every server takes (RFC 3030 §3). */
 static bool needs_7bit(const struct session *s)
 {
-	return (s->job->facts & FACT_8BIT) && !s->offers.eightbitmime;
+	return s->job->facts & FACT_BINARY || (s->job->facts & FACT_8BIT && !s->offers.eightbitmime);
 }
 
 static void parse_first(struct session *s)
@@ -94,7 +95,7 @@ static void add_mail(const struct session *s, struct buf *out)
 	buf_printf(out, "MAIL FROM:<%.*s>", SPAN_ARG(j->reverse_path));
 	if (s->offers.size && !needs_7bit(s)) /* RFC 1870; converted, its size is not known yet */
 		buf_printf(out, " SIZE=%llu", (unsigned long long)j->size);
-	if (s->offers.eightbitmime && (j->facts & FACT_8BIT))
+	if (s->offers.eightbitmime && j->facts & FACT_8BIT && !needs_7bit(s))
 		buf_add_cstr(out, " BODY=8BITMIME");
 	if (j->facts & FACT_SMTPUTF8)
 		buf_add_cstr(out, " SMTPUTF8");
@@ -103,6 +104,8 @@ static void add_mail(const struct session *s, struct buf *out)
 		buf_printf(out, " RET=%s", j->ret == SMTP_RET_FULL ? "FULL" : "HDRS");
 	if (s->offers.dsn && j->envid.len)
 		buf_printf(out, " ENVID=%.*s", SPAN_ARG(j->envid));
+	if (s->offers.mt_priority && j->priority)
+		buf_printf(out, " MT-PRIORITY=%d", j->priority);
 	buf_add_cstr(out, "\r\n");
 }
 

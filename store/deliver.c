@@ -155,6 +155,8 @@ int deliver_begin(struct store_peer *edge, const struct msg_delivery_begin *m)
 	buf_add(&d->mailbox, m->mailbox);
 	buf_add(&d->keywords, m->keywords);
 	d->ret = m->ret;
+	d->priority = m->priority;
+	d->hold_s = m->kind == DELIVERY_SUBMISSION ? m->hold_s : 0;
 	buf_add(&d->envid, m->envid);
 	d->sha256 = EVP_MD_CTX_new();
 	if (!d->sha256 || EVP_DigestInit_ex(d->sha256, EVP_sha256(), NULL) != 1)
@@ -274,6 +276,7 @@ int deliver_verdict(struct store_peer *filter, const struct msg_verdict *m)
 	d->judged_size = m->size;
 	d->header_bytes = m->header_bytes;
 	d->has_8bit = m->has_8bit;
+	d->is_tls_optional = m->is_tls_optional;
 	memcpy(d->judged_digest, m->sha256.ptr, sizeof d->judged_digest);
 	buf_add(&d->text, m->text);
 	buf_add(&d->prefix, m->prefix);

@@ -121,6 +121,16 @@ static void on_queued(void *context)
 	deliver_answer(d, QUEUED, SPAN(""));
 }
 
+static uint16_t queue_facts(const struct delivery *d)
+{
+	unsigned facts = d->facts & (FACT_SMTPUTF8 | FACT_BINARY | FACT_REQUIRETLS);
+	facts |= d->has_8bit ? FACT_8BIT : 0;
+	facts |= d->is_junk ? FACT_JUNK : 0;
+	/* RFC 8689 §4.1: with REQUIRETLS the field says nothing */
+	facts |= d->is_tls_optional && !(facts & FACT_REQUIRETLS) ? FACT_TLS_OPTIONAL : 0;
+	return (uint16_t)facts;
+}
+
 /* Several partitions: the accept record is the durable write behind 250, the rest follows from it. */
 static void accept_for_several(struct delivery *d, struct accepted *m, const struct targets *targets)
 {
@@ -131,8 +141,7 @@ static void accept_for_several(struct delivery *d, struct accepted *m, const str
 		return;
 	}
 	struct queue_message q = {.delivery = d->id, .message = m, .reverse_path = buf_span(&d->reverse_path), .ret = d->ret,
-	                          .envid = buf_span(&d->envid),
-	                          .facts = (uint8_t)((d->facts & FACT_SMTPUTF8) | (d->has_8bit ? FACT_8BIT : 0) | (d->is_junk ? FACT_JUNK : 0))};
+	                          .envid = buf_span(&d->envid), .facts = queue_facts(d), .priority = d->priority, .hold_s = d->hold_s};
 	queue_accept(d->store, &q, targets, on_queued, d);
 }
 
@@ -211,7 +220,7 @@ void deliver_write(struct delivery *d)
 		return;
 	}
 	d->waiting = 1;
-	if (targets.count == 1 && targets.list[0].account && !(targets.list[0].notify & SMTP_NOTIFY_SUCCESS))
+	if (targets.count == 1 && targets.list[0].account && !(targets.list[0].notify & SMTP_NOTIFY_SUCCESS) && !d->hold_s)
 		append_to(d, m, targets.list[0].account, on_appended, d);
 	else
 		accept_for_several(d, m, &targets);

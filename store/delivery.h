@@ -14,7 +14,8 @@ struct delivery {
 	struct id128 blob;       /* of our own making: an id that an edge names again overwrites nothing */
 	peer_id edge;
 	uint64_t token, session, account; /* account: of the session */
-	uint8_t kind, facts, filter, flags, ret;
+	uint8_t kind, facts, filter, flags, ret, priority;
+	uint32_t hold_s;
 	struct buf reverse_path, client, mailbox, keywords, envid;
 	uint64_t internaldate_ms;
 	struct arena recipients_memory;
@@ -37,7 +38,7 @@ struct delivery {
 	unsigned char judged_digest[32];
 	uint64_t judged_size;
 	uint32_t header_bytes;
-	bool has_8bit;
+	bool has_8bit, is_tls_optional;
 };
 
 /* Gives the delivery up: what it staged is deleted, unless it was sent on. The memory goes with the last of its writes. */

@@ -4,9 +4,9 @@
 #include "base/clock.h"
 #include "base/die.h"
 #include "base/pack.h"
+#include "wire/date.h"
 
 #include <stdio.h>
-#include <time.h>
 
 enum { TRACE_VERSION = 1, FOUND_BYTES_MOST = 4 * 1024 * 1024 };
 
@@ -69,14 +69,6 @@ struct search_for {
 	struct error *why;
 };
 
-static void add_time(struct buf *out, int64_t ms)
-{
-	time_t s = (time_t)(ms / 1000);
-	struct tm t;
-	gmtime_r(&s, &t);
-	buf_printf(out, "%04d-%02d-%02dT%02d:%02d:%02dZ", t.tm_year + 1900, t.tm_mon + 1, t.tm_mday, t.tm_hour, t.tm_min, t.tm_sec);
-}
-
 static void add_safe(struct buf *out, struct span text)
 {
 	for (size_t i = 0; i < text.len; i++)
@@ -124,7 +116,7 @@ static void add_events(const struct search_for *f, struct span partition, struct
 		unpack_u8(&u);
 		int64_t time_ms = (int64_t)unpack_u64(&u);
 		buf_add_cstr(f->out, "    ");
-		add_time(f->out, time_ms);
+		date_format_internet(time_ms / 1000, f->out);
 		buf_add_char(f->out, ' ');
 		add_safe(f->out, unpack_bytes(&u, 1000));
 		buf_add_char(f->out, '\n');
@@ -136,7 +128,7 @@ static void add_record(const struct search_for *f, struct span partition, struct
 {
 	char text[ID128_TEXT_BYTES + 1];
 	id128_text(id, text);
-	add_time(f->out, t->time_ms);
+	date_format_internet(t->time_ms / 1000, f->out);
 	buf_printf(f->out, " %s %s from <", text, delivery_kind_word(t->kind));
 	add_safe(f->out, t->reverse_path);
 	buf_add_cstr(f->out, "> to ");

@@ -40,7 +40,8 @@ def is_enhanced(reply):
 
 
 def test_ehlo_names_what_is_there_and_nothing_else(s):
-    assert set(s.keywords) == {'PIPELINING', 'SIZE', 'STARTTLS', 'ENHANCEDSTATUSCODES', '8BITMIME', 'SMTPUTF8', 'DSN', 'CHUNKING', 'LIMITS'}
+    assert set(s.keywords) == {'PIPELINING', 'SIZE', 'STARTTLS', 'ENHANCEDSTATUSCODES', '8BITMIME', 'SMTPUTF8', 'DSN', 'CHUNKING', 'BINARYMIME', 'MT-PRIORITY',
+                               'LIMITS'}
     assert s.keywords['LIMITS'] == 'RCPTMAX=1000'
     assert s.keywords['SIZE'] == str(36 << 20)
 

@@ -285,3 +285,57 @@ int date_parse_imap_day(struct span text, int64_t *utc_day)
 	*utc_day = days_from_civil(c.year, c.month, c.day);
 	return 0;
 }
+
+/* A character in either case: "t" and "z" may be small (RFC 3339 §5.6). */
+static bool take_exactly(struct span *in, char want)
+{
+	if (in->len == 0 || ascii_upper(in->ptr[0]) != want)
+		return false;
+	*in = span_skip(*in, 1);
+	return true;
+}
+
+static int take_offset(struct span *in, int *minutes)
+{
+	bool is_west = in->len > 0 && in->ptr[0] == '-';
+	unsigned hours, rest;
+
+	*minutes = 0;
+	if (take_exactly(in, 'Z'))
+		return 0;
+	if ((!take_exactly(in, '+') && !take_exactly(in, '-')) || take_number(in, 2, 2, &hours) == 0 || !take_exactly(in, ':') ||
+	    take_number(in, 2, 2, &rest) == 0 || hours > 23 || rest > 59)
+		return -1;
+	*minutes = (int)(hours * 60 + rest) * (is_west ? -1 : 1);
+	return 0;
+}
+
+int date_parse_internet(struct span in, struct date *out)
+{
+	struct civil c = {0};
+	unsigned year;
+	int zone;
+
+	if (take_number(&in, 4, 4, &year) == 0 || !take_exactly(&in, '-') || take_number(&in, 2, 2, &c.month) == 0 ||
+	    !take_exactly(&in, '-') || take_number(&in, 2, 2, &c.day) == 0 || !take_exactly(&in, 'T') ||
+	    take_number(&in, 2, 2, &c.hour) == 0 || !take_exactly(&in, ':') || take_number(&in, 2, 2, &c.minute) == 0 ||
+	    !take_exactly(&in, ':') || take_number(&in, 2, 2, &c.second) == 0)
+		return -1;
+	if (take_exactly(&in, '.')) {
+		if (in.len == 0 || !ascii_is_digit(in.ptr[0]))
+			return -1;
+		while (in.len > 0 && ascii_is_digit(in.ptr[0]))
+			in = span_skip(in, 1);
+	}
+	c.year = year;
+	return take_offset(&in, &zone) < 0 || in.len > 0 ? -1 : to_utc(&c, zone, out);
+}
+
+void date_format_internet(int64_t utc_seconds, struct buf *out)
+{
+	struct civil c;
+	int64_t days;
+
+	split(utc_seconds, &c, &days);
+	buf_printf(out, "%04d-%02u-%02uT%02u:%02u:%02uZ", (int)c.year, c.month, c.day, c.hour, c.minute, c.second);
+}

@@ -1,4 +1,4 @@
-/* Dates as mail writes them: RFC 5322 §3.3 and §4.3, and IMAP (RFC 3501 §9 date, date-time). No locale, no time zone
+/* Dates as mail writes them: RFC 5322 §3.3 and §4.3, IMAP (RFC 3501 §9 date, date-time), and RFC 3339. No locale, no time zone
  * database; all arithmetic is on the proleptic Gregorian calendar. */
 #ifndef WIRE_DATE_H
 #define WIRE_DATE_H
@@ -30,5 +30,11 @@ void date_format_imap(int64_t utc_seconds, int zone_minutes, struct buf *out);
 
 /* Parses "1-Jan-2026" (one or two digits for the day) to days since 1970-01-01. Returns 0, or -1. */
 int date_parse_imap_day(struct span text, int64_t *utc_day);
+
+/* Parses "2026-12-24T18:00:00Z", or with a fraction or an offset ("+01:00"), all of it (RFC 3339 §5.6). Returns 0, or -1. */
+int date_parse_internet(struct span text, struct date *out);
+
+/* Appends the same, in UTC, without a fraction. */
+void date_format_internet(int64_t utc_seconds, struct buf *out);
 
 #endif

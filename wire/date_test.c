@@ -133,12 +133,45 @@ static void imap_dates_are_read_strictly(void **state)
 	assert_int_equal(date_parse_imap_day(SPAN("1-Jan"), &day), -1);
 }
 
+static void internet_dates_are_read_and_written(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t utc; /* INT64_MIN: refused */
+	} cases[] = {
+	    {"1985-04-12T23:20:50.52Z", 482196050}, /* RFC 3339 §5.8 */
+	    {"1996-12-19T16:39:57-08:00", 851042397},
+	    {"2026-01-01t10:00:00z", 1767261600},
+	    {"2026-01-01T10:00:00", INT64_MIN},
+	    {"2026-01-01T10:00:00+1:00", INT64_MIN},
+	    {"2026-01-01T10:00:00+24:00", INT64_MIN},
+	    {"2026-01-01T10:00:00.Z", INT64_MIN},
+	    {"2026-01-01T10:00:00Z ", INT64_MIN},
+	    {"2026-01-01 10:00:00Z", INT64_MIN},
+	    {"2026-13-01T10:00:00Z", INT64_MIN},
+	    {"26-01-01T10:00:00Z", INT64_MIN},
+	    {"", INT64_MIN},
+	};
+	BUF_AUTO text = {0};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct date d;
+		int got = date_parse_internet(span_cstr(cases[i].text), &d);
+
+		if (got != (cases[i].utc == INT64_MIN ? -1 : 0) || (got == 0 && d.utc_seconds != cases[i].utc))
+			fail_msg("%s", cases[i].text);
+	}
+	date_format_internet(1767261600, &text);
+	assert_span(buf_span(&text), "2026-01-01T10:00:00Z");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(mail_dates_are_read),          cmocka_unit_test(other_texts_are_no_dates),
 	    cmocka_unit_test(formats_are_read_back),        cmocka_unit_test(formats_are_as_the_rfcs_have_them),
-	    cmocka_unit_test(imap_dates_are_read_strictly),
+	    cmocka_unit_test(imap_dates_are_read_strictly), cmocka_unit_test(internet_dates_are_read_and_written),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -33,28 +33,33 @@ static bool is_container(const struct mime_part *part)
 	return part->is_multipart || part->is_message;
 }
 
+/* Binary data may have line ends that are none (RFC 2045 §2.9), whatever bytes are in it. */
+static bool is_unsendable(const struct mime_part *part)
+{
+	bool is_binary = !is_container(part) && transfer_encoding_named(part->encoding) == TRANSFER_BINARY;
+
+	return is_binary || part->body_has_8bit || part->body_has_nul || part->longest_line > DOWNGRADE_LINE_MAX;
+}
+
 static enum change own_change(const struct mime_part *part)
 {
 	enum transfer_encoding encoding = transfer_encoding_named(part->encoding);
 
 	if (is_container(part))
 		return encoding == TRANSFER_7BIT ? KEEP : TO_7BIT;
-	if (part->body_has_8bit || part->body_has_nul || part->longest_line > DOWNGRADE_LINE_MAX)
+	if (is_unsendable(part))
 		return span_equal(part->type, SPAN("text")) || span_equal(part->type, SPAN("multipart")) ||
 		               span_equal(part->type, SPAN("message"))
 		           ? TO_QUOTED_PRINTABLE
 		           : TO_BASE64;
-	return encoding == TRANSFER_8BIT || encoding == TRANSFER_BINARY ? TO_7BIT : KEEP;
+	return encoding == TRANSFER_8BIT ? TO_7BIT : KEEP;
 }
 
 bool downgrade_is_needed(const struct mime_tree *tree)
 {
-	for (uint32_t i = 0; i < tree->part_count; i++) {
-		const struct mime_part *part = &tree->parts[i];
-
-		if (part->body_has_8bit || part->body_has_nul || part->longest_line > DOWNGRADE_LINE_MAX)
+	for (uint32_t i = 0; i < tree->part_count; i++)
+		if (is_unsendable(&tree->parts[i]))
 			return true;
-	}
 	return false;
 }
 

@@ -1,4 +1,4 @@
-/* An 8-bit message for a server that takes 7 bits only: RFC 6152 §3, RFC 2045 §6.
+/* An 8-bit or binary message for a server that takes 7 bits and lines only: RFC 6152 §3, RFC 3030 §3, RFC 2045 §6.
  *
  * Text parts with 8-bit bytes or long lines become quoted-printable, other parts base64; Content-Transfer-Encoding
  * fields of changed parts and of all that contain them are replaced; signed parts are converted too, as the alternative
@@ -14,7 +14,7 @@
 
 struct downgrade;
 
-/* True if the body has 8-bit bytes, NULs or lines longer than 998 octets anywhere. */
+/* True if the body has 8-bit bytes, NULs, lines longer than 998 octets or binary data anywhere. */
 bool downgrade_is_needed(const struct mime_tree *tree);
 
 /* The tree of the message must outlive it, be whole (not is_partial) and match the bytes. */

@@ -49,7 +49,12 @@ struct smtp_command {
  * where one is needed. out->verb is set even then if it was recognised. */
 int smtp_parse_command(struct span line, struct smtp_command *out, struct error *why);
 
-enum smtp_body { SMTP_BODY_UNSAID, SMTP_BODY_7BIT, SMTP_BODY_8BITMIME };
+enum smtp_body { SMTP_BODY_UNSAID, SMTP_BODY_7BIT, SMTP_BODY_8BITMIME, SMTP_BODY_BINARYMIME /* RFC 3030 §3 */ };
+
+/* FUTURERELEASE (RFC 4865 §4): how it was said when the message may leave. */
+enum smtp_hold { SMTP_HOLD_UNSAID, SMTP_HOLD_FOR, SMTP_HOLD_UNTIL };
+
+enum { SMTP_PRIORITY_LEAST = -9, SMTP_PRIORITY_MOST = 9 }; /* RFC 6710 §3 */
 
 /* Delivery status notifications: RFC 3461 §4. */
 enum smtp_ret { SMTP_RET_UNSAID, SMTP_RET_FULL, SMTP_RET_HDRS };
@@ -66,6 +71,12 @@ struct smtp_mail {
 	struct span auth; /* RFC 4954 §5: "<>" or xtext, as written */
 	enum smtp_ret ret;
 	struct span envid; /* xtext, as written; empty: unsaid */
+	bool requiretls;   /* RFC 8689 §2 */
+	bool has_priority;
+	int priority;      /* RFC 6710; 0: unsaid */
+	enum smtp_hold hold;
+	uint32_t hold_for_s;
+	int64_t hold_until_s; /* UTC, since 1970 */
 };
 
 /* esmtp-value (RFC 5321 §4.1.2, RFC 6531 §3.3): what may stand behind a parameter's "=". */
@@ -129,9 +140,12 @@ static inline bool smtp_data_is_malformed(const struct smtp_data_scanner *s)
 	return s->has_bare_cr || s->has_bare_lf || s->has_nul;
 }
 
-/* The same faults in a message that comes in chunks, in which no "." means anything. */
+/* The same faults in a message that comes in chunks, in which no "." means anything. With BINARYMIME they are none in its body, of
+ * which every octet counts (RFC 3030 §3); its header is still lines. */
 struct smtp_chunk_scanner {
-	bool after_cr; /* zeroed is ready */
+	bool is_binary; /* set by the caller; the rest zeroed is ready */
+	bool in_line, in_body;
+	bool after_cr;
 	bool is_malformed;
 };
 

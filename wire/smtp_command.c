@@ -1,7 +1,8 @@
-/* SMTP command lines: RFC 5321 §4.1.1, with the parameters of RFC 1870, 3461, 4954, 6152 and 6531. */
+/* SMTP command lines: RFC 5321 §4.1.1, with the parameters of RFC 1870, 3030, 3461, 4865, 4954, 6152, 6531, 6710 and 8689. */
 #include "wire/smtp.h"
 
 #include "base/utf8.h"
+#include "wire/date.h"
 
 enum argument_rule { NONE, OPTIONAL, NEEDED };
 
@@ -131,8 +132,10 @@ static int set_body(struct smtp_mail *mail, const struct parameter *p, struct er
 		mail->body = SMTP_BODY_7BIT;
 	else if (span_equal_nocase(p->value, SPAN("8BITMIME")))
 		mail->body = SMTP_BODY_8BITMIME;
+	else if (span_equal_nocase(p->value, SPAN("BINARYMIME")))
+		mail->body = SMTP_BODY_BINARYMIME;
 	else
-		return error_set(why, 501, "5.5.4 BODY must be 7BIT or 8BITMIME");
+		return error_set(why, 501, "5.5.4 BODY must be 7BIT, 8BITMIME or BINARYMIME");
 	return 0;
 }
 
@@ -187,6 +190,50 @@ static int set_envid(struct smtp_mail *mail, const struct parameter *p, struct e
 	return 0;
 }
 
+/* RFC 6710 §3: [ "-" ] a digit, and no "-0". */
+static int set_priority(struct smtp_mail *mail, const struct parameter *p, struct error *why)
+{
+	bool is_negative = span_starts_with(p->value, SPAN("-"));
+	struct span digit = span_skip(p->value, is_negative);
+
+	if (mail->has_priority)
+		return twice(why, "MT-PRIORITY");
+	if (digit.len != 1 || !ascii_is_digit(digit.ptr[0]) || (is_negative && digit.ptr[0] == '0'))
+		return error_set(why, 501, "5.5.4 MT-PRIORITY must be a number from -9 to 9");
+	mail->has_priority = true;
+	mail->priority = (digit.ptr[0] - '0') * (is_negative ? -1 : 1);
+	return 0;
+}
+
+/* RFC 4865 §4.2: one of the two, once. */
+static int set_hold(struct smtp_mail *mail, const struct parameter *p, enum smtp_hold kind, struct error *why)
+{
+	uint64_t seconds = 0;
+	struct date date = {0};
+
+	if (mail->hold != SMTP_HOLD_UNSAID)
+		return twice(why, "HOLDFOR or HOLDUNTIL");
+	if (kind == SMTP_HOLD_FOR && (p->value.len > 9 || span_to_u64(p->value, UINT32_MAX, &seconds) < 0 || seconds == 0))
+		return error_set(why, 501, "5.5.4 HOLDFOR needs a number of seconds, of at most 9 digits");
+	if (kind == SMTP_HOLD_UNTIL && date_parse_internet(p->value, &date) < 0)
+		return error_set(why, 501, "5.5.4 HOLDUNTIL needs a time as in 2027-01-31T18:00:00Z");
+	mail->hold = kind;
+	mail->hold_for_s = (uint32_t)seconds;
+	mail->hold_until_s = date.utc_seconds;
+	return 0;
+}
+
+/* A parameter that is only there or not. */
+static int set_flag(bool *flag, const struct parameter *p, const char *name, struct error *why)
+{
+	if (*flag)
+		return twice(why, name);
+	if (p->has_value)
+		return error_set(why, 501, "5.5.4 %s takes no value", name);
+	*flag = true;
+	return 0;
+}
+
 static int set_parameter(struct smtp_mail *mail, const struct parameter *p, struct error *why)
 {
 	if (span_equal_nocase(p->keyword, SPAN("SIZE")))
@@ -199,14 +246,16 @@ static int set_parameter(struct smtp_mail *mail, const struct parameter *p, stru
 		return set_ret(mail, p, why);
 	if (span_equal_nocase(p->keyword, SPAN("ENVID")))
 		return set_envid(mail, p, why);
-	if (span_equal_nocase(p->keyword, SPAN("SMTPUTF8"))) {
-		if (mail->smtputf8)
-			return twice(why, "SMTPUTF8");
-		if (p->has_value)
-			return error_set(why, 501, "5.5.4 SMTPUTF8 takes no value");
-		mail->smtputf8 = true;
-		return 0;
-	}
+	if (span_equal_nocase(p->keyword, SPAN("SMTPUTF8")))
+		return set_flag(&mail->smtputf8, p, "SMTPUTF8", why);
+	if (span_equal_nocase(p->keyword, SPAN("REQUIRETLS")))
+		return set_flag(&mail->requiretls, p, "REQUIRETLS", why);
+	if (span_equal_nocase(p->keyword, SPAN("MT-PRIORITY")))
+		return set_priority(mail, p, why);
+	if (span_equal_nocase(p->keyword, SPAN("HOLDFOR")))
+		return set_hold(mail, p, SMTP_HOLD_FOR, why);
+	if (span_equal_nocase(p->keyword, SPAN("HOLDUNTIL")))
+		return set_hold(mail, p, SMTP_HOLD_UNTIL, why);
 	return error_set(why, 555, "5.5.4 this parameter is not supported");
 }
 

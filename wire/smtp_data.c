@@ -104,21 +104,26 @@ bool smtp_data_scan(struct smtp_data_scanner *s, struct span *in, struct span *p
 
 void smtp_chunk_scan(struct smtp_chunk_scanner *s, struct span piece)
 {
-	while (piece.len) {
+	while (piece.len && !(s->is_binary && s->in_body)) {
 		size_t plain = plain_length(piece);
 		char c = plain < piece.len ? piece.ptr[plain] : 'x';
+		s->in_line |= plain > 0;
 		if (s->after_cr && (plain || c != '\n'))
 			s->is_malformed = true; /* a bare CR */
 		if (c == '\0' || (c == '\n' && (plain || !s->after_cr)))
 			s->is_malformed = true; /* a NUL, or a bare LF */
 		s->after_cr = c == '\r';
+		if (c == '\n') {
+			s->in_body |= !s->in_line; /* the empty line */
+			s->in_line = false;
+		}
 		piece = span_skip(piece, plain + 1);
 	}
 }
 
 void smtp_chunk_scan_end(struct smtp_chunk_scanner *s)
 {
-	s->is_malformed |= s->after_cr;
+	s->is_malformed |= s->after_cr && !(s->is_binary && s->in_body);
 }
 
 static void end_line(struct smtp_dot_stuffer *s, struct buf *out)

@@ -70,6 +70,12 @@ static void mail_takes_its_parameters(void **state)
 	assert_int_equal(smtp_parse_mail(SPAN("FROM: <>"), 0, &m, NULL), 0);
 	assert_true(m.reverse_path.is_null);
 	assert_int_equal(smtp_parse_mail(SPAN("FROM:<j\xc3\xb6@b.c> SMTPUTF8"), 0, &m, NULL), 0);
+	assert_true(!m.requiretls && !m.has_priority && m.hold == SMTP_HOLD_UNSAID);
+	assert_int_equal(smtp_parse_mail(SPAN("FROM:<a@b.c> REQUIRETLS MT-PRIORITY=-9 HOLDFOR=999999999 BODY=BINARYMIME"), 0, &m, NULL), 0);
+	assert_true(m.requiretls && m.has_priority && m.priority == -9 && m.body == SMTP_BODY_BINARYMIME);
+	assert_true(m.hold == SMTP_HOLD_FOR && m.hold_for_s == 999999999);
+	assert_int_equal(smtp_parse_mail(SPAN("FROM:<a@b.c> MT-PRIORITY=9 HOLDUNTIL=2026-01-01T10:00:00.5+01:00"), 0, &m, NULL), 0);
+	assert_true(m.priority == 9 && m.hold == SMTP_HOLD_UNTIL && m.hold_until_s == 1767261600 - 3600);
 }
 
 static void faults_in_mail_have_their_codes(void **state)
@@ -99,7 +105,20 @@ static void faults_in_mail_have_their_codes(void **state)
 	    {"FROM:<a@b.c> ENVID", 501},
 	    {"FROM:<a@b.c> ENVID=a+0Ab", 501},
 	    {"FROM:<a@b.c> ENVID=a ENVID=a", 501},
-	    {"FROM:<a@b.c> HOLDFOR=9", 555},
+	    {"FROM:<a@b.c> X-UNKNOWN=9", 555},
+	    {"FROM:<a@b.c> REQUIRETLS=YES", 501},
+	    {"FROM:<a@b.c> REQUIRETLS REQUIRETLS", 501},
+	    {"FROM:<a@b.c> MT-PRIORITY", 501},
+	    {"FROM:<a@b.c> MT-PRIORITY=10", 501},
+	    {"FROM:<a@b.c> MT-PRIORITY=-0", 501},
+	    {"FROM:<a@b.c> MT-PRIORITY=+1", 501},
+	    {"FROM:<a@b.c> MT-PRIORITY=1 MT-PRIORITY=1", 501},
+	    {"FROM:<a@b.c> HOLDFOR=0", 501},
+	    {"FROM:<a@b.c> HOLDFOR=-1", 501},
+	    {"FROM:<a@b.c> HOLDFOR=1000000000", 501},
+	    {"FROM:<a@b.c> HOLDFOR=1 HOLDUNTIL=2027-01-31T18:00:00Z", 501},
+	    {"FROM:<a@b.c> HOLDUNTIL=2027-02-30T18:00:00Z", 501},
+	    {"FROM:<a@b.c> HOLDUNTIL=tomorrow", 501},
 	    {"FROM:<a@b.c> =x", 501},
 	    {"FROM:<a@b.c> X=", 501},
 	    {"FROM:<j\xc3\xb6@b.c>", 553},
@@ -339,22 +358,25 @@ static void chunks_have_lines_of_cr_lf_however_they_are_cut(void **state)
 {
 	static const struct {
 		struct span in;
-		bool is_malformed;
+		bool is_malformed, is_malformed_binary;
 	} cases[] = {
-	    {SPAN(""), false}, {SPAN("a\r\n.\r\nb"), false}, {SPAN("\r\n\r\n"), false}, {SPAN("a\nb"), true}, {SPAN("a\rb"), true},
-	    {SPAN("a\r\r\n"), true}, {SPAN("a\r"), true}, {SPAN("\n"), true}, {SPAN("a\0b\r\n"), true}, {SPAN("\r\n\n"), true},
+	    {SPAN(""), false, false}, {SPAN("a\r\n.\r\nb"), false, false}, {SPAN("\r\n\r\n"), false, false}, {SPAN("a\nb"), true, true},
+	    {SPAN("a\rb"), true, true}, {SPAN("a\r\r\n"), true, true}, {SPAN("a\r"), true, true}, {SPAN("\n"), true, true},
+	    {SPAN("a\0b\r\n"), true, true}, {SPAN("\r\n\n"), true, false}, {SPAN("a\r\nb\r\n\r\n\r\0\n"), true, false},
+	    {SPAN("a\r\n\r\n\r"), true, false}, {SPAN("a\r\n\n\r\n\0"), true, true},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		for (size_t step = 1; step <= cases[i].in.len + 1; step++) {
-			struct smtp_chunk_scanner s = {0};
+		for (size_t step = 1; step <= cases[i].in.len + 1; step++)
+			for (int is_binary = 0; is_binary < 2; is_binary++) {
+				struct smtp_chunk_scanner s = {.is_binary = is_binary};
 
-			for (size_t at = 0; at < cases[i].in.len; at += step)
-				smtp_chunk_scan(&s, span_slice(cases[i].in, at, step));
-			smtp_chunk_scan_end(&s);
-			assert_int_equal(s.is_malformed, cases[i].is_malformed);
-		}
+				for (size_t at = 0; at < cases[i].in.len; at += step)
+					smtp_chunk_scan(&s, span_slice(cases[i].in, at, step));
+				smtp_chunk_scan_end(&s);
+				assert_int_equal(s.is_malformed, is_binary ? cases[i].is_malformed_binary : cases[i].is_malformed);
+			}
 }
 
 static void chunks_say_how_long_they_are(void **state)

@@ -50,7 +50,7 @@ static void begin_message(struct imap_session *s, const struct imap_append *a, s
 	int64_t date_ms = a->has_date ? a->date_seconds * 1000 : clock_wall_ms();
 	struct delivery_facts facts = {.kind = DELIVERY_APPEND, .mailbox = a->mailbox, .flags = a->flags.system, .keywords = keywords,
 	                               .internaldate_ms = date_ms > 0 ? (uint64_t)date_ms : 0,
-	                               .facts = connection_is_secured(s->connection) ? FACT_SECURED : 0};
+	                               .priority = PRIORITY_NORMAL, .facts = connection_is_secured(s->connection) ? FACT_SECURED : 0};
 	s->delivery = delivery_new(s->connection, &facts, &events);
 	if (!s->delivery) {
 		imap_no(s, "[UNAVAILABLE] Nothing can be stored now: try again later");

@@ -28,6 +28,18 @@ void imap_fetch_end_row(struct imap_fetching *f)
 		buf_free(&f->gathered);
 }
 
+/* No literal has a NUL (RFC 3501 §9, CHAR8), but a message that came by BINARYMIME may: 0x80 is shown for it, as Dovecot does. */
+static struct span without_nul(struct span bytes, struct buf *copy)
+{
+	if (span_chr(bytes, 0) < 0)
+		return bytes;
+	buf_add(copy, bytes);
+	for (size_t i = 0; i < copy->len; i++)
+		if (!copy->ptr[i])
+			copy->ptr[i] = (char)0x80;
+	return buf_span(copy);
+}
+
 /* ---- pulling bytes ---- */
 
 static void begin_pull(struct imap_fetching *f, enum imap_pull what, uint64_t offset, uint64_t length)
@@ -82,6 +94,7 @@ void imap_fetch_piece(struct imap_session *s, const struct msg_body_piece *m)
 {
 	struct imap_fetching *f = s->fetching;
 	struct span bytes = m->is_there ? span_slice(m->bytes, 0, f->end - f->offset) : SPAN("");
+	BUF_AUTO copy = {0};
 	size_t before = f->gathered.len;
 	bool is_end = bytes.len == 0 || bytes.len == f->end - f->offset;
 	if (!f->is_asked)
@@ -95,7 +108,7 @@ void imap_fetch_piece(struct imap_session *s, const struct msg_body_piece *m)
 			lose_literal(s, f); /* its length has been promised */
 			return;
 		}
-		connection_write(s->connection, bytes);
+		connection_write(s->connection, without_nul(bytes, &copy));
 		break;
 	case PULL_TREE:
 		mime_parser_feed(f->parser, bytes);
@@ -269,7 +282,8 @@ enum imap_step imap_fetch_section(struct imap_session *s, struct imap_fetching *
 	}
 	buf_printf(&s->out, " {%llu}\r\n", (unsigned long long)x.length);
 	if (x.is_at_hand) {
-		buf_add(&s->out, x.bytes);
+		BUF_AUTO copy = {0};
+		buf_add(&s->out, without_nul(x.bytes, &copy));
 		return STEP_ON;
 	}
 	imap_flush(s);

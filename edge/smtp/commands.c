@@ -1,6 +1,42 @@
 /* The commands of SMTP, LMTP and submission: who may give them when, and who handles them. */
+#include "base/clock.h"
 #include "base/log.h"
 #include "edge/smtp/session.h"
+#include "wire/date.h"
+
+/* RFC 4865 §4.1: for how long, and until when. */
+static void offer_holding(struct smtp_session *s, uint32_t most_s)
+{
+	BUF_AUTO until = {0};
+	date_format_internet(clock_wall_s() + (int64_t)most_s, &until);
+	smtp_reply(s, "250-FUTURERELEASE %u %s", most_s, buf_cstr(&until));
+}
+
+static void say_extensions(struct smtp_session *s)
+{
+	struct connection *c = s->connection;
+	const struct config *config = child_config(c->edge->self);
+	smtp_reply(s, "250-%s", child_hostname(c->edge->self));
+	smtp_reply(s, "250-PIPELINING");
+	smtp_reply(s, "250-SIZE %llu", (unsigned long long)config->message_size_limit_bytes);
+	if (connection_may_start_tls(c))
+		smtp_reply(s, "250-STARTTLS");
+	if (smtp_is_submission(s) && connection_may_login(c) && !c->user.len)
+		smtp_reply(s, "250-AUTH PLAIN LOGIN");
+	smtp_reply(s, "250-ENHANCEDSTATUSCODES");
+	smtp_reply(s, "250-8BITMIME");
+	smtp_reply(s, "250-CHUNKING");
+	smtp_reply(s, "250-BINARYMIME");
+	smtp_reply(s, "250-LIMITS RCPTMAX=%u", config->recipients_most); /* RFC 9422 */
+	if (!c->protocol->is_lmtp)
+		smtp_reply(s, "250-DSN"); /* RFC 3461; who hands over by LMTP reports for itself */
+	if (connection_is_secured(c))
+		smtp_reply(s, "250-REQUIRETLS"); /* RFC 8689 §2 */
+	smtp_reply(s, "250-MT-PRIORITY"); /* RFC 6710 */
+	if (smtp_is_submission(s) && config->hold_most_s)
+		offer_holding(s, (uint32_t)config->hold_most_s);
+	smtp_reply(s, "250 SMTPUTF8");
+}
 
 static void hello(struct smtp_session *s, const struct smtp_command *command)
 {
@@ -26,20 +62,7 @@ static void hello(struct smtp_session *s, const struct smtp_command *command)
 		smtp_reply(s, "250 %s", host);
 		return;
 	}
-	smtp_reply(s, "250-%s", host);
-	smtp_reply(s, "250-PIPELINING");
-	smtp_reply(s, "250-SIZE %llu", (unsigned long long)child_config(c->edge->self)->message_size_limit_bytes);
-	if (connection_may_start_tls(c))
-		smtp_reply(s, "250-STARTTLS");
-	if (smtp_is_submission(s) && connection_may_login(c) && !c->user.len)
-		smtp_reply(s, "250-AUTH PLAIN LOGIN");
-	smtp_reply(s, "250-ENHANCEDSTATUSCODES");
-	smtp_reply(s, "250-8BITMIME");
-	smtp_reply(s, "250-CHUNKING");
-	smtp_reply(s, "250-LIMITS RCPTMAX=%u", child_config(c->edge->self)->recipients_most); /* RFC 9422 */
-	if (!c->protocol->is_lmtp)
-		smtp_reply(s, "250-DSN"); /* RFC 3461; who hands over by LMTP reports for itself */
-	smtp_reply(s, "250 SMTPUTF8");
+	say_extensions(s);
 }
 
 static void starttls(struct smtp_session *s, const struct smtp_command *command)

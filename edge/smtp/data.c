@@ -20,7 +20,7 @@ static const char *with_word(const struct smtp_session *s)
 		return lmtp[connection_is_secured(c)];
 	if (!s->is_esmtp)
 		return "SMTP";
-	return words[s->has_utf8][connection_is_secured(c)][c->user.len != 0];
+	return words[(s->facts & FACT_SMTPUTF8) != 0][connection_is_secured(c)][c->user.len != 0];
 }
 
 static void reply_for(struct smtp_session *s, const struct msg_delivery_result *m)
@@ -98,6 +98,10 @@ void smtp_data(struct smtp_session *s, const struct smtp_command *command)
 		smtp_junk(s, "554 5.5.1 No valid recipients");
 		return;
 	}
+	if (s->facts & FACT_BINARY) {
+		smtp_junk(s, "503 5.5.1 BINARYMIME comes by BDAT"); /* RFC 3030 §3 */
+		return;
+	}
 	if (!smtp_start_message(s)) {
 		smtp_reply(s, "451 4.3.0 Cannot be taken now, try again later");
 		return;
@@ -112,7 +116,7 @@ bool smtp_start_message(struct smtp_session *s)
 	struct connection *c = s->connection;
 	struct delivery_facts facts = {
 		.kind = c->protocol->is_lmtp ? DELIVERY_LMTP : c->protocol->is_local ? DELIVERY_LOCAL : smtp_is_submission(s) ? DELIVERY_SUBMISSION : DELIVERY_SMTP,
-		.facts = (uint8_t)((s->has_utf8 ? FACT_SMTPUTF8 : 0) | (s->has_8bit ? FACT_8BIT : 0) | (connection_is_secured(c) ? FACT_SECURED : 0)),
+		.facts = (uint8_t)(s->facts | (connection_is_secured(c) ? FACT_SECURED : 0)), .priority = s->priority, .hold_s = s->hold_s,
 		.reverse_path = s->reverse_path, .ret = (uint8_t)s->ret, .envid = s->envid, .helo = buf_span(&s->helo), .with = span_cstr(with_word(s)),
 		.recipients = s->recipients, .recipient_count = s->recipient_count};
 	s->delivery = delivery_new(c, &facts, &events);

@@ -37,8 +37,10 @@ struct smtp_session {
 	/* the transaction */
 	struct arena memory;
 	struct span reverse_path;  /* without brackets; empty is the null one */
-	uint64_t announced_size;
-	bool has_utf8, has_8bit;
+	uint8_t facts;             /* enum message_facts, of what MAIL said */
+	uint8_t priority;          /* as in ipc/terms.h */
+	uint32_t hold_s;           /* RFC 4865 */
+	bool is_priority_lowered;
 	enum smtp_ret ret;         /* RFC 3461 */
 	struct span envid;
 	struct delivery_recipient *recipients;

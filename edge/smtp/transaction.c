@@ -1,4 +1,5 @@
 /* MAIL and RCPT: the envelope (RFC 5321 §3.3). Whether a recipient exists, and whether a sender may be used, store says. */
+#include "base/clock.h"
 #include "base/log.h"
 #include "edge/smtp/session.h"
 
@@ -17,8 +18,11 @@ void smtp_reset(struct smtp_session *s)
 	s->ret = SMTP_RET_UNSAID;
 	s->recipients = NULL;
 	s->recipient_count = s->recipient_room = s->recipients_over = 0;
-	s->has_utf8 = s->has_8bit = s->is_too_large = s->is_malformed = false;
-	s->announced_size = s->chunked_size = 0;
+	s->is_too_large = s->is_malformed = s->is_priority_lowered = false;
+	s->facts = 0;
+	s->priority = PRIORITY_NORMAL;
+	s->hold_s = 0;
+	s->chunked_size = 0;
 	s->chunk_scanner = (struct smtp_chunk_scanner){0};
 	buf_clear(&s->lmtp_answers);
 	s->sequence++; /* an answer that is still on its way is for nobody */
@@ -43,7 +47,48 @@ static struct span address_text(struct smtp_session *s, const struct address *a)
 static void accept_sender(struct smtp_session *s)
 {
 	s->state = SMTP_STATE_MAIL;
-	smtp_reply(s, "250 2.1.0 Ok");
+	if (s->is_priority_lowered)
+		smtp_reply(s, "250 2.3.6 Ok, with priority 0"); /* RFC 6710 §4.1 */
+	else
+		smtp_reply(s, "250 2.1.0 Ok");
+}
+
+/* RFC 4865 §4.2: for users only, and not for longer than EHLO says. */
+static int take_hold(struct smtp_session *s, const struct smtp_mail *mail, struct error *why)
+{
+	uint32_t most_s = (uint32_t)child_config(s->connection->edge->self)->hold_most_s;
+	int64_t hold_s = mail->hold == SMTP_HOLD_UNTIL ? mail->hold_until_s - clock_wall_s() : (int64_t)mail->hold_for_s;
+	if (mail->hold == SMTP_HOLD_UNSAID)
+		return 0;
+	if (!smtp_is_submission(s) || !most_s)
+		return error_set(why, 555, "5.5.4 Messages are not held here");
+	if (hold_s > (int64_t)most_s)
+		return error_set(why, 501, "5.5.4 Messages are held for %u seconds at most", most_s);
+	s->hold_s = hold_s > 0 ? (uint32_t)hold_s : 0; /* a time that is past: at once */
+	return 0;
+}
+
+/* RFC 6710 §5.1: a stranger's message is not more urgent than others only because he says so. */
+static void take_priority(struct smtp_session *s, int wanted)
+{
+	const struct protocol *p = s->connection->protocol;
+	bool is_trusted = p->is_submission || p->is_lmtp || p->is_local;
+	s->is_priority_lowered = wanted > 0 && !is_trusted;
+	s->priority = (uint8_t)(PRIORITY_NORMAL + (s->is_priority_lowered ? 0 : wanted));
+}
+
+static int take_options(struct smtp_session *s, const struct smtp_mail *mail, struct error *why)
+{
+	if (mail->requiretls && !connection_is_secured(s->connection))
+		return error_set(why, 530, "5.7.10 REQUIRETLS comes after STARTTLS"); /* RFC 8689 §2 */
+	bool is_binary = mail->body == SMTP_BODY_BINARYMIME;
+	s->facts = (uint8_t)((mail->smtputf8 ? FACT_SMTPUTF8 : 0) | (mail->body >= SMTP_BODY_8BITMIME ? FACT_8BIT : 0) |
+	                     (is_binary ? FACT_BINARY : 0) | (mail->requiretls ? FACT_REQUIRETLS : 0));
+	s->chunk_scanner.is_binary = is_binary;
+	s->ret = mail->ret;
+	s->envid = arena_dup(&s->memory, mail->envid);
+	take_priority(s, mail->priority);
+	return take_hold(s, mail, why);
 }
 
 void smtp_mail(struct smtp_session *s, const struct smtp_command *command)
@@ -68,11 +113,11 @@ void smtp_mail(struct smtp_session *s, const struct smtp_command *command)
 		smtp_reply(s, "552 5.3.4 The limit is %llu octets", (unsigned long long)config->message_size_limit_bytes);
 		return;
 	}
-	s->announced_size = mail.size_bytes;
-	s->has_utf8 = mail.smtputf8;
-	s->has_8bit = mail.body == SMTP_BODY_8BITMIME;
-	s->ret = mail.ret;
-	s->envid = arena_dup(&s->memory, mail.envid);
+	if (take_options(s, &mail, &why)) {
+		smtp_reset(s);
+		smtp_junk(s, "%d %s", why.code, why.text);
+		return;
+	}
 	s->reverse_path = address_text(s, &mail.reverse_path);
 	if (!smtp_is_submission(s)) {
 		accept_sender(s);
@@ -119,7 +164,7 @@ void smtp_rcpt(struct smtp_session *s, const struct smtp_command *command)
 	struct connection *c = s->connection;
 	struct smtp_rcpt rcpt;
 	struct error why = {0};
-	unsigned flags = PATH_FLAGS | (s->has_utf8 ? ADDRESS_UTF8 : 0);
+	unsigned flags = PATH_FLAGS | (s->facts & FACT_SMTPUTF8 ? ADDRESS_UTF8 : 0);
 	if (smtp_parse_rcpt(command->argument, flags, &rcpt, &why)) {
 		smtp_junk(s, "%d %s", why.code, why.text);
 		return;

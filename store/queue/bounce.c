@@ -71,7 +71,8 @@ static void read_whole(struct store *s, const struct queued *m, enum news news, 
 {
 	struct error why = {0};
 	uint64_t size = m->size - m->return_path_bytes;
-	if (news == NEWS_FAILURE && m->ret == SMTP_RET_FULL && size <= RETURNED_WHOLE_MOST &&
+	/* RFC 8689 §5: of what must be kept secret only the header; and a report has no binary in it */
+	if (news == NEWS_FAILURE && m->ret == SMTP_RET_FULL && !(m->facts & (FACT_REQUIRETLS | FACT_BINARY)) && size <= RETURNED_WHOLE_MOST &&
 	    blob_read(s->engine, m->blob, m->return_path_bytes, size, message, &why) < 0)
 		log_event(LOG_LEVEL_ERROR, "message-damaged", log_c("why", why.text));
 }
@@ -148,7 +149,10 @@ struct queued *bounce_make(struct store *s, const struct queued *m, enum news ne
 	log_event(LOG_LEVEL_INFO, words[news], log_s("id", span_cstr(text)), log_s("bounce", id128_text(id, bounce_text)),
 	          log_c("to", m->reverse_path));
 	bool has_8bit = utf8_has_8bit(buf_span(&message->head_memory)), is_utf8 = utf8_has_8bit(span_cstr(m->reverse_path));
-	struct queue_message q = {.delivery = id, .message = message, .reverse_path = SPAN(""),
-	                          .facts = (uint8_t)((has_8bit ? FACT_8BIT : 0) | (is_utf8 ? FACT_SMTPUTF8 : 0))};
+	unsigned facts = (has_8bit ? FACT_8BIT : 0) | (is_utf8 ? FACT_SMTPUTF8 : 0);
+	/* as the message that it is about: RFC 8689 §5 and §4.1, RFC 6710 §4.3 */
+	facts |= m->facts & (FACT_REQUIRETLS | FACT_TLS_OPTIONAL);
+	struct queue_message q = {
+		.delivery = id, .message = message, .reverse_path = SPAN(""), .facts = (uint16_t)facts, .priority = m->priority};
 	return queue_put_new(s, &q, &targets, b);
 }

@@ -26,7 +26,8 @@ static struct domain *domain_of(struct domains *d, struct span written)
 	struct domain *new = xcalloc(1, sizeof *new + name.len + 1);
 	new->hash = hash;
 	new->same_hash = first;
-	new->ready_last = &new->ready;
+	for (int i = 0; i < URGENCIES; i++)
+		new->ready[i].last = &new->ready[i].first;
 	new->most = DOMAIN_JOBS_FIRST;
 	if (name.len)
 		memcpy(new->name, name.ptr, name.len);
@@ -46,9 +47,23 @@ static void forget(struct domains *d, struct domain *old)
 	free(old);
 }
 
+/* The most urgent jobs that are ready; NULL if none is. */
+static struct ready *next_ready(struct domain *of)
+{
+	for (int i = 0; i < URGENCIES; i++)
+		if (of->ready[i].first)
+			return &of->ready[i];
+	return NULL;
+}
+
+static enum urgency urgency_of(const struct relay_job *j)
+{
+	return j->message->priority > PRIORITY_NORMAL ? URGENT : j->message->priority < PRIORITY_NORMAL ? PATIENT : NORMAL;
+}
+
 static void give_turn(struct domains *d, struct domain *to)
 {
-	if (to->has_turn || !to->ready || to->active >= to->most)
+	if (to->has_turn || !next_ready(to) || to->active >= to->most)
 		return;
 	to->has_turn = true;
 	to->next_turn = NULL;
@@ -61,8 +76,9 @@ void domains_add_job(struct domains *d, struct span name, struct relay_job *j)
 	struct domain *to = domain_of(d, name);
 	j->domain = to;
 	j->next = NULL;
-	*to->ready_last = j;
-	to->ready_last = &j->next;
+	struct ready *ready = &to->ready[urgency_of(j)];
+	*ready->last = j;
+	ready->last = &j->next;
 	give_turn(d, to);
 }
 
@@ -74,14 +90,15 @@ struct relay_job *domains_take_job(struct domains *d)
 		if (!d->turn)
 			d->turn_last = &d->turn;
 		from->has_turn = false;
-		struct relay_job *j = from->ready;
-		if (!j && !from->active)
+		struct ready *ready = next_ready(from);
+		if (!ready && !from->active)
 			forget(d, from);
-		if (!j || from->active >= from->most)
+		if (!ready || from->active >= from->most)
 			continue; /* things have changed since it was given the turn; domains_end_job gives it another */
-		from->ready = j->next;
-		if (!from->ready)
-			from->ready_last = &from->ready;
+		struct relay_job *j = ready->first;
+		ready->first = j->next;
+		if (!ready->first)
+			ready->last = &ready->first;
 		j->next = NULL;
 		from->active++;
 		give_turn(d, from); /* behind all others */
@@ -92,16 +109,20 @@ struct relay_job *domains_take_job(struct domains *d)
 
 static struct relay_job *take_ready(struct domain *of, unsigned most)
 {
-	struct relay_job *first = of->ready, **end = &first;
-	for (; *end && most; most--) {
-		(*end)->domain = NULL;
-		end = &(*end)->next;
+	struct relay_job *taken = NULL, **end = &taken;
+	struct ready *ready;
+	while (most && (ready = next_ready(of))) {
+		*end = ready->first;
+		for (; *end && most; most--) {
+			(*end)->domain = NULL;
+			end = &(*end)->next;
+		}
+		ready->first = *end;
+		if (!ready->first)
+			ready->last = &ready->first;
+		*end = NULL;
 	}
-	of->ready = *end;
-	if (!of->ready)
-		of->ready_last = &of->ready;
-	*end = NULL;
-	return first;
+	return taken;
 }
 
 struct relay_job *domains_end_job(struct domains *d, struct relay_job *j)
@@ -116,7 +137,7 @@ struct relay_job *domains_end_job(struct domains *d, struct relay_job *j)
 		of->most /= 2;
 	else if (j->is_silent)
 		put_off = take_ready(of, DOMAIN_PUT_OFF_MOST);
-	if (of->active == 0 && !of->ready && !of->has_turn)
+	if (of->active == 0 && !next_ready(of) && !of->has_turn)
 		forget(d, of);
 	else
 		give_turn(d, of);

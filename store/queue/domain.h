@@ -17,6 +17,9 @@ enum {
 	DOMAIN_PUT_OFF_MOST = 200,
 };
 
+/* RFC 6710 §5: the urgent ones first. Of its 19 priorities these are told apart; what relay passes on is the number itself. */
+enum urgency { URGENT, NORMAL, PATIENT, URGENCIES };
+
 struct domain;
 
 /* One message for the recipients at one domain. */
@@ -36,7 +39,9 @@ struct relay_job {
 struct domain {
 	struct domain *same_hash, *next_turn;
 	uint64_t hash;
-	struct relay_job *ready, **ready_last;
+	struct ready {
+		struct relay_job *first, **last;
+	} ready[URGENCIES];
 	unsigned active, most;   /* jobs at relays */
 	bool has_turn;           /* it stands in the queue of turns: when it came in, a job was ready and active < most */
 	char name[];             /* in lower case: RFC 1035 §2.3.3 */
@@ -49,7 +54,7 @@ struct domains {
 };
 
 void domains_open(struct domains *d);
-/* The job is ready: puts it behind the others for its domain. */
+/* The job is ready: puts it behind the others for its domain that are as urgent. */
 void domains_add_job(struct domains *d, struct span name, struct relay_job *j);
 /* The job whose turn it is, which is then at a relay until domains_end_job; NULL if none may be handed out. */
 struct relay_job *domains_take_job(struct domains *d);

@@ -9,7 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { RECORD_VERSION = 3, RECORD_WITHOUT_VIA = 2, RECORD_WITHOUT_DSN = 1 /* what earlier builds wrote */ };
+/* Earlier builds wrote RECORD_WITHOUT_..., without what the next one brought. */
+enum { RECORD_VERSION = 4, RECORD_WITHOUT_PRIORITY = 3, RECORD_WITHOUT_VIA = 2, RECORD_WITHOUT_DSN = 1 };
+
+enum { HOLD_MOST_MS = 366 * 86400 * 1000ll }; /* hold_most's largest value: config/settings.def */
 
 void queue_key(struct buf *key, char letter, struct id128 id)
 {
@@ -63,6 +66,11 @@ static int64_t wait_until(int64_t wall_ms, int64_t most_ms)
 	return wall_ms - now < most_ms ? wall_ms - now : most_ms;
 }
 
+int64_t queued_age_ms(const struct queued *m)
+{
+	return clock_monotonic_ms() - m->created_ms - (int64_t)m->hold_ms;
+}
+
 void queued_pack(const struct queued *m, struct buf *out)
 {
 	pack_u8(out, RECORD_VERSION);
@@ -70,12 +78,14 @@ void queued_pack(const struct queued *m, struct buf *out)
 	pack_u64(out, m->size);
 	pack_u64(out, m->received);
 	pack_u32(out, m->return_path_bytes);
-	pack_u8(out, m->facts);
+	pack_u16(out, m->facts);
 	pack_u8(out, m->is_shared);
 	pack_bytes(out, span_cstr(m->reverse_path));
 	pack_u8(out, m->ret);
 	pack_bytes(out, span_cstr(m->envid));
+	pack_u8(out, m->priority);
 	pack_u64(out, (uint64_t)queue_wall_ms(m->created_ms));
+	pack_u64(out, m->hold_ms);
 	pack_u32(out, m->recipient_count);
 	for (uint32_t i = 0; i < m->recipient_count; i++) {
 		const struct recipient *r = &m->recipients[i];
@@ -106,14 +116,23 @@ static void unpack_recipient(struct unpacker *u, struct recipient *r, int64_t wa
 	snprintf(r->status, sizeof r->status, "%.*s", SPAN_ARG(status));
 	snprintf(r->host, sizeof r->host, "%.*s", SPAN_ARG(host));
 	r->text = text.len ? span_strdup(text) : NULL;
-	if (version == RECORD_WITHOUT_DSN)
+	if (version <= RECORD_WITHOUT_DSN)
 		return;
 	r->notify = unpack_u8(u);
 	r->report = unpack_u8(u);
 	struct span orcpt = unpack_bytes(u, SMTP_ORCPT_MAX);
 	r->orcpt = orcpt.len ? span_strdup(orcpt) : NULL;
-	struct span via = version == RECORD_WITHOUT_VIA ? SPAN("") : unpack_bytes(u, 255);
+	struct span via = version <= RECORD_WITHOUT_VIA ? SPAN("") : unpack_bytes(u, 255);
 	r->via = via.len ? span_strdup(via) : NULL;
+}
+
+/* The bits that are store's alone stood three lower. */
+static uint16_t unpack_facts(struct unpacker *u, uint8_t version)
+{
+	if (version > RECORD_WITHOUT_PRIORITY)
+		return unpack_u16(u);
+	unsigned facts = unpack_u8(u);
+	return (uint16_t)((facts & 7) | (facts & 56) << 3);
 }
 
 int queued_unpack(struct queued *m, struct span value, int64_t wait_most_ms)
@@ -124,15 +143,22 @@ int queued_unpack(struct queued *m, struct span value, int64_t wait_most_ms)
 	m->size = unpack_u64(&u);
 	m->received = unpack_u64(&u);
 	m->return_path_bytes = unpack_u32(&u);
-	m->facts = unpack_u8(&u);
+	m->facts = unpack_facts(&u, version);
 	m->is_shared = unpack_u8(&u) != 0;
 	m->reverse_path = span_strdup(unpack_bytes(&u, 512));
 	bool has_dsn = version != RECORD_WITHOUT_DSN;
 	m->ret = has_dsn ? unpack_u8(&u) : SMTP_RET_UNSAID;
 	m->envid = span_strdup(has_dsn ? unpack_bytes(&u, SMTP_ENVID_MAX) : SPAN(""));
+	bool has_priority = version > RECORD_WITHOUT_PRIORITY;
+	m->priority = has_priority ? unpack_u8(&u) : PRIORITY_NORMAL;
 	m->created_ms = clock_monotonic_ms() - age_of((int64_t)unpack_u64(&u));
+	uint64_t hold_ms = has_priority ? unpack_u64(&u) : 0;
+	m->hold_ms = hold_ms <= HOLD_MOST_MS ? hold_ms : 0;
+	if (-queued_age_ms(m) > wait_most_ms)
+		wait_most_ms = -queued_age_ms(m);
 	uint32_t count = unpack_u32(&u);
-	if (version < RECORD_WITHOUT_DSN || version > RECORD_VERSION || u.bad || count > value.len)
+	if (version < RECORD_WITHOUT_DSN || version > RECORD_VERSION || u.bad || count > value.len || m->priority >= PRIORITIES ||
+	    hold_ms > HOLD_MOST_MS)
 		return -1;
 	m->recipients = xcalloc(count, sizeof *m->recipients);
 	for (uint32_t i = 0; i < count; i++)

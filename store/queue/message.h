@@ -36,7 +36,7 @@ struct queued {
 	struct id128 id, blob;
 	uint64_t size, received; /* received: bytes in the blob's pieces */
 	uint32_t return_path_bytes; /* of our Return-Path line, which does not leave this server (RFC 5321 §4.4) */
-	uint8_t facts;
+	uint16_t facts;          /* enum message_facts */
 	bool is_shared;          /* accounts may name the blob */
 	bool is_writing;         /* its record; what changes meanwhile is written after that */
 	bool is_changed, is_over;
@@ -44,7 +44,9 @@ struct queued {
 	char *reverse_path;
 	uint8_t ret;             /* enum smtp_ret */
 	char *envid;             /* as it was written; "" : unsaid */
+	uint8_t priority;        /* as in ipc/terms.h */
 	int64_t created_ms;      /* negative if that was before the machine has started */
+	uint64_t hold_ms;        /* since then, until its first try (RFC 4865) */
 	struct recipient *recipients;
 	uint32_t recipient_count;
 	size_t heap_at;          /* place in the heap of what is due, + 1; 0: not in it */
@@ -60,8 +62,10 @@ struct queued {
 struct queued *queued_new(struct queue *q, struct id128 id);
 void queued_free(struct queued *m);
 void queued_pack(const struct queued *m, struct buf *out);
-/* No recipient will wait for longer than wait_most_ms. -1 if it is no such record. */
+/* No recipient will wait for longer than wait_most_ms, or than the message is to be held. -1 if it is no such record. */
 int queued_unpack(struct queued *m, struct span value, int64_t wait_most_ms);
+/* How long it has waited to be delivered: not while its sender wanted it held. */
+int64_t queued_age_ms(const struct queued *m);
 /* The wall clock's time for one of the monotonic clock. */
 int64_t queue_wall_ms(int64_t monotonic_ms);
 void queue_key(struct buf *key, char letter, struct id128 id);

@@ -40,7 +40,10 @@ static void print_message(const struct queued *m, struct buf *out)
 	buf_printf(out, "%s size=%llu age=%llds from=<", id, (unsigned long long)m->size,
 	           (long long)((clock_monotonic_ms() - m->created_ms) / 1000));
 	add_safe(out, m->reverse_path);
-	buf_add_cstr(out, m->facts & FACT_HELD ? "> held\n" : ">\n");
+	buf_add_char(out, '>');
+	if (m->priority != PRIORITY_NORMAL)
+		buf_printf(out, " priority=%d", m->priority - PRIORITY_NORMAL);
+	buf_add_cstr(out, m->facts & FACT_HELD ? " held\n" : "\n");
 	for (uint32_t i = 0; i < m->recipient_count; i++)
 		if (m->recipients[i].state != RECIPIENT_DONE)
 			print_recipient(&m->recipients[i], out);
@@ -93,7 +96,7 @@ static bool hold(struct queued *m)
 /* Its lifetime may have passed meanwhile: as one that was never tried, it does not end before it is. */
 static bool release(struct queued *m)
 {
-	m->facts &= (uint8_t)~FACT_HELD;
+	m->facts &= (uint16_t)~FACT_HELD;
 	for (uint32_t i = 0; i < m->recipient_count; i++)
 		if (m->recipients[i].state == RECIPIENT_WAITING)
 			m->recipients[i].attempts = 0;

@@ -82,10 +82,13 @@ struct queued *queue_put_new(struct store *s, const struct queue_message *q, con
 	m->reverse_path = span_strdup(q->reverse_path);
 	m->ret = q->ret;
 	m->envid = span_strdup(q->envid);
+	m->priority = q->priority;
 	m->created_ms = clock_monotonic_ms();
+	m->hold_ms = (uint64_t)q->hold_s * 1000;
 	m->recipients = xcalloc(targets->count, sizeof *m->recipients);
 	for (size_t i = 0; i < targets->count; i++) {
 		struct recipient *r = &m->recipients[m->recipient_count++];
+		r->next_ms = q->hold_s ? m->created_ms + (int64_t)m->hold_ms : 0;
 		r->account = targets->list[i].account;
 		r->address = span_strdup(targets->list[i].address);
 		r->notify = targets->list[i].notify;
@@ -189,7 +192,7 @@ static void append_to(struct queued *m, uint32_t i)
 	struct fan_out *f = xcalloc(1, sizeof *f);
 	*f = (struct fan_out){m, i};
 	struct append *a = xcalloc(1, sizeof *a);
-	*a = (struct append){.message = message_of(m), .account = r->account, .internaldate_ms = (uint64_t)queue_wall_ms(m->created_ms),
+	*a = (struct append){.message = message_of(m), .account = r->account, .internaldate_ms = (uint64_t)queue_wall_ms(m->created_ms + (int64_t)m->hold_ms),
 	                     .is_repeated = !m->message, .done = on_appended, .context = f};
 	r->state = RECIPIENT_TRYING;
 	m->jobs++;
@@ -228,7 +231,7 @@ static bool all_done(const struct queued *m)
 static void expire(struct queued *m)
 {
 	int64_t lifetime_ms = (int64_t)child_config(m->queue->store->self)->queue_lifetime_s * 1000;
-	if (clock_monotonic_ms() - m->created_ms < lifetime_ms || m->facts & FACT_HELD)
+	if (queued_age_ms(m) < lifetime_ms || m->facts & FACT_HELD)
 		return;
 	for (uint32_t i = 0; i < m->recipient_count; i++) {
 		struct recipient *r = &m->recipients[i];
@@ -251,7 +254,7 @@ static void put_off_news(struct queued *m)
 static struct queued *warn(struct queued *m, struct batch *b)
 {
 	int64_t after_ms = (int64_t)child_config(m->queue->store->self)->delay_warning_s * 1000;
-	if (!after_ms || m->facts & (FACT_WARNED | FACT_HELD) || clock_monotonic_ms() - m->created_ms < after_ms)
+	if (!after_ms || m->facts & (FACT_WARNED | FACT_HELD) || queued_age_ms(m) < after_ms)
 		return NULL;
 	struct queued *warning = bounce_make(m->queue->store, m, NEWS_DELAY, b);
 	if (warning)

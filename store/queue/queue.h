@@ -22,8 +22,10 @@ struct queue_message {
 	struct id128 delivery;
 	struct accepted *message; /* taken over */
 	struct span reverse_path;
-	uint8_t facts;
+	uint16_t facts;           /* enum message_facts */
 	uint8_t ret;              /* enum smtp_ret */
+	uint8_t priority;         /* as in ipc/terms.h */
+	uint32_t hold_s;          /* how long it waits before its first try (RFC 4865) */
 	struct span envid;        /* as it was written (RFC 3461) */
 };
 

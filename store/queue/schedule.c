@@ -139,7 +139,8 @@ static void send_job(struct store_peer *relay, struct relay_job *j)
 	relay->slots--;
 	channel_send(relay->channel, job, .job = j->number, .delivery = m->id, .reverse_path = buf_span(&sender),
 	             .next_hop = span_slice(span_cstr(j->domain->name), 0, 255), .route = j->route, .size = m->size - m->return_path_bytes,
-	             .facts = m->facts & FACTS_OF_MESSAGE, .ret = m->ret, .envid = span_cstr(m->envid));
+	             .facts = m->facts & FACTS_OF_MESSAGE, .ret = m->ret, .envid = span_cstr(m->envid),
+	             .priority = m->priority);
 	for (uint32_t i = 0; i < j->count; i++) {
 		const struct recipient *r = &m->recipients[j->recipients[i]];
 		channel_send(relay->channel, job_rcpt, .job = j->number, .index = j->recipients[i], .address = span_cstr(r->address),

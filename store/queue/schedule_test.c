@@ -248,15 +248,40 @@ static void a_domain_that_does_not_answer_holds_one_place(void **state)
 	assert_int_equal(end_one(c, true), 2);
 }
 
+static void urgent_mail_goes_first(void **state)
+{
+	(void)state;
+	static const int priorities[] = {0, -9, 4, 0, -1, 9, 0}, order[] = {2, 5, 0, 3, 6, 1, 4};
+	enum { COUNT = sizeof priorities / sizeof priorities[0] };
+	struct domains d;
+	struct queued messages[COUNT];
+	struct relay_job jobs[COUNT];
+	domains_open(&d);
+	for (int i = 0; i < COUNT; i++) {
+		messages[i] = (struct queued){.priority = (uint8_t)(PRIORITY_NORMAL + priorities[i])};
+		jobs[i] = (struct relay_job){.message = &messages[i], .is_answered = true};
+		domains_add_job(&d, SPAN("b.test"), &jobs[i]);
+	}
+	for (int i = 0; i < COUNT; i++) {
+		struct relay_job *j = domains_take_job(&d);
+		assert_ptr_equal(j, &jobs[order[i]]);
+		assert_null(domains_end_job(&d, j));
+	}
+	assert_null(domains_take_job(&d));
+	assert_int_equal(d.by_hash.count, 0);
+	map_free(&d.by_hash);
+}
+
 /* The ends of five jobs of one domain that has `ready` more, without an answer: how many are put off at each. */
 static void mail_for_a_domain_that_does_not_answer_is_put_off(void **state)
 {
 	(void)state;
 	struct domains d;
+	struct queued message = {.priority = PRIORITY_NORMAL};
 	struct relay_job jobs[DOMAIN_JOBS_FIRST + DOMAIN_PUT_OFF_MOST + 3], *taken[DOMAIN_JOBS_FIRST];
 	domains_open(&d);
 	for (size_t i = 0; i < sizeof jobs / sizeof jobs[0]; i++) {
-		jobs[i] = (struct relay_job){.is_silent = true};
+		jobs[i] = (struct relay_job){.message = &message, .is_silent = true};
 		domains_add_job(&d, SPAN("dead.test"), &jobs[i]);
 	}
 	for (size_t i = 0; i < DOMAIN_JOBS_FIRST; i++)
@@ -369,6 +394,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_domain_at_its_limit_goes_on_when_a_job_ends, set_scene, clear_scene),
 		cmocka_unit_test_setup_teardown(a_domain_that_does_not_answer_holds_one_place, set_scene, clear_scene),
 		cmocka_unit_test(mail_for_a_domain_that_does_not_answer_is_put_off),
+		cmocka_unit_test(urgent_mail_goes_first),
 		cmocka_unit_test_setup_teardown(a_clock_that_is_set_back_delays_no_try, set_scene, clear_clock),
 		cmocka_unit_test_setup_teardown(a_clock_that_is_set_ahead_hastens_no_try, set_scene, clear_clock),
 		cmocka_unit_test_setup_teardown(times_are_believed_as_far_as_they_can_be_true, set_scene, clear_clock),
