@@ -103,6 +103,9 @@ void config_free(struct config *c);
  * from it; tls_certificate, tls_key and drop_dir from data_dir. -1 with *why if the system's name is not fully qualified. */
 int config_complete(struct config *c, struct error *why);
 
+/* True if the address, as text, is in one of them. */
+bool config_networks_have(const struct config_networks *networks, struct span address);
+
 static inline bool config_offers(const struct config *c, enum config_protocol protocol)
 {
 	return (c->protocols >> protocol & 1U) != 0;

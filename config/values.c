@@ -295,6 +295,15 @@ static int resolver_read(const struct setting *s, struct span value, struct conf
 	return 0;
 }
 
+bool config_networks_have(const struct config_networks *networks, struct span address)
+{
+	struct network client;
+	bool has = false;
+	for (size_t i = 0; i < networks->count && network_parse(address, &client) == 0; i++)
+		has |= network_has(&networks->list[i], &client);
+	return has;
+}
+
 static int networks_read(const struct setting *s, struct span value, struct config *c, struct error *why)
 {
 	struct config_networks *networks = field_of(s, c);

@@ -293,6 +293,15 @@ void connection_vault_gone(struct edge_process *e)
 		end_login(c, LOGIN_LATER);
 }
 
+bool connection_rename(struct connection *c, const char *address)
+{
+	if (!listener_moved(c->edge, c->address, address))
+		return false;
+	snprintf(c->address, sizeof c->address, "%s", address);
+	c->is_loopback = network_is_loopback(span_cstr(address));
+	return true;
+}
+
 /* ---- store ---- */
 
 struct connection *connection_of_token(struct edge_process *e, uint64_t token)

@@ -88,6 +88,9 @@ bool connection_may_login(const struct connection *c);
 /* Asks vault; waits; then `logged_in` is called (c->user and c->session are set if it is LOGIN_OK). */
 void connection_login(struct connection *c, struct span user, struct span password);
 
+/* The client is another than its proxy, which has said so (XCLIENT). false: that client has too many connections. */
+bool connection_rename(struct connection *c, const char *address);
+
 /* For store's answers: NULL if that connection has gone. */
 struct connection *connection_of_token(struct edge_process *e, uint64_t token);
 struct connection *connection_of_session(struct edge_process *e, uint64_t session);

@@ -13,6 +13,7 @@
 #include "edge/imap/imap.h"
 #include "edge/listener.h"
 #include "edge/pop3/pop3.h"
+#include "edge/proxied.h"
 #include "edge/signer.h"
 #include "edge/smtp/smtp.h"
 
@@ -246,6 +247,7 @@ static void drain(void *context)
 	for (size_t i = 0; i < e->listener_count; i++)
 		listener_free(e->listeners[i]);
 	e->listener_count = 0;
+	proxied_drop_all(e);
 	if (e->connections.count == 0)
 		child_stopped(e->self);
 }
@@ -272,8 +274,8 @@ static void stop(void *context)
 static void status(void *context, struct buf *text)
 {
 	struct edge_process *e = context;
-	buf_printf(text, "connections=%zu accepted=%llu refused=%llu tls=%s", e->connections.count,
-	           (unsigned long long)e->accepted_count, (unsigned long long)e->refused_count, e->tls ? "yes" : "no");
+	buf_printf(text, "connections=%zu accepted=%llu refused=%llu limited=%llu tls=%s", e->connections.count,
+	           (unsigned long long)e->accepted_count, (unsigned long long)e->refused_count, (unsigned long long)e->limited_count, e->tls ? "yes" : "no");
 }
 
 static int edge_main(enum role role, unsigned index, int control)

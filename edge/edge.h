@@ -4,6 +4,7 @@
 #define EDGE_EDGE_H
 
 #include "base/map.h"
+#include "base/rate.h"
 #include "base/stream.h"
 #include "config/config.h"
 #include "ipc/child.h"
@@ -33,9 +34,11 @@ struct edge_process {
 	struct map deliveries;      /* edge/delivery.h, by id128_hash */
 	struct buf line;            /* the line that a protocol is reading */
 	struct map addresses;       /* open connections by address: edge/listener.c */
+	struct map proxied;         /* connections whose PROXY header is awaited: edge/proxied.c */
+	struct rates connection_rates, message_rates, unknown_rates; /* by network_key of the client */
 	struct imap_idlers *idlers; /* edge/imap/idle.c; NULL before the first */
 	uint64_t last_token;
-	uint64_t accepted_count, refused_count;
+	uint64_t accepted_count, refused_count, limited_count; /* limited: times that somebody has reached a limit of the hour */
 	bool is_serving;            /* vault has said whether there is a certificate */
 	bool is_draining;
 };

@@ -1,9 +1,11 @@
 /* Accepting connections within limits. */
 #include "edge/listener.h"
 
+#include "base/clock.h"
 #include "base/die.h"
 #include "base/log.h"
 #include "base/network.h"
+#include "edge/proxied.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -34,11 +36,8 @@ struct address_count {
 	unsigned open;
 };
 
-static bool admit(struct edge_process *e, const char *address)
+static struct address_count *count_of(struct edge_process *e, const char *address)
 {
-	const struct config *config = child_config(e->self);
-	if (e->connections.count >= config->connections_most)
-		return false;
 	uint64_t key = network_key(span_cstr(address));
 	struct address_count *count = map_get(&e->addresses, key);
 	if (!count) {
@@ -46,9 +45,44 @@ static bool admit(struct edge_process *e, const char *address)
 		count->key = key;
 		map_put(&e->addresses, key, count);
 	}
-	if (config->connections_per_address && count->open >= config->connections_per_address)
+	return count;
+}
+
+/* The setting that keeps one more connection of that address out; NULL if none does. */
+static const char *limit_for(struct edge_process *e, const char *address)
+{
+	const struct config *config = child_config(e->self);
+	uint64_t key = network_key(span_cstr(address));
+	const struct address_count *count = map_get(&e->addresses, key);
+	if (e->connections.count >= config->connections_most)
+		return "connections_most";
+	if (config_networks_have(&config->limits_exempt, span_cstr(address)))
+		return NULL;
+	if (config->connections_per_address && count && count->open >= config->connections_per_address)
+		return "connections_per_address";
+	if (rates_count(&e->connection_rates, key, config->connections_per_minute, RATE_MINUTE_MS, clock_monotonic_ms()) != RATE_OPEN)
+		return "connections_per_minute";
+	return NULL;
+}
+
+/* NULL, and the address has one more; or the limit that does not let it. */
+static const char *admit(struct edge_process *e, const char *address)
+{
+	const char *limit = limit_for(e, address);
+	if (!limit)
+		count_of(e, address)->open++;
+	return limit;
+}
+
+bool listener_moved(struct edge_process *e, const char *from, const char *to)
+{
+	const char *limit = admit(e, to);
+	if (limit) {
+		log_event(LOG_LEVEL_WARNING, "connection-refused", log_c("client", to), log_c("proxy", from), log_c("limit", limit));
+		e->refused_count++;
 		return false;
-	count->open++;
+	}
+	listener_released(e, from);
 	return true;
 }
 
@@ -62,21 +96,42 @@ void listener_released(struct edge_process *e, const char *address)
 }
 
 /* What a protocol says to one connection too many; after TLS there is nothing that could be said in the clear. */
-static void turn_away(struct edge_listener *l, int fd, const char *address)
+static void turn_away(struct edge_process *e, const struct protocol *p, int fd, const char *address, bool is_tls, const char *limit)
 {
 	const char *text = "421 4.7.0 Too many connections, try again later\r\n";
-	if (strcmp(l->protocol->name, "imap") == 0)
+	if (strcmp(p->name, "imap") == 0)
 		text = "* BYE Too many connections, try again later\r\n";
-	else if (strcmp(l->protocol->name, "pop3") == 0)
+	else if (strcmp(p->name, "pop3") == 0)
 		text = "-ERR [SYS/TEMP] Too many connections, try again later\r\n";
-	l->edge->refused_count++;
-	log_event(LOG_LEVEL_WARNING, "connection-refused", log_c("protocol", l->protocol->name), log_c("client", address),
-	          log_c("why", "too many connections"));
-	if (!l->is_tls) {
+	e->refused_count++;
+	log_event(LOG_LEVEL_WARNING, "connection-refused", log_c("protocol", p->name), log_c("client", address), log_c("limit", limit));
+	if (!is_tls) {
 		ssize_t n = send(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT);
 		(void)n;
 	}
 	close(fd);
+}
+
+void listener_serve(struct edge_process *e, const struct protocol *p, int fd, const char *address, bool is_tls)
+{
+	const char *limit = admit(e, address);
+	if (limit)
+		turn_away(e, p, fd, address, is_tls, limit);
+	else
+		connection_new(e, p, fd, address, is_tls);
+}
+
+/* A proxy's connections count as their clients' do, once it is known whose they are. */
+static void take(struct edge_listener *l, int fd, const char *address)
+{
+	struct edge_process *e = l->edge;
+	const struct config *config = child_config(e->self);
+	if (!config_networks_have(&config->proxies, span_cstr(address)))
+		listener_serve(e, l->protocol, fd, address, l->is_tls);
+	else if (e->proxied.count < config->connections_most)
+		proxied_new(e, l->protocol, fd, address, l->is_tls);
+	else
+		turn_away(e, l->protocol, fd, address, l->is_tls, "connections_most");
 }
 
 static void on_accept(void *context)
@@ -105,10 +160,7 @@ static void on_accept(void *context)
 		else if (from.ss_family == AF_INET6)
 			inet_ntop(AF_INET6, &((struct sockaddr_in6 *)&from)->sin6_addr, address, sizeof address);
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-		if (admit(l->edge, address))
-			connection_new(l->edge, l->protocol, fd, address, l->is_tls);
-		else
-			turn_away(l, fd, address);
+		take(l, fd, address);
 	}
 }
 

@@ -153,7 +153,7 @@ static void on_sender_ask(void *context, const struct msg_sender_ask *m)
 static bool is_over_rate(struct store *s, uint64_t account)
 {
 	BUF_AUTO name = {0};
-	enum rate_verdict verdict = rates_count(&s->rates, account, child_config(s->self)->recipients_per_hour, clock_monotonic_ms());
+	enum rate_verdict verdict = rates_count(&s->rates, account, child_config(s->self)->recipients_per_hour, RATE_HOUR_MS, clock_monotonic_ms());
 	if (verdict == RATE_FIRST_OVER) {
 		directory_account_name(s, account, &name, NULL);
 		log_event(LOG_LEVEL_WARNING, "sends-too-much", log_s("account", buf_span(&name)),

@@ -6,7 +6,7 @@
 #include "ipc/child.h"
 #include "ipc/terms.h"
 #include "store/commit.h"
-#include "store/rate.h"
+#include "base/rate.h"
 #include "store/worker.h"
 
 enum { STORE_PEERS_MOST = 96, WORKERS_MOST = 16 };

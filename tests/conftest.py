@@ -92,6 +92,8 @@ class Server:
         self.setup_output = done.stdout
         self.settings = {'protocols': ' '.join(PROTOCOLS), 'connections_per_address': '0', 'plaintext_login': 'on',
                          'filters': '1', 'store_workers': '2'}
+        if netns:
+            self.settings['greeting_delay'] = '0'  # test_limits.py looks at it
         for protocol in PROTOCOLS:
             self.settings[protocol + '_listen'] = '%s:%d' % (self.address, self.ports[protocol])
         self.base = self.config_file.read_text()

@@ -16,9 +16,11 @@ def loose_tls():
 class Line:
     """A connection that is read line by line."""
 
-    def __init__(self, port, host='127.0.0.1', tls=False, source=None):
+    def __init__(self, port, host='127.0.0.1', tls=False, source=None, first=b''):
+        """first: what a proxy says before everything else."""
         self.socket = socket.create_connection((host, port), DEADLINE, source and (source, 0))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket.sendall(first)
         if tls:
             self.socket = loose_tls().wrap_socket(self.socket)
         self.buffer = b''
@@ -102,8 +104,8 @@ class Reply(str):
 
 
 class Smtp(Line):
-    def __init__(self, port, host='127.0.0.1', hello=True, is_lmtp=False, tls=False, source=None):
-        super().__init__(port, host, tls, source)
+    def __init__(self, port, host='127.0.0.1', hello=True, is_lmtp=False, tls=False, source=None, first=b''):
+        super().__init__(port, host, tls, source, first)
         self.is_lmtp = is_lmtp
         self.greeting = self.reply()
         assert self.greeting.code == 220, self.greeting

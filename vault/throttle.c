@@ -117,12 +117,8 @@ struct guesser throttle_guesser(const struct throttle *t, struct span address, s
 	struct span names[] = {SPAN("account"), account, span_of(&network, sizeof network)};
 	struct digest of_network = digest_make(&t->key, parts, 2), of_account = digest_make(&t->key, names, 2);
 	struct digest of_pair = digest_make(&t->key, names, 3);
-	struct guesser g = {digest_number(&of_network), digest_number(&of_account), digest_number(&of_pair), false};
-	struct network client;
-	const struct config_networks *exempt = &t->config->login_exempt;
-	for (size_t i = 0; i < exempt->count && network_parse(address, &client) == 0; i++)
-		g.is_exempt |= network_has(&exempt->list[i], &client);
-	return g;
+	return (struct guesser){digest_number(&of_network), digest_number(&of_account), digest_number(&of_pair),
+	                        config_networks_have(&t->config->login_exempt, address)};
 }
 
 enum throttle_verdict throttle_judge(const struct throttle *t, const struct guesser *g)

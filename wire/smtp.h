@@ -10,6 +10,8 @@
 #include "base/error.h"
 #include "wire/address.h"
 
+#include <netinet/in.h>
+
 /* Octets of a command line without CR LF. RFC 5321 §4.5.3.1.4 says 512 and extensions add to it; RFC 4954 §4 says 12288
  * for AUTH. */
 #define SMTP_COMMAND_MAX 2048
@@ -36,6 +38,7 @@ enum smtp_verb {
 	SMTP_QUIT,
 	SMTP_STARTTLS, /* RFC 3207 */
 	SMTP_AUTH,     /* RFC 4954 */
+	SMTP_XCLIENT,  /* Postfix */
 };
 
 struct smtp_command {
@@ -106,6 +109,15 @@ int smtp_check_hello(struct span argument, struct error *why);
 /* Parses the argument of BDAT: chunk-size [SP "LAST"] (RFC 3030 §2). Returns 0, or -1 with a 501 reply: then nobody knows how many
  * octets follow. */
 int smtp_parse_bdat(struct span argument, uint64_t *size_bytes, bool *is_last, struct error *why);
+
+/* What a proxy says of the client that it speaks for (Postfix's XCLIENT_README). */
+struct smtp_xclient {
+	char client[INET6_ADDRSTRLEN]; /* its address; empty: unsaid */
+	struct buf helo;               /* what it called itself; empty: unsaid. The caller's to free, also after a refusal */
+};
+
+/* Parses the argument of XCLIENT: names and values in xtext. Returns 0, or -1 with a 501 reply. */
+int smtp_parse_xclient(struct span argument, struct smtp_xclient *out, struct error *why);
 
 /* Undoes xtext (RFC 3461 §4). Returns 0, or -1 and nothing appended if it is not xtext. */
 int smtp_xtext_decode(struct span xtext, struct buf *out);

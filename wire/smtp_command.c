@@ -16,7 +16,7 @@ static const struct verb_entry {
     {"MAIL", SMTP_MAIL, NEEDED}, {"RCPT", SMTP_RCPT, NEEDED},       {"DATA", SMTP_DATA, NONE},
     {"RSET", SMTP_RSET, NONE},   {"NOOP", SMTP_NOOP, OPTIONAL},     {"VRFY", SMTP_VRFY, NEEDED},
     {"EXPN", SMTP_EXPN, NEEDED}, {"HELP", SMTP_HELP, OPTIONAL},     {"QUIT", SMTP_QUIT, NONE},
-    {"BDAT", SMTP_BDAT, NEEDED}, {"AUTH", SMTP_AUTH, NEEDED}, {"STARTTLS", SMTP_STARTTLS, NONE},
+    {"BDAT", SMTP_BDAT, NEEDED}, {"AUTH", SMTP_AUTH, NEEDED}, {"STARTTLS", SMTP_STARTTLS, NONE}, {"XCLIENT", SMTP_XCLIENT, NEEDED},
 };
 
 static const struct verb_entry *find_verb(struct span word)

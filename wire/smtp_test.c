@@ -379,6 +379,41 @@ static void chunks_have_lines_of_cr_lf_however_they_are_cut(void **state)
 			}
 }
 
+static void xclient_names_a_client(void **state)
+{
+	static const struct {
+		const char *argument, *client, *helo; /* client NULL: refused */
+	} cases[] = {
+	    {"NAME=spike.porcupine.org ADDR=168.100.189.2", "168.100.189.2", ""},
+	    {"addr=IPV6:2001:db8::1 HELO=mx+2Eexample.org PROTO=ESMTP PORT=1234", "2001:db8::1", "mx.example.org"},
+	    {"NAME=[UNAVAILABLE] ADDR=192.0.2.1 HELO=[TEMPUNAVAIL]", "192.0.2.1", ""},
+	    {"HELO=x", "", "x"},
+	    {"ADDR=[UNAVAILABLE]", NULL, NULL},
+	    {"ADDR=IPV6:192.0.2.1", NULL, NULL},
+	    {"ADDR=2001:db8::1", NULL, NULL},
+	    {"ADDR=192.0.2.1.2.3.4.5.6.7.8.9.1.1.1.1.1.1.1.1.1.1.1", NULL, NULL},
+	    {"ADDR=192.0.2.1 HELO=a+20b", NULL, NULL},
+	    {"ADDR=192.0.2.1 HELO=a+0D+0Ab", NULL, NULL},
+	    {"ADDR=192.0.2.1 LOGIN=root", NULL, NULL},
+	    {"ADDR", NULL, NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct smtp_xclient x;
+		struct error why = {0};
+		int got = smtp_parse_xclient(span_cstr(cases[i].argument), &x, &why);
+
+		if (got != (cases[i].client ? 0 : -1) || (got && why.code != 501))
+			fail_msg("%s: %d %s", cases[i].argument, got, why.text);
+		if (got == 0) {
+			assert_string_equal(x.client, cases[i].client);
+			assert_string_equal(buf_cstr(&x.helo), cases[i].helo);
+		}
+		buf_free(&x.helo);
+	}
+}
+
 static void chunks_say_how_long_they_are(void **state)
 {
 	static const struct {
@@ -428,6 +463,7 @@ int main(void)
 	    cmocka_unit_test(bare_line_ends_never_go_out),
 	    cmocka_unit_test(chunks_have_lines_of_cr_lf_however_they_are_cut),
 	    cmocka_unit_test(chunks_say_how_long_they_are),
+	    cmocka_unit_test(xclient_names_a_client),
 	    cmocka_unit_test(reply_lines_are_split),
 	    cmocka_unit_test(lines_that_are_no_replies_are_refused),
 	};

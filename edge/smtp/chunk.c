@@ -14,7 +14,7 @@ static const char *refusal_of(const struct smtp_session *s)
 	case SMTP_STATE_READY: return "503 5.5.1 MAIL and RCPT come first";
 	case SMTP_STATE_MAIL: return "554 5.5.1 No valid recipients";
 	case SMTP_STATE_RCPT: case SMTP_STATE_CHUNKS: return NULL;
-	case SMTP_STATE_DATA: case SMTP_STATE_CHUNK: case SMTP_STATE_AUTH: break; /* no commands then */
+	case SMTP_STATE_DATA: case SMTP_STATE_CHUNK: case SMTP_STATE_AUTH: case SMTP_STATE_CONNECTED: break; /* no commands then */
 	}
 	return "503 5.5.1 Not now";
 }

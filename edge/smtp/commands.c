@@ -4,6 +4,8 @@
 #include "edge/smtp/session.h"
 #include "wire/date.h"
 
+#include <stdio.h>
+
 /* RFC 4865 §4.1: for how long, and until when. */
 static void offer_holding(struct smtp_session *s, uint32_t most_s)
 {
@@ -33,6 +35,8 @@ static void say_extensions(struct smtp_session *s)
 	if (connection_is_secured(c))
 		smtp_reply(s, "250-REQUIRETLS"); /* RFC 8689 §2 */
 	smtp_reply(s, "250-MT-PRIORITY"); /* RFC 6710 */
+	if (s->may_xclient)
+		smtp_reply(s, "250-XCLIENT NAME ADDR PORT PROTO HELO");
 	if (smtp_is_submission(s) && config->hold_most_s)
 		offer_holding(s, (uint32_t)config->hold_most_s);
 	smtp_reply(s, "250 SMTPUTF8");
@@ -53,9 +57,16 @@ static void hello(struct smtp_session *s, const struct smtp_command *command)
 		smtp_junk(s, "%d %s", why.code, why.text);
 		return;
 	}
+	/* RFC 2920 §3.1: EHLO ends a group; who sends more with it has not read what is offered, and does not care */
+	if (smtp_is_stranger(s) && connection_peek(c, 1).len) {
+		log_event(LOG_LEVEL_WARNING, "early-talker", log_c("client", c->address), log_c("before", "the reply to its hello"));
+		smtp_reply(s, "554 5.5.1 Wait for the reply to %s", is_lhlo ? "LHLO" : "EHLO");
+		connection_close(c);
+		return;
+	}
 	smtp_reset(s);
 	buf_clear(&s->helo);
-	buf_add(&s->helo, span_slice(command->argument, 0, 255));
+	buf_add(&s->helo, s->xclient_helo.len ? buf_span(&s->xclient_helo) : span_slice(command->argument, 0, 255));
 	s->is_esmtp = command->verb != SMTP_HELO;
 	s->state = SMTP_STATE_READY;
 	if (!s->is_esmtp) {
@@ -77,6 +88,42 @@ static void starttls(struct smtp_session *s, const struct smtp_command *command)
 		smtp_reply(s, "220 2.0.0 Go ahead");
 		connection_start_tls(c);
 	}
+}
+
+static void not_implemented(struct smtp_session *s, const struct smtp_command *command)
+{
+	(void)command;
+	smtp_junk(s, "502 5.5.1 Not here");
+}
+
+/* All that was said before was said by the proxy: the session begins anew. */
+static void xclient(struct smtp_session *s, const struct smtp_command *command)
+{
+	struct connection *c = s->connection;
+	struct smtp_xclient said;
+	struct error why = {0};
+	if (!s->may_xclient) {
+		not_implemented(s, command);
+		return;
+	}
+	int bad = smtp_parse_xclient(command->argument, &said, &why);
+	char proxy[sizeof c->address];
+	snprintf(proxy, sizeof proxy, "%s", c->address);
+	if (bad) {
+		smtp_junk(s, "%d %s", why.code, why.text);
+	} else if (said.client[0] && !connection_rename(c, said.client)) {
+		smtp_reply(s, "421 4.7.0 Too many connections, try again later");
+		connection_close(c);
+	} else {
+		log_event(LOG_LEVEL_INFO, "xclient", log_c("proxy", proxy), log_c("client", c->address), log_s("helo", buf_span(&said.helo)));
+		smtp_reset(s);
+		buf_clear(&s->helo);
+		buf_clear(&s->xclient_helo);
+		buf_add(&s->xclient_helo, buf_span(&said.helo));
+		s->state = SMTP_STATE_GREETED;
+		smtp_greet(s);
+	}
+	buf_free(&said.helo);
 }
 
 static void rset(struct smtp_session *s, const struct smtp_command *command)
@@ -113,16 +160,11 @@ static void quit(struct smtp_session *s, const struct smtp_command *command)
 	connection_close(s->connection);
 }
 
-static void not_implemented(struct smtp_session *s, const struct smtp_command *command)
-{
-	(void)command;
-	smtp_junk(s, "502 5.5.1 Not here");
-}
-
 enum when {
 	ALWAYS = 1 << SMTP_STATE_GREETED | 1 << SMTP_STATE_READY | 1 << SMTP_STATE_MAIL | 1 << SMTP_STATE_RCPT,
 	AFTER_HELLO = 1 << SMTP_STATE_READY | 1 << SMTP_STATE_MAIL | 1 << SMTP_STATE_RCPT,
 	BETWEEN_MESSAGES = 1 << SMTP_STATE_READY,
+	BEFORE_MESSAGES = 1 << SMTP_STATE_GREETED | 1 << SMTP_STATE_READY,
 	AFTER_MAIL = 1 << SMTP_STATE_MAIL | 1 << SMTP_STATE_RCPT,
 	WHENEVER = ALWAYS | 1 << SMTP_STATE_CHUNKS,
 };
@@ -148,6 +190,7 @@ static const struct {
 	{SMTP_NOOP, WHENEVER, false, noop, "RFC 5321 §4.1.1.9"},
 	{SMTP_QUIT, WHENEVER, true, quit, "RFC 5321 §4.1.1.10"},
 	{SMTP_STARTTLS, AFTER_HELLO, false, starttls, "RFC 3207 §4"},
+	{SMTP_XCLIENT, BEFORE_MESSAGES, true, xclient, "Postfix's XCLIENT_README"},
 	{SMTP_AUTH, BETWEEN_MESSAGES, false, smtp_auth, "RFC 4954 §4"},
 };
 
@@ -167,7 +210,7 @@ void smtp_command(struct smtp_session *s, struct span line)
 		if (!(commands[i].when & 1 << s->state)) {
 			smtp_junk(s, "503 5.5.1 %s", s->state == SMTP_STATE_GREETED ? "Say hello first" :
 			          s->state == SMTP_STATE_CHUNKS ? "BDAT goes on, or RSET" :
-			          command.verb == SMTP_AUTH ? "Not during a message" : "MAIL and RCPT come first");
+			          command.verb == SMTP_AUTH || command.verb == SMTP_XCLIENT ? "Not during a message" : "MAIL and RCPT come first");
 			return;
 		}
 		s->idle_commands = commands[i].does_work ? 0 : s->idle_commands + 1;

@@ -120,6 +120,8 @@ bool smtp_start_message(struct smtp_session *s)
 		.reverse_path = s->reverse_path, .ret = (uint8_t)s->ret, .envid = s->envid, .helo = buf_span(&s->helo), .with = span_cstr(with_word(s)),
 		.recipients = s->recipients, .recipient_count = s->recipient_count};
 	s->delivery = delivery_new(c, &facts, &events);
+	if (s->delivery)
+		smtp_count_message(s);
 	return s->delivery != NULL;
 }
 

@@ -44,18 +44,66 @@ void smtp_junk(struct smtp_session *s, const char *format, ...)
 	connection_close(s->connection);
 }
 
+void smtp_greet(struct smtp_session *s)
+{
+	const struct connection *c = s->connection;
+	smtp_reply(s, "220 %s %s carteiro", child_hostname(c->edge->self), c->protocol->is_lmtp ? "LMTP" : "ESMTP");
+}
+
+bool smtp_is_stranger(const struct smtp_session *s)
+{
+	const struct connection *c = s->connection;
+	return c->protocol == &smtp_protocol && !c->is_loopback &&
+	       !config_networks_have(&child_config(c->edge->self)->limits_exempt, span_cstr(c->address));
+}
+
+static void on_greeting_due(void *context)
+{
+	struct smtp_session *s = context;
+	if (s->state != SMTP_STATE_CONNECTED || s->connection->is_closing)
+		return;
+	s->state = SMTP_STATE_GREETED;
+	smtp_greet(s);
+}
+
+/* Whoever talks before it is greeted is none that reads what it is told (RFC 5321 §3.1, §4.3.1): programs that send spam. */
+static void wait_before_greeting(struct smtp_session *s, uint64_t delay_s)
+{
+	s->state = SMTP_STATE_CONNECTED;
+	s->greeting = timer_new(s->connection->edge->loop, on_greeting_due, s);
+	timer_set(s->greeting, (int64_t)delay_s * 1000);
+}
+
+static void cut_off(struct smtp_session *s)
+{
+	log_event(LOG_LEVEL_WARNING, "early-talker", log_c("client", s->connection->address), log_c("before", "the greeting"));
+	s->connection->edge->refused_count++;
+	smtp_reply(s, "554 5.5.1 You talk before you are greeted");
+	connection_close(s->connection);
+}
+
 static void open_session(struct connection *c)
 {
 	struct smtp_session *s = xcalloc(1, sizeof *s);
+	const struct config *config = child_config(c->edge->self);
 	s->connection = c;
+	s->may_xclient = config_networks_have(&config->xclient_hosts, span_cstr(c->address));
+	s->priority = PRIORITY_NORMAL;
 	c->state = s;
-	connection_set_timeout(c, (int64_t)child_config(c->edge->self)->session_timeout_s * 1000);
-	smtp_reply(s, "220 %s %s carteiro", child_hostname(c->edge->self), c->protocol->is_lmtp ? "LMTP" : "ESMTP");
+	connection_set_timeout(c, (int64_t)config->session_timeout_s * 1000);
+	if (smtp_is_stranger(s) && config->greeting_delay_s && !s->may_xclient)
+		wait_before_greeting(s, config->greeting_delay_s);
+	else
+		smtp_greet(s);
 }
 
 static void input(struct connection *c)
 {
 	struct smtp_session *s = c->state;
+	if (s->state == SMTP_STATE_CONNECTED) {
+		cut_off(s);
+		return;
+	}
 	while (!c->is_waiting && !c->is_closing) {
 		struct span line;
 		if (s->state == SMTP_STATE_DATA) {
@@ -105,6 +153,8 @@ static void closed(struct connection *c)
 	smtp_reset(s);
 	arena_free(&s->memory);
 	buf_free(&s->helo);
+	buf_free(&s->xclient_helo);
+	timer_free(s->greeting);
 	buf_free(&s->auth_user);
 	buf_free(&s->lmtp_answers);
 	free(s);

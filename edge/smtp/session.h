@@ -22,6 +22,7 @@ enum smtp_state {
 	SMTP_STATE_DATA,     /* the message is coming */
 	SMTP_STATE_CHUNK,    /* a chunk is coming */
 	SMTP_STATE_AUTH,     /* a SASL response is awaited */
+	SMTP_STATE_CONNECTED, /* it has to wait for the greeting */
 };
 
 enum smtp_auth { SMTP_AUTH_NONE, SMTP_AUTH_PLAIN, SMTP_AUTH_LOGIN_USER, SMTP_AUTH_LOGIN_PASSWORD };
@@ -32,6 +33,9 @@ struct smtp_session {
 	enum smtp_auth auth;
 	struct buf auth_user;      /* of AUTH LOGIN */
 	struct buf helo;
+	struct buf xclient_helo;   /* what the client behind a proxy called itself */
+	bool may_xclient;          /* the proxy is one of xclient_hosts, whoever's mail it brings now */
+	struct timer *greeting;
 	bool is_esmtp;
 	unsigned junk, idle_commands;
 	/* the transaction */
@@ -72,6 +76,10 @@ static inline bool smtp_is_submission(const struct smtp_session *s)
 
 /* commands.c: finds the command's row and calls its handler. */
 void smtp_command(struct smtp_session *s, struct span line);
+/* session.c */
+void smtp_greet(struct smtp_session *s);
+/* Not a neighbour, a user, or a program of this machine or of limits_exempt. */
+bool smtp_is_stranger(const struct smtp_session *s);
 /* auth.c */
 void smtp_auth(struct smtp_session *s, const struct smtp_command *command);
 void smtp_auth_response(struct smtp_session *s, struct span line);
@@ -80,6 +88,8 @@ void smtp_logged_in(struct connection *c, enum login_outcome outcome);
 void smtp_mail(struct smtp_session *s, const struct smtp_command *command);
 void smtp_rcpt(struct smtp_session *s, const struct smtp_command *command);
 void smtp_reset(struct smtp_session *s);
+/* A stranger brings one more: against messages_per_hour. */
+void smtp_count_message(struct smtp_session *s);
 void smtp_ask_again_failed(struct smtp_session *s);
 /* data.c */
 void smtp_data(struct smtp_session *s, const struct smtp_command *command);

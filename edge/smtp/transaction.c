@@ -1,6 +1,7 @@
 /* MAIL and RCPT: the envelope (RFC 5321 §3.3). Whether a recipient exists, and whether a sender may be used, store says. */
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/network.h"
 #include "edge/smtp/session.h"
 
 /* Dots where RFC 5321 has none are let pass on the way in, as Postfix and Exim do: some phone providers gave such
@@ -91,6 +92,31 @@ static int take_options(struct smtp_session *s, const struct smtp_mail *mail, st
 	return take_hold(s, mail, why);
 }
 
+/* What a stranger has done too much of lately: the setting is the limit of `counts`. */
+static bool is_over(const struct smtp_session *s, const struct rates *counts, uint32_t most)
+{
+	uint64_t key = network_key(span_cstr(s->connection->address));
+	return smtp_is_stranger(s) && rates_are_over(counts, key, most, RATE_HOUR_MS, clock_monotonic_ms());
+}
+
+static void count_one(struct smtp_session *s, struct rates *counts, uint32_t most, const char *setting)
+{
+	struct connection *c = s->connection;
+	if (!smtp_is_stranger(s))
+		return;
+	rates_count(counts, network_key(span_cstr(c->address)), most, RATE_HOUR_MS, clock_monotonic_ms());
+	if (!is_over(s, counts, most))
+		return;
+	c->edge->limited_count++;
+	log_event(LOG_LEVEL_WARNING, "limit-reached", log_c("limit", setting), log_c("client", c->address));
+}
+
+void smtp_count_message(struct smtp_session *s)
+{
+	struct edge_process *e = s->connection->edge;
+	count_one(s, &e->message_rates, child_config(e->self)->messages_per_hour, "messages_per_hour");
+}
+
 void smtp_mail(struct smtp_session *s, const struct smtp_command *command)
 {
 	struct connection *c = s->connection;
@@ -103,6 +129,10 @@ void smtp_mail(struct smtp_session *s, const struct smtp_command *command)
 	}
 	if (smtp_is_submission(s) && !c->user.len) {
 		smtp_junk(s, "530 5.7.0 Authenticate first");
+		return;
+	}
+	if (is_over(s, &c->edge->message_rates, config->messages_per_hour)) {
+		smtp_junk(s, "450 4.7.1 Your address has brought too many messages in the last hour, try again later");
 		return;
 	}
 	if (smtp_parse_mail(command->argument, PATH_FLAGS, &mail, &why)) {
@@ -173,6 +203,11 @@ void smtp_rcpt(struct smtp_session *s, const struct smtp_command *command)
 		too_many_recipients(s);
 		return;
 	}
+	/* who tries which addresses there are hears of none any more, existing or not (attack 90) */
+	if (is_over(s, &c->edge->unknown_rates, child_config(c->edge->self)->unknown_per_hour)) {
+		smtp_junk(s, "450 4.7.1 Your address has named too many unknown recipients in the last hour, try again later");
+		return;
+	}
 	if (!c->edge->store) {
 		smtp_reply(s, "451 4.3.0 Cannot be checked now, try again later");
 		return;
@@ -218,6 +253,8 @@ void smtp_rcpt_answered(struct connection *c, const struct msg_rcpt_answer *m)
 	if (!refusal || is_bounced) {
 		add_recipient(s);
 	} else {
+		if (m->outcome == RCPT_UNKNOWN)
+			count_one(s, &c->edge->unknown_rates, child_config(c->edge->self)->unknown_per_hour, "unknown_per_hour");
 		log_event(LOG_LEVEL_INFO, "recipient-refused", log_s("to", s->asked.address), log_s("from", s->reverse_path),
 		          log_c("client", c->address), log_c("reply", refusal));
 		if (refusal[0] == '5')
