@@ -7,8 +7,9 @@
 PYTHON = /usr/bin/python3
 CARTEIRO = build/release/cli/carteiro
 FUZZ_SECONDS ?= 600
+QUEUE_COUNT ?= 1000000
 
-.PHONY: all demo test test-thunderbird bench bench-server fuzz lint format install docs packages packages-test
+.PHONY: all demo test test-thunderbird bench bench-queue bench-server fuzz lint format install docs packages packages-test
 
 all: build/release/build.ninja
 	@ninja -C build/release
@@ -51,6 +52,10 @@ bench: packages-test all
 
 bench-server: all
 	@$(PYTHON) bench/server.py $(CARTEIRO) $(if $(CONF),--conf '$(CONF)') $(if $(IMPORT),--import '$(IMPORT)')
+
+# A million queued messages, and a restart.
+bench-queue: packages-test all
+	@$(PYTHON) bench/queue.py $(CARTEIRO) --count $(QUEUE_COUNT)
 
 fuzz: packages-test build/fuzz/build.ninja
 	@ninja -C build/fuzz fuzzers

@@ -48,8 +48,8 @@ static void copy_news(const struct queued *m, enum news news, struct arena *a, s
 		struct dsn_recipient *to = &list[dsn->recipient_count++];
 		*to = (struct dsn_recipient){
 			.action = news == NEWS_FAILURE ? DSN_FAILED : news == NEWS_DELAY ? DSN_DELAYED : actions[r->report <= REPORT_EXPANDED ? r->report : REPORT_RELAYED],
-			.address = span_cstr(r->address), .status = span_cstr(r->status), .remote_mta = span_cstr(r->host),
-			.diagnostic = span_cstr(r->text ? r->text : ""), .last_attempt = clock_wall_s()};
+			.address = span_cstr(r->address), .status = span_cstr(recipient_status(r)), .remote_mta = span_cstr(recipient_host(r)),
+			.diagnostic = span_cstr(recipient_text(r)), .last_attempt = clock_wall_s()};
 		read_orcpt(r, a, to);
 	}
 	dsn->recipients = list;
@@ -91,7 +91,7 @@ static void build(struct store *s, const struct queued *m, enum news news, struc
 		buf_printf(&postmaster, "postmaster@%s", child_hostname(s->self));
 	read_header(s, m, &header);
 	read_whole(s, m, news, &whole);
-	smtp_xtext_decode(span_cstr(m->envid), &envid);
+	smtp_xtext_decode(span_cstr(m->envid ? m->envid : ""), &envid);
 	struct dsn dsn = {
 		.reporting_mta = span_cstr(child_hostname(s->self)), .postmaster = buf_span(&postmaster),
 		.recipient = span_cstr(m->reverse_path), .message_id = buf_span(&message_id), .boundary = span_cstr(text),

@@ -33,7 +33,7 @@ void queued_free(struct queued *m)
 {
 	for (uint32_t i = 0; i < m->recipient_count; i++) {
 		free(m->recipients[i].address);
-		free(m->recipients[i].text);
+		free(m->recipients[i].last);
 		free(m->recipients[i].orcpt);
 		free(m->recipients[i].via);
 	}
@@ -82,7 +82,7 @@ void queued_pack(const struct queued *m, struct buf *out)
 	pack_u8(out, m->is_shared);
 	pack_bytes(out, span_cstr(m->reverse_path));
 	pack_u8(out, m->ret);
-	pack_bytes(out, span_cstr(m->envid));
+	pack_bytes(out, span_cstr(m->envid ? m->envid : ""));
 	pack_u8(out, m->priority);
 	pack_u64(out, (uint64_t)queue_wall_ms(m->created_ms));
 	pack_u64(out, m->hold_ms);
@@ -95,9 +95,9 @@ void queued_pack(const struct queued *m, struct buf *out)
 		pack_u8(out, (uint8_t)(r->state == RECIPIENT_TRYING ? RECIPIENT_WAITING : r->state));
 		pack_u32(out, r->attempts);
 		pack_u64(out, (uint64_t)queue_wall_ms(r->next_ms));
-		pack_bytes(out, span_cstr(r->status));
-		pack_bytes(out, span_cstr(r->host));
-		pack_bytes(out, span_cstr(r->text ? r->text : ""));
+		pack_bytes(out, span_cstr(recipient_status(r)));
+		pack_bytes(out, span_cstr(recipient_host(r)));
+		pack_bytes(out, span_cstr(recipient_text(r)));
 		pack_u8(out, r->notify);
 		pack_u8(out, r->report);
 		pack_bytes(out, span_cstr(r->orcpt ? r->orcpt : ""));
@@ -112,10 +112,11 @@ static void unpack_recipient(struct unpacker *u, struct recipient *r, int64_t wa
 	r->state = unpack_u8(u);
 	r->attempts = unpack_u32(u);
 	r->next_ms = clock_monotonic_ms() + wait_until((int64_t)unpack_u64(u), wait_most_ms);
-	struct span status = unpack_bytes(u, sizeof r->status - 1), host = unpack_bytes(u, sizeof r->host - 1), text = unpack_bytes(u, 512);
-	snprintf(r->status, sizeof r->status, "%.*s", SPAN_ARG(status));
-	snprintf(r->host, sizeof r->host, "%.*s", SPAN_ARG(host));
-	r->text = text.len ? span_strdup(text) : NULL;
+	char status[sizeof r->last->status];
+	struct span written = unpack_bytes(u, sizeof status - 1), host = unpack_bytes(u, 255), text = unpack_bytes(u, 512);
+	snprintf(status, sizeof status, "%.*s", SPAN_ARG(written));
+	if (written.len || host.len || text.len)
+		recipient_set_last(r, status, text, host);
 	if (version <= RECORD_WITHOUT_DSN)
 		return;
 	r->notify = unpack_u8(u);
@@ -148,7 +149,8 @@ int queued_unpack(struct queued *m, struct span value, int64_t wait_most_ms)
 	m->reverse_path = span_strdup(unpack_bytes(&u, 512));
 	bool has_dsn = version != RECORD_WITHOUT_DSN;
 	m->ret = has_dsn ? unpack_u8(&u) : SMTP_RET_UNSAID;
-	m->envid = span_strdup(has_dsn ? unpack_bytes(&u, SMTP_ENVID_MAX) : SPAN(""));
+	struct span envid = has_dsn ? unpack_bytes(&u, SMTP_ENVID_MAX) : SPAN("");
+	m->envid = envid.len ? span_strdup(envid) : NULL;
 	bool has_priority = version > RECORD_WITHOUT_PRIORITY;
 	m->priority = has_priority ? unpack_u8(&u) : PRIORITY_NORMAL;
 	m->created_ms = clock_monotonic_ms() - age_of((int64_t)unpack_u64(&u));
@@ -166,12 +168,32 @@ int queued_unpack(struct queued *m, struct span value, int64_t wait_most_ms)
 	return unpack_done(&u) ? 0 : -1;
 }
 
-void recipient_set_text(struct recipient *r, const char *status, struct span text, struct span host)
+void recipient_set_last(struct recipient *r, const char *status, struct span text, struct span host)
 {
-	free(r->text);
-	r->text = span_strdup(span_slice(text, 0, 512));
-	snprintf(r->status, sizeof r->status, "%s", status);
-	snprintf(r->host, sizeof r->host, "%.*s", SPAN_ARG(span_slice(host, 0, sizeof r->host - 1)));
+	text = span_slice(text, 0, 512);
+	host = span_slice(host, 0, 255);
+	struct attempt *last = xcalloc(1, sizeof *last + host.len + 1 + text.len + 1);
+	snprintf(last->status, sizeof last->status, "%s", status);
+	snprintf(last->words, host.len + 1, "%.*s", SPAN_ARG(host));
+	snprintf(last->words + host.len + 1, text.len + 1, "%.*s", SPAN_ARG(text));
+	last->text = last->words + host.len + 1;
+	free(r->last);
+	r->last = last;
+}
+
+const char *recipient_status(const struct recipient *r)
+{
+	return r->last ? r->last->status : "";
+}
+
+const char *recipient_host(const struct recipient *r)
+{
+	return r->last ? r->last->words : "";
+}
+
+const char *recipient_text(const struct recipient *r)
+{
+	return r->last ? r->last->text : "";
 }
 
 bool recipient_has_news(const struct recipient *r)

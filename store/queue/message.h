@@ -14,19 +14,25 @@ enum recipient_state { RECIPIENT_WAITING, RECIPIENT_TRYING, RECIPIENT_DONE, RECI
 /* What is still to be told to the sender of a recipient that is done (RFC 3461 §6). */
 enum recipient_report { REPORT_NONE, REPORT_DELIVERED, REPORT_RELAYED, REPORT_EXPANDED };
 
+/* What the last try came to. */
+struct attempt {
+	char status[16];        /* RFC 3463 */
+	const char *text;       /* stands in words, behind the host */
+	char words[];
+};
+
+/* Small: a queue may have millions. */
 struct recipient {
 	uint64_t account;       /* 0: elsewhere */
-	char *address;
-	enum recipient_state state;
-	uint32_t attempts;
 	int64_t next_ms;        /* of a waiting one, or when to tell the news of one that is over; 0: at once */
-	uint8_t notify;         /* bits of enum smtp_notify: what its RCPT asked for; 0: nothing was said */
-	uint8_t report;         /* enum recipient_report */
+	char *address;
 	char *orcpt;            /* as it was written; NULL: unsaid */
 	char *via;              /* our domain whose alias sends it there (directory_forward_sender); NULL: none */
-	char *text;             /* of the last attempt; NULL: none yet */
-	char status[16];        /* RFC 3463 */
-	char host[256];
+	struct attempt *last;   /* NULL: none yet */
+	uint32_t attempts;
+	uint8_t state;          /* enum recipient_state */
+	uint8_t notify;         /* bits of enum smtp_notify: what its RCPT asked for; 0: nothing was said */
+	uint8_t report;         /* enum recipient_report */
 };
 
 struct relay_job;
@@ -43,7 +49,7 @@ struct queued {
 	bool is_removed;         /* by command: what is not delivered by now ends without a bounce */
 	char *reverse_path;
 	uint8_t ret;             /* enum smtp_ret */
-	char *envid;             /* as it was written; "" : unsaid */
+	char *envid;             /* as it was written; NULL: unsaid */
 	uint8_t priority;        /* as in ipc/terms.h */
 	int64_t created_ms;      /* negative if that was before the machine has started */
 	uint64_t hold_ms;        /* since then, until its first try (RFC 4865) */
@@ -69,7 +75,11 @@ int64_t queued_age_ms(const struct queued *m);
 /* The wall clock's time for one of the monotonic clock. */
 int64_t queue_wall_ms(int64_t monotonic_ms);
 void queue_key(struct buf *key, char letter, struct id128 id);
-void recipient_set_text(struct recipient *r, const char *status, struct span text, struct span host);
+void recipient_set_last(struct recipient *r, const char *status, struct span text, struct span host);
+/* Of its last try; empty if there was none. */
+const char *recipient_status(const struct recipient *r);
+const char *recipient_host(const struct recipient *r);
+const char *recipient_text(const struct recipient *r);
 /* There may be something to tell the sender of it. */
 bool recipient_has_news(const struct recipient *r);
 /* "example.org" of an address; lower case is not assumed. */

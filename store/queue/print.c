@@ -24,11 +24,11 @@ static void print_recipient(const struct recipient *r, struct buf *out)
 		int64_t in = (r->next_ms - clock_monotonic_ms()) / 1000;
 		buf_printf(out, " next-in=%llds", (long long)(in < 0 ? 0 : in));
 	}
-	if (r->text) {
+	if (r->last) {
 		buf_add_cstr(out, " last: ");
-		add_safe(out, r->host);
+		add_safe(out, recipient_host(r));
 		buf_add_char(out, ' ');
-		add_safe(out, r->text);
+		add_safe(out, recipient_text(r));
 	}
 	buf_add_char(out, '\n');
 }

@@ -81,7 +81,7 @@ struct queued *queue_put_new(struct store *s, const struct queue_message *q, con
 	m->facts = q->facts;
 	m->reverse_path = span_strdup(q->reverse_path);
 	m->ret = q->ret;
-	m->envid = span_strdup(q->envid);
+	m->envid = q->envid.len ? span_strdup(q->envid) : NULL;
 	m->priority = q->priority;
 	m->created_ms = clock_monotonic_ms();
 	m->hold_ms = (uint64_t)q->hold_s * 1000;
@@ -100,7 +100,7 @@ struct queued *queue_put_new(struct store *s, const struct queue_message *q, con
 		}
 		if (targets->list[i].is_gone) {
 			r->state = RECIPIENT_FAILED;
-			recipient_set_text(r, "5.1.1", SPAN("550 5.1.1 the mailbox has been removed"), SPAN(""));
+			recipient_set_last(r, "5.1.1", SPAN("550 5.1.1 the mailbox has been removed"), SPAN(""));
 		}
 		m->is_shared |= r->account != 0;
 	}
@@ -155,7 +155,7 @@ static void on_appended(void *context, const struct append_result *result)
 	} else {
 		r->state = RECIPIENT_WAITING;
 		r->next_ms = schedule_next(m->queue, ++r->attempts);
-		recipient_set_text(r, "4.2.0", SPAN("the mailbox cannot be written now"), SPAN(""));
+		recipient_set_last(r, "4.2.0", SPAN("the mailbox cannot be written now"), SPAN(""));
 	}
 	free(f);
 	settle(m);
@@ -186,7 +186,7 @@ static void append_to(struct queued *m, uint32_t i)
 	BUF_AUTO name = {0};
 	if (directory_account_name(s, r->account, &name, NULL) == 0) {
 		r->state = RECIPIENT_FAILED; /* removed since it was accepted */
-		recipient_set_text(r, "5.1.1", SPAN("550 5.1.1 the mailbox has been removed"), SPAN(""));
+		recipient_set_last(r, "5.1.1", SPAN("550 5.1.1 the mailbox has been removed"), SPAN(""));
 		return;
 	}
 	struct fan_out *f = xcalloc(1, sizeof *f);
@@ -238,7 +238,11 @@ static void expire(struct queued *m)
 		if (r->state != RECIPIENT_WAITING || r->attempts == 0)
 			continue;
 		r->state = RECIPIENT_FAILED;
-		snprintf(r->status, sizeof r->status, "4.4.7"); /* RFC 3463 §3.5: delivery time expired */
+		/* RFC 3463 §3.5: delivery time expired */
+		BUF_AUTO text = {0}, host = {0};
+		buf_add_cstr(&text, recipient_text(r));
+		buf_add_cstr(&host, recipient_host(r));
+		recipient_set_last(r, "4.4.7", buf_span(&text), buf_span(&host));
 	}
 }
 

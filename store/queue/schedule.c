@@ -139,7 +139,7 @@ static void send_job(struct store_peer *relay, struct relay_job *j)
 	relay->slots--;
 	channel_send(relay->channel, job, .job = j->number, .delivery = m->id, .reverse_path = buf_span(&sender),
 	             .next_hop = span_slice(span_cstr(j->domain->name), 0, 255), .route = j->route, .size = m->size - m->return_path_bytes,
-	             .facts = m->facts & FACTS_OF_MESSAGE, .ret = m->ret, .envid = span_cstr(m->envid),
+	             .facts = m->facts & FACTS_OF_MESSAGE, .ret = m->ret, .envid = span_cstr(m->envid ? m->envid : ""),
 	             .priority = m->priority);
 	for (uint32_t i = 0; i < j->count; i++) {
 		const struct recipient *r = &m->recipients[j->recipients[i]];
@@ -239,7 +239,7 @@ void schedule_jobs(struct queued *m, int64_t now_ms)
 		due[count] = (struct due){.via = via_of(r), .index = i};
 		if (find_route(m->queue, r, &hops, &due[count])) {
 			r->next_ms = schedule_next(m->queue, ++r->attempts);
-			recipient_set_text(r, "4.3.0", SPAN("the directory cannot be read now"), SPAN(""));
+			recipient_set_last(r, "4.3.0", SPAN("the directory cannot be read now"), SPAN(""));
 			continue;
 		}
 		r->state = RECIPIENT_TRYING;
@@ -296,7 +296,7 @@ static void note_event(struct queued *m, const struct recipient *r, const char *
 {
 	struct batch b = {0};
 	BUF_AUTO text = {0};
-	buf_printf(&text, "%s %s: host %s: %s", r->address, what, r->host, r->text ? r->text : "");
+	buf_printf(&text, "%s %s: host %s: %s", r->address, what, recipient_host(r), recipient_text(r));
 	trace_event(&b, QUEUE_PARTITION, m->id, buf_span(&text));
 	buf_add(&m->events, buf_span(&b.operations));
 	batch_free(&b);
@@ -321,7 +321,7 @@ int queue_job_result(struct store_peer *relay, const struct msg_job_result *msg)
 		j->is_silent = true;
 	char status[17];
 	snprintf(status, sizeof status, "%.*s", SPAN_ARG(span_slice(msg->status, 0, 15)));
-	recipient_set_text(r, status, msg->text, msg->host);
+	recipient_set_last(r, status, msg->text, msg->host);
 	r->attempts++;
 	switch ((enum relay_outcome)msg->outcome) {
 	case RELAY_DELIVERED:
@@ -349,7 +349,7 @@ static void put_off(struct queue *q, struct relay_job *jobs, const char *next_ho
 			struct recipient *r = &j->message->recipients[j->recipients[i]];
 			r->state = RECIPIENT_WAITING;
 			r->next_ms = schedule_next(q, ++r->attempts);
-			recipient_set_text(r, like->status, span_cstr(like->text ? like->text : ""), span_cstr(like->host));
+			recipient_set_last(r, recipient_status(like), span_cstr(recipient_text(like)), span_cstr(recipient_host(like)));
 			note_event(j->message, r, "put off, as another message found no server");
 		}
 		finish(j);
