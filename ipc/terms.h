@@ -117,11 +117,15 @@ enum route {
 /* job_result.outcome of relay. */
 enum relay_outcome { RELAY_DELIVERED, RELAY_LATER, RELAY_FAILED };
 
-/* mx_answer. `hosts` is a list of words (ipc/words.h) in the order to try: "H" and a host's name, followed by "A" and an
- * address for each of its addresses; between them what DNSSEC has proved of it, "S" (its name), "M" (TLS is a must), "B" and the name that its TLSA
- * records stand at, "T" and one of them (RFC 7672). */
+/* Bits of mx_host.flags. */
+enum mx_host_flags {
+	MX_HOST_SECURE = 1, /* DNSSEC has proved that this is the host's name */
+	MX_HOST_TLS = 2,    /* TLS is a must: its DNS has TLSA records, if perhaps none that can be used (RFC 7672 §2.2) */
+};
+
+/* mx_answer.outcome */
 enum mx_outcome {
-	MX_FOUND,
+	MX_FOUND,       /* the hosts are those that mx_host has named */
 	MX_NULL,        /* RFC 7505: takes no mail; fails for good */
 	MX_NO_DOMAIN,   /* NXDOMAIN, or neither MX nor address: fails for good */
 	MX_LATER,       /* time-out, SERVFAIL, bogus DNSSEC: `text` says which */
