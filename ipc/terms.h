@@ -121,6 +121,8 @@ enum relay_outcome { RELAY_DELIVERED, RELAY_LATER, RELAY_FAILED };
 enum mx_host_flags {
 	MX_HOST_SECURE = 1, /* DNSSEC has proved that this is the host's name */
 	MX_HOST_TLS = 2,    /* TLS is a must: its DNS has TLSA records, if perhaps none that can be used (RFC 7672 §2.2) */
+	MX_HOST_POLICY = 4, /* it must prove its name by an authority: the domain's MTA-STS policy enforces that (RFC 8461 §4) */
+	MX_HOST_TESTED = 8, /* that it does not is told to the log alone: the policy is one for testing */
 };
 
 /* mx_answer.outcome */
@@ -129,8 +131,12 @@ enum mx_outcome {
 	MX_NULL,        /* RFC 7505: takes no mail; fails for good */
 	MX_NO_DOMAIN,   /* NXDOMAIN, or neither MX nor address: fails for good */
 	MX_LATER,       /* time-out, SERVFAIL, bogus DNSSEC: `text` says which */
+	MX_UNSAFE,      /* no host is one that the domain's MTA-STS policy lets mail go to: `text` says which (RFC 8461 §4) */
 	MX_LOOP,        /* we are the best MX ourselves, but it is not our domain: fails for good */
 };
+
+/* MTA-STS policies that are kept: resolve has them in memory, store on the disk. */
+enum { POLICIES_MOST = 100000, POLICIES_BYTES_MOST = 64 * 1024 * 1024 /* of their texts */ };
 
 /* A search program, search_ask.program: nodes in prefix order, each one byte and what it says. */
 enum search_node {

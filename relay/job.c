@@ -242,10 +242,11 @@ static void use_login(struct job *j, struct target *t)
 	if (!t->wants_login)
 		return;
 	t->must_use_tls = true;
-	if (!t->proof && t->host[0] != '[') { /* by the name that was configured: a host's may be made up, if DNSSEC does not prove it */
+	if ((!t->proof || t->proof->is_advisory) && t->host[0] != '[') { /* by the name that was configured: a host's may be made up, if DNSSEC does not prove it */
 		struct tls_proof *p = arena_alloc(&j->arena, sizeof *p);
 		*p = (struct tls_proof){.name = j->hop_host, .other_name = t->is_named_securely ? arena_dup(&j->arena, span_cstr(t->host)).ptr : NULL};
 		t->proof = p;
+		t->is_tested = false;
 	}
 }
 
@@ -300,6 +301,9 @@ bool job_hosts(struct relay_process *p, const struct msg_mx_answer *m)
 		return true;
 	case MX_LATER:
 		end_all(j, RELAY_LATER, 0, "4.4.3", text);
+		return true;
+	case MX_UNSAFE:
+		end_all(j, RELAY_LATER, 0, "4.7.5", text);
 		return true;
 	}
 	return false;

@@ -142,7 +142,7 @@ static void configure(void *context, const struct config *config)
 	if (!p->tls)
 		die("relay: no TLS: %s", why.text);
 	if (why.text[0])
-		log_event(LOG_LEVEL_WARNING, "no-authorities", log_c("why", why.text), log_c("then", "relay_host_login is not sent to anybody"));
+		log_event(LOG_LEVEL_WARNING, "no-authorities", log_c("why", why.text), log_c("then", "relay_host_login is sent to nobody, no MTA-STS policy can be had, and mail waits where one is enforced"));
 	login_load(p, config);
 	set_bind_address(p, config);
 	sandbox_enclose(SANDBOX_CALL, NULL);

@@ -63,9 +63,16 @@ static void make_target(const struct msg_mx_host *m, int family, struct span add
 	out->is_loopback = is_loopback(&out->address);
 }
 
+/* What resolve says that the DNS or a policy demands; NULL: nothing. */
 static const struct tls_proof *make_proof(const struct msg_mx_host *m, const char *next_hop, const struct span *records, size_t count, struct arena *a)
 {
+	if (count == 0 && !(m->flags & (MX_HOST_POLICY | MX_HOST_TESTED)))
+		return NULL;
 	struct tls_proof *p = arena_alloc(a, sizeof *p);
+	if (count == 0) {
+		*p = (struct tls_proof){.name = arena_dup(a, m->name).ptr, .is_by_list = true, .is_advisory = !(m->flags & MX_HOST_POLICY)};
+		return p;
+	}
 	*p = (struct tls_proof){.name = arena_dup(a, m->tlsa_base.len ? m->tlsa_base : m->name).ptr, .other_name = arena_dup(a, span_cstr(next_hop)).ptr,
 	                        .records = records, .record_count = count};
 	return p;
@@ -79,7 +86,7 @@ int target_list_add(struct target_list *list, const struct msg_mx_host *m, const
 	if (m->name.len == 0 || utf8_has_8bit(m->name) || record_count < 0 || record_count > RECORDS_MOST || count == 0 ||
 	    count > TARGETS_MOST - list->count || m->v4.len % sizeof(struct in_addr) || m->v6.len % sizeof(struct in6_addr))
 		return -1;
-	const struct tls_proof *proof = record_count ? make_proof(m, next_hop, records, (size_t)record_count, a) : NULL;
+	const struct tls_proof *proof = make_proof(m, next_hop, records, (size_t)record_count, a);
 	if (!list->list)
 		list->list = arena_alloc_array(a, TARGETS_MOST, sizeof *list->list);
 	for (size_t i = 0; i < count; i++) {
@@ -89,7 +96,9 @@ int target_list_add(struct target_list *list, const struct msg_mx_host *m, const
 		else
 			make_target(m, AF_INET6, span_slice(m->v6, (i - v4_count) * sizeof(struct in6_addr), sizeof(struct in6_addr)), port, t);
 		t->is_named_securely = m->flags & MX_HOST_SECURE;
-		t->must_use_tls = (m->flags & MX_HOST_TLS) || proof;
+		t->must_use_tls = (m->flags & MX_HOST_TLS) || (proof && !proof->is_advisory);
+		t->is_by_policy = record_count == 0 && (m->flags & MX_HOST_POLICY);
+		t->is_tested = proof && proof->is_advisory;
 		t->proof = proof;
 	}
 	return 0;

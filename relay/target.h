@@ -24,6 +24,8 @@ struct target {
 	bool must_use_tls;                 /* its DNS says so (RFC 7672 §2.2), or a login is to be kept secret: no mail in the clear */
 	bool is_tls_first;                 /* before its greeting (RFC 8314 §3.3) */
 	bool wants_login;                  /* it is relay_host, and relay_host_login is set */
+	bool is_by_policy;                 /* an MTA-STS policy demands that it proves its name (RFC 8461 §4) */
+	bool is_tested;                    /* the policy is one for testing: what it would demand is looked at for the log */
 	const struct tls_proof *proof;     /* and what its certificate must match; NULL: nothing. Lives as long as the arena. */
 };
 

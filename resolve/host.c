@@ -46,7 +46,7 @@ void host_send(const struct host *h)
 		records[i] = span_slice(buf_span(&h->tlsa_bytes), at, h->tlsa_lens[i]);
 	words_pack(&tlsa, records, h->tlsa_count);
 	channel_send(q->process->relay, mx_host, .id = q->id, .name = span_cstr(h->name), .v4 = span_of(v4, v4_len), .v6 = span_of(v6, v6_len),
-	             .flags = (uint8_t)((q->is_secure ? MX_HOST_SECURE : 0) | (h->must_use_tls ? MX_HOST_TLS : 0)),
+	             .flags = (uint8_t)((q->is_secure ? MX_HOST_SECURE : 0) | (h->must_use_tls ? MX_HOST_TLS : 0) | h->policy),
 	             .tlsa_base = span_cstr(h->must_use_tls ? h->base : ""), .tlsa = buf_span(&tlsa));
 }
 

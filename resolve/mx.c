@@ -1,14 +1,15 @@
-/* One question: MX, then the addresses of each host at once.
+/* One question: MX, then the addresses of each host at once; beside that the domain's MTA-STS policy (resolve/policy.h).
  *
  *   asked    -> literal                         -> answered
  *            -> one host                        -> as one that an MX record names
  *            -> MX: error                       -> answered (later, no domain, null, loop)
  *            -> MX: hosts, or none: the domain  -> addresses of all, and TLSA records where DNSSEC has proved the way there (RFC 7672)
- *                                               -> answered */
+ *               hosts and policy are known      -> answered */
 #include "resolve/mx.h"
 
 #include "base/arena.h"
 #include "base/die.h"
+#include "base/log.h"
 #include "base/random.h"
 #include "ipc/words.h"
 #include "resolve/question.h"
@@ -31,6 +32,8 @@ static void free_question(struct question *q)
 {
 	struct resolve_process *p = q->process;
 	lookup_cancel(&q->mx);
+	policy_cancel(&q->policy);
+	buf_free(&q->policy_text);
 	for (size_t i = 0; i < q->host_count; i++)
 		host_end(&q->hosts[i]);
 	if (q->next)
@@ -79,17 +82,39 @@ static unsigned own_preference(const struct question *q)
 	return best;
 }
 
+/* ---- the answer ---- */
+
+/* RFC 8461 §4.1; where a host has TLSA records that can be used, these alone are looked at (§2). False: no mail goes there. */
+static bool obey_policy(struct question *q, struct host *h, const struct mta_sts_policy *policy)
+{
+	if (policy->mode == MTA_STS_NONE || h->tlsa_count)
+		return true;
+	bool is_named = mta_sts_policy_has(policy, span_cstr(h->name)), is_enforced = policy->mode == MTA_STS_ENFORCE;
+	if (is_named) {
+		h->policy = is_enforced ? MX_HOST_POLICY : MX_HOST_TESTED;
+		return true;
+	}
+	log_event(LOG_LEVEL_WARNING, "mta-sts-unnamed-host", log_c("domain", q->domain), log_c("host", h->name),
+	          log_c("then", is_enforced ? "no mail goes there" : "none, as the policy is one for testing"));
+	if (is_enforced)
+		snprintf(q->refused, sizeof q->refused, "%.90s is none of the hosts that the MTA-STS policy of %.90s names", h->name, q->domain);
+	return !is_enforced;
+}
+
 /* We, and all that are no better than we are, are left out: the mail would come back (RFC 5321 §5.1). */
 static void end_with_hosts(struct question *q)
 {
 	unsigned own = q->is_port_named ? UINT_MAX : own_preference(q);
 	bool failed_for_now = false, is_found = false;
+	struct mta_sts_policy policy = {.mode = MTA_STS_NONE};
+	if (q->policy_text.len)
+		mta_sts_policy_parse(buf_span(&q->policy_text), &policy, NULL);
 	for (size_t i = 0; i < q->host_count; i++) {
-		const struct host *h = &q->hosts[i];
+		struct host *h = &q->hosts[i];
 		if (h->preference >= own)
 			continue;
 		failed_for_now |= h->failed_for_now;
-		if (h->v4_count + h->v6_count == 0)
+		if (h->v4_count + h->v6_count == 0 || !obey_policy(q, h, &policy))
 			continue;
 		host_send(h);
 		is_found = true;
@@ -98,6 +123,8 @@ static void end_with_hosts(struct question *q)
 		end(q, MX_FOUND, "");
 	} else if (failed_for_now) {
 		end(q, MX_LATER, q->text);
+	} else if (q->refused[0]) {
+		end(q, MX_UNSAFE, q->refused);
 	} else if (own != UINT_MAX) {
 		end_looping(q);
 	} else {
@@ -113,15 +140,23 @@ void question_one_less(struct question *q)
 		end_with_hosts(q);
 }
 
+static void on_policy(void *context, const struct mta_sts_policy *policy)
+{
+	struct question *q = context;
+	if (policy)
+		buf_add(&q->policy_text, policy->text);
+	question_one_less(q);
+}
+
 static void ask_addresses(struct question *q)
 {
 	size_t count = q->host_count;
-	q->waiting = 2 * count + 1; /* one for this function: answers may come before it is done */
+	q->waiting += 2 * count;
 	for (size_t i = 0; i < count; i++) {
 		q->hosts[i].question = q;
 		host_ask(&q->hosts[i]);
 	}
-	question_one_less(q);
+	question_one_less(q); /* the names are known; answers may have come before */
 }
 
 /* ---- MX ---- */
@@ -227,7 +262,7 @@ static void on_mx(void *context, const struct lookup_result *result)
 {
 	struct question *q = context;
 	ARENA_AUTO arena = {0};
-	struct exchange *list;
+	struct exchange *list = NULL;
 	switch (result->outcome) {
 	case LOOKUP_NO_NAME:
 		end(q, MX_NO_DOMAIN, "the domain does not exist");
@@ -307,6 +342,8 @@ void mx_ask(struct resolve_process *p, uint64_t id, struct span next_hop)
 		q->next->before = q;
 	p->questions = q;
 	p->question_count++;
+	q->waiting = 2; /* for the names of the hosts, and for the policy: of the next hop, whoever named that (RFC 8461 §3.4) */
+	policy_ask(&q->policy, &p->policies, q->domain, on_policy, q);
 	if (!hop.is_host) {
 		lookup_start(&q->mx, p->dns, q->domain, RDATA_TYPE_MX, on_mx, q);
 		return;

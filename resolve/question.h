@@ -26,6 +26,7 @@ struct host {
 	struct buf tlsa_bytes;    /* one record after the other */
 	size_t tlsa_lens[TLSA_MOST], tlsa_count;
 	bool must_use_tls;        /* there are TLSA records, if perhaps none that can be used */
+	enum mx_host_flags policy; /* what the MTA-STS policy says: MX_HOST_POLICY, MX_HOST_TESTED or nothing */
 };
 
 struct question {
@@ -36,14 +37,16 @@ struct question {
 	unsigned port;            /* where mail is brought: TLSA records are of a port */
 	bool is_port_named;       /* by an administrator: it may be another server on this machine, and no loop */
 	struct lookup mx;
+	struct policy_question policy;
+	struct buf policy_text;   /* the MTA-STS policy that holds; empty: none */
 	struct host hosts[HOSTS_MOST];
 	size_t host_count;
-	size_t waiting;           /* lookups of addresses under way */
+	size_t waiting;           /* for the hosts' names, for the policy, and for look-ups of addresses and TLSA records */
 	bool has_mx, is_secure;   /* DNSSEC has proved that it has these hosts */
-	char text[256];
+	char text[256], refused[256];
 };
 
-/* What host.c calls: one look-up less is waited for; the last one answers the question. */
+/* What host.c calls: one of those less is waited for; the last one answers the question. */
 void question_one_less(struct question *q);
 
 /* Asks for the addresses of a host whose name is set, and where DNSSEC has proved the way there for its TLSA records. Calls
