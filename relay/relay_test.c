@@ -122,10 +122,13 @@ static void what_the_dns_demands_of_a_host_holds_for_its_addresses(void **state)
 	const struct msg_mx_host hosts[] = {
 		{.name = SPAN("one.test"), .flags = MX_HOST_TLS, .tlsa_base = SPAN("base.test"), .tlsa = buf_span(&packed), .v4 = SPAN("\300\0\2\1\300\0\2\2")},
 		{.name = SPAN("two.test"), .flags = MX_HOST_TLS, .tlsa = none(), .v4 = SPAN("\300\0\2\3")},
-		{.name = SPAN("three.test"), .flags = MX_HOST_SECURE, .tlsa = none(), .v4 = SPAN("\300\0\2\4")}};
-	for (size_t i = 0; i < 3; i++)
+		{.name = SPAN("three.test"), .flags = MX_HOST_SECURE, .tlsa = none(), .v4 = SPAN("\300\0\2\4")},
+		{.name = SPAN("four.test"), .flags = MX_HOST_POLICY, .tlsa = none(), .v4 = SPAN("\300\0\2\5")},
+		{.name = SPAN("five.test"), .flags = MX_HOST_TESTED, .tlsa = none(), .v4 = SPAN("\300\0\2\6")},
+		{.name = SPAN("six.test"), .flags = MX_HOST_POLICY | MX_HOST_TLS, .tlsa_base = SPAN("six.test"), .tlsa = buf_span(&packed), .v4 = SPAN("\300\0\2\7")}};
+	for (size_t i = 0; i < 6; i++)
 		assert_int_equal(target_list_add(&t, &hosts[i], "hop.test", 25, &a), 0);
-	assert_int_equal(t.count, 4);
+	assert_int_equal(t.count, 7);
 	assert_true(t.list[0].must_use_tls && t.list[1].must_use_tls && t.list[2].must_use_tls && !t.list[3].must_use_tls);
 	assert_true(t.list[3].is_named_securely && !t.list[2].is_named_securely);
 	const struct tls_proof *proof = t.list[0].proof;
@@ -134,6 +137,12 @@ static void what_the_dns_demands_of_a_host_holds_for_its_addresses(void **state)
 	assert_string_equal(proof->other_name, "hop.test");
 	assert_int_equal(proof->record_count, 2);
 	assert_memory_equal(proof->records[1].ptr, "\2\1\0y", 4);
+	/* MTA-STS: a name by an authority, or what is wrong for the log; not where there are TLSA records */
+	assert_true(t.list[4].must_use_tls && t.list[4].is_by_policy && !t.list[4].is_tested);
+	assert_true(t.list[4].proof && !t.list[4].proof->is_advisory && t.list[4].proof->is_by_list && !t.list[4].proof->other_name);
+	assert_string_equal(t.list[4].proof->name, "four.test");
+	assert_true(!t.list[5].must_use_tls && !t.list[5].is_by_policy && t.list[5].is_tested && t.list[5].proof->is_advisory);
+	assert_true(t.list[6].must_use_tls && !t.list[6].is_by_policy && t.list[6].proof->record_count == 2 && !t.list[6].proof->is_advisory);
 }
 
 static void hosts_that_are_none_are_refused(void **state)
