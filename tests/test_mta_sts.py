@@ -79,8 +79,11 @@ MORE = {
     'kept': Case('enforce', PLAIN, WAITS),
     'changed': Case('enforce', PLAIN, WAITS, txt=('v=STSv1; id=1',)),
     'brief': Case('enforce', PLAIN, WAITS),
+    'renewed': Case('enforce', GOOD, PROVED),
+    'late': Case('enforce', GOOD, PROVED, web='slow'),
 }
-ALL = dict(CASES, **MORE)
+MANY = {'many%d' % n: Case('enforce', GOOD, PROVED, web='slow') for n in range(40)}
+ALL = dict(CASES, **MORE, **MANY)
 
 
 def records(domain, case):
@@ -309,13 +312,14 @@ def test_a_policy_that_is_remembered_is_not_fetched_again_and_a_failure_neither(
 
 
 def test_a_slow_server_holds_up_its_own_domain_alone(server, web):
+    web.release.clear()
     name = send(server, 'slow')
     assert until(lambda: ('slow', '/.well-known/mta-sts.txt') in web.asked)
     second = send(server, 'slow')
     delivered(server, send(server, 'good'))
     assert not relayed(server, name) and not relayed(server, second)
     web.release.set()
-    assert "tls=\"\"" in delivered(server, name) and "tls=\"\"" in delivered(server, second)
+    assert 'tls=""' in delivered(server, name) and 'tls=""' in delivered(server, second)
     assert [domain for domain, _ in web.asked].count('slow') == 1
     assert 'https://mta-sts.slow.test: ' in server.log()
 
@@ -363,3 +367,46 @@ def test_a_policy_ends_after_its_max_age(server, web):
     web.doings['brief'] = 'missing'
     assert 'outcome=later' in relayed(server, name)[0]
     delivered(server, name, 30)
+
+
+def test_a_policy_is_renewed_before_it_ends(server, web):
+    web.texts['renewed'] = policy('renewed', MORE['renewed'], max_age=20)
+    delivered(server, send(server, 'renewed'))
+    web.doings['renewed'] = 'slow'  # nobody waits for it
+    web.release.clear()
+
+    def is_asked_again():
+        assert ' verified"' in delivered(server, send(server, 'renewed'), 5)
+        return until(lambda: [domain for domain, _ in web.asked].count('renewed') == 2, 3)  # until the connection is closed
+    assert until(is_asked_again, 40)
+    web.release.set()
+
+
+def test_many_slow_servers_are_asked_a_bounded_number_at_once(server, web):
+    """The others' mail waits for their turn, that of domains whose policies are known does not."""
+    web.release.clear()
+    sent = [send(server, domain) for domain in MANY]
+    assert until(lambda: len(MANY.keys() & set(dict(web.asked))) >= 32)
+    assert ' verified"' in delivered(server, send(server, 'good'))
+    assert len(MANY.keys() & set(dict(web.asked))) == 32
+    for domain in MANY:
+        web.doings[domain] = None
+    web.release.set()
+    assert sum(' verified"' in delivered(server, name) for name in sent) == 8  # the first 32 got but a part of their policies
+    assert MANY.keys() <= set(dict(web.asked))
+
+
+def test_another_resolver_while_a_policy_is_fetched(server, web):
+    web.release.clear()
+    name = send(server, 'late')
+    assert until(lambda: ('late', '/.well-known/mta-sts.txt') in web.asked)
+    web.doings['late'] = None
+    server.configure(dnssec='off')
+    server.must('reload')
+    try:
+        assert ' verified"' in delivered(server, name)
+        assert 'outcome=later' in relayed(server, name)[0] and 'the resolver is being changed' in relayed(server, name)[0]
+    finally:
+        web.release.set()
+        server.configure(dnssec='on')
+        server.must('reload')
