@@ -153,6 +153,14 @@ static void one_subscriber_has_one_key(void **state)
 	static const char *const publics[] = {"11.0.0.0", "172.32.0.0", "192.0.2.1", "2001:db8::1", "fec0::1", "10.0.0.0/8", "10.evil.example", ""};
 	for (size_t i = 0; i < sizeof privates / sizeof privates[0]; i++)
 		assert_true(network_is_private(span_cstr(privates[i])) && !network_is_private(span_cstr(publics[i])));
+	static const char *const outside[] = {"11.0.0.0", "192.0.2.1", "223.255.255.255", "2001:db8::1", "2600::1", "::ffff:192.0.2.1", "64:ff9b::192.0.2.1", "2002:c000:201::1"};
+	static const char *const inside[] = {"10.0.0.1", "192.168.0.1", "100.127.0.1", "169.254.169.254", "127.0.0.1", "0.0.0.0", "192.0.0.8", "198.19.0.1", "224.0.0.1", "240.0.0.1",
+		"255.255.255.255", "::", "::1", "::10.0.0.1", "::ffff:10.0.0.1", "::ffff:127.0.0.1", "fe80::1", "fec0::1", "fd00::1", "ff02::1", "64:ff9b::10.0.0.1", "64:ff9b:1::1",
+		"2002:7f00:1::1", "2002:a00:1::", "", "192.0.2.0/24", "evil.example"};
+	for (size_t i = 0; i < sizeof outside / sizeof outside[0]; i++)
+		assert_true(network_is_outside(span_cstr(outside[i])));
+	for (size_t i = 0; i < sizeof inside / sizeof inside[0]; i++)
+		assert_false(network_is_outside(span_cstr(inside[i])));
 	assert_false(network_is_loopback(SPAN("127.evil.example")) || network_is_loopback(SPAN("192.0.2.127")) || network_is_loopback(SPAN("::2")));
 }
 

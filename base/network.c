@@ -68,16 +68,54 @@ bool network_is_loopback(struct span address)
 	return memcmp(bytes, six, sizeof six) == 0 || (memcmp(bytes, mapped, sizeof mapped) == 0 && bytes[MAPPED_BYTES] == 127);
 }
 
-bool network_is_private(struct span address)
+static bool is_in_one_of(const char *const *networks, size_t count, const struct network *one)
+{
+	struct network n;
+	for (size_t i = 0; i < count; i++)
+		if (network_parse(span_cstr(networks[i]), &n) == 0 && network_has(&n, one))
+			return true;
+	return false;
+}
+
+static bool is_private(const struct network *one)
 {
 	static const char *const privates[] = {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16", "fc00::/7", "fe80::/10"};
-	struct network n, one;
-	bool is_private = false;
+	return is_in_one_of(privates, sizeof privates / sizeof privates[0], one);
+}
+
+bool network_is_private(struct span address)
+{
+	struct network one;
+	return network_parse(address, &one) == 0 && one.bits == ADDRESS_BITS && is_private(&one);
+}
+
+static bool is_outside(const struct network *one)
+{
+	/* this network and this machine, IETF protocols, benchmarking, multicast and reserved; of IPv6 also IPv4-compatible and site-local ones,
+	 * and translation for one's own network (RFC 8215) */
+	static const char *const others[] = {"0.0.0.0/8", "127.0.0.0/8", "192.0.0.0/24", "198.18.0.0/15", "224.0.0.0/3", "::/96", "ff00::/8", "fec0::/10", "64:ff9b:1::/48"};
+	return !is_private(one) && !is_in_one_of(others, sizeof others / sizeof others[0], one);
+}
+
+bool network_is_outside(struct span address)
+{
+	/* addresses that have an IPv4 one in them: NAT64 (RFC 6052 §2.1), 6to4 (RFC 3056 §2) */
+	static const struct {
+		const char *prefix;
+		unsigned at;
+	} wrappers[] = {{"64:ff9b::/96", 12}, {"2002::/16", 2}};
+	struct network one, wrapper;
 	if (network_parse(address, &one) || one.bits != ADDRESS_BITS)
 		return false;
-	for (size_t i = 0; i < sizeof privates / sizeof privates[0] && !is_private; i++)
-		is_private = network_parse(span_cstr(privates[i]), &n) == 0 && network_has(&n, &one);
-	return is_private;
+	for (size_t i = 0; i < sizeof wrappers / sizeof wrappers[0]; i++) {
+		if (network_parse(span_cstr(wrappers[i].prefix), &wrapper) || !network_has(&wrapper, &one))
+			continue;
+		struct network inside = {.bits = ADDRESS_BITS};
+		memcpy(inside.prefix, mapped, sizeof mapped);
+		memcpy(inside.prefix + MAPPED_BYTES, one.prefix + wrappers[i].at, 4);
+		return is_outside(&inside);
+	}
+	return is_outside(&one);
 }
 
 uint64_t network_key(struct span address)

@@ -17,6 +17,10 @@ bool network_has(const struct network *n, const struct network *address);
 bool network_is_loopback(struct span address);
 /* True for addresses that the world cannot reach: of private networks, carriers' and links (RFC 1918, 4193, 6598, 3927, 4291). */
 bool network_is_private(struct span address);
+/* True for addresses of one machine out in the world: neither of this machine nor of a network behind it (as network_is_private says, and
+ * whatever RFC 6890 has that is no single host elsewhere), also where an IPv6 address stands for such an IPv4 one. What a stranger has us
+ * connect to must be one. */
+bool network_is_outside(struct span address);
 /* The client that limits are for: an IPv4 address, or the first 64 bits of an IPv6 one, which is what one subscriber has at
  * least. 0 for what is no address. */
 uint64_t network_key(struct span address);

@@ -452,8 +452,8 @@ static void demand_proof(SSL *ssl, const struct tls_proof *proof)
 		SSL_set1_host(ssl, proof->name);
 	if (proof->other_name)
 		SSL_add1_host(ssl, proof->other_name);
-	SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-	SSL_set_verify(ssl, is_provable ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
+	SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | (proof->is_by_list ? X509_CHECK_FLAG_NEVER_CHECK_SUBJECT : 0));
+	SSL_set_verify(ssl, is_provable && !proof->is_advisory ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
 }
 
 void stream_start_tls_client(struct stream *s, SSL_CTX *context, const char *server_name, const struct tls_proof *proof)
@@ -477,6 +477,12 @@ bool stream_is_secured(const struct stream *s)
 bool stream_is_proved(const struct stream *s)
 {
 	return s->tls == TLS_SECURED && SSL_get_verify_mode(s->ssl) == SSL_VERIFY_PEER && SSL_get_verify_result(s->ssl) == X509_V_OK;
+}
+
+const char *stream_distrust(const struct stream *s)
+{
+	long fault = s->ssl ? SSL_get_verify_result(s->ssl) : X509_V_OK;
+	return fault == X509_V_OK ? NULL : X509_verify_cert_error_string(fault);
 }
 
 void stream_tls_text(const struct stream *s, char *out, size_t size)

@@ -50,6 +50,9 @@ void stream_start_tls_client(struct stream *s, struct ssl_ctx_st *context, const
 bool stream_is_secured(const struct stream *s);
 /* The peer of a client has proved who it is, as its struct tls_proof wanted. */
 bool stream_is_proved(const struct stream *s);
+/* What is wrong with the certificate that the peer has shown, for what the struct tls_proof of a client wants of it; NULL: nothing, or it
+ * has shown none. Valid also in `closed`, when that is why. */
+const char *stream_distrust(const struct stream *s);
 /* "TLSv1.3 TLS_AES_256_GCM_SHA384", and " DANE" or " verified" (by an authority) if the peer has proved who it is; empty if not secured. */
 void stream_tls_text(const struct stream *s, char *out, size_t size);
 

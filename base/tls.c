@@ -8,6 +8,7 @@
 #include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 #include <stdio.h>
 
 void tls_library_start(void)
@@ -100,6 +101,18 @@ SSL_CTX *tls_client_context(const char *authorities, struct error *why)
 		error_set(why, 0, "cannot read authorities from %s: %s", authorities, text);
 	}
 	return context;
+}
+
+int tls_context_demand(SSL_CTX *context, SSL_CTX *client, const char *name)
+{
+	X509_VERIFY_PARAM *param = SSL_CTX_get0_param(context);
+	X509_STORE *authorities = SSL_CTX_get_cert_store(client);
+	if (!X509_STORE_up_ref(authorities))
+		return -1;
+	SSL_CTX_set_cert_store(context, authorities);
+	SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
+	X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
+	return X509_VERIFY_PARAM_set1_host(param, name, 0) == 1 ? 0 : -1;
 }
 
 void tls_context_free(SSL_CTX *context)

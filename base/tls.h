@@ -41,12 +41,17 @@ struct tls_proof {
 	const char *other_name; /* or this; NULL: nothing else (RFC 7672 §3.2.2) */
 	const struct span *records;
 	size_t record_count;
+	bool is_by_list;        /* of a name: one that the certificate lists, not its subject's (RFC 8461 §4.2) */
+	bool is_advisory;       /* of a name: the handshake goes on without it, and stream_distrust says what is wrong */
 };
 
 /* A context for clients: opportunistic, the certificate is judged by a struct tls_proof or not at all (RFC 7435). authorities: the file
  * with the certificates that are believed, in PEM form, read now; one that cannot be read is said in *why with the context returned all the
  * same, that believes none. NULL with *why. */
 struct ssl_ctx_st *tls_client_context(const char *authorities, struct error *why);
+/* Makes another context for clients, a library's, believe the authorities of `client` and none else, and demand that a server proves to be
+ * `name` by a DNS name that its certificate lists (RFC 6125: neither by its subject, nor by part of a label). -1 if OpenSSL fails. */
+int tls_context_demand(struct ssl_ctx_st *context, struct ssl_ctx_st *client, const char *name);
 void tls_context_free(struct ssl_ctx_st *context);
 
 /* What a PEM text holds, to be freed with OpenSSL. The key is one without a passphrase: nobody is there to type it. NULL

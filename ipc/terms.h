@@ -117,16 +117,26 @@ enum route {
 /* job_result.outcome of relay. */
 enum relay_outcome { RELAY_DELIVERED, RELAY_LATER, RELAY_FAILED };
 
-/* mx_answer. `hosts` is a list of words (ipc/words.h) in the order to try: "H" and a host's name, followed by "A" and an
- * address for each of its addresses; between them what DNSSEC has proved of it, "S" (its name), "M" (TLS is a must), "B" and the name that its TLSA
- * records stand at, "T" and one of them (RFC 7672). */
+/* Bits of mx_host.flags. */
+enum mx_host_flags {
+	MX_HOST_SECURE = 1, /* DNSSEC has proved that this is the host's name */
+	MX_HOST_TLS = 2,    /* TLS is a must: its DNS has TLSA records, if perhaps none that can be used (RFC 7672 §2.2) */
+	MX_HOST_POLICY = 4, /* it must prove its name by an authority: the domain's MTA-STS policy enforces that (RFC 8461 §4) */
+	MX_HOST_TESTED = 8, /* that it does not is told to the log alone: the policy is one for testing */
+};
+
+/* mx_answer.outcome */
 enum mx_outcome {
-	MX_FOUND,
+	MX_FOUND,       /* the hosts are those that mx_host has named */
 	MX_NULL,        /* RFC 7505: takes no mail; fails for good */
 	MX_NO_DOMAIN,   /* NXDOMAIN, or neither MX nor address: fails for good */
 	MX_LATER,       /* time-out, SERVFAIL, bogus DNSSEC: `text` says which */
+	MX_UNSAFE,      /* no host is one that the domain's MTA-STS policy lets mail go to: `text` says which (RFC 8461 §4) */
 	MX_LOOP,        /* we are the best MX ourselves, but it is not our domain: fails for good */
 };
+
+/* MTA-STS policies that are kept: resolve has them in memory, store on the disk. */
+enum { POLICIES_MOST = 100000, POLICIES_BYTES_MOST = 64 * 1024 * 1024 /* of their texts */ };
 
 /* A search program, search_ask.program: nodes in prefix order, each one byte and what it says. */
 enum search_node {

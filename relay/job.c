@@ -174,7 +174,7 @@ static void note_failure(struct job *j, const char *host, const char *why)
 
 static void end_without_host(struct job *j)
 {
-	if (j->refused_loopbacks && j->refused_loopbacks == j->target_count && j->route == ROUTE_DOMAIN)
+	if (j->refused_loopbacks && j->refused_loopbacks == j->targets.count && j->route == ROUTE_DOMAIN)
 		end_all(j, RELAY_FAILED, 0, "5.4.6", j->last_failure);
 	else
 		end_all(j, RELAY_LATER, 0, j->was_unsafe ? "4.7.5" : "4.4.1", j->last_failure[0] ? j->last_failure : "there is no address to connect to");
@@ -195,8 +195,8 @@ static bool try_target(struct job *j, const struct target *t, bool may_use_tls)
 
 static void try_next(struct job *j)
 {
-	while (j->target_at < j->target_count && j->tries < TRIES_MOST) {
-		const struct target *t = &j->targets[j->target_at++];
+	while (j->target_at < j->targets.count && j->tries < TRIES_MOST) {
+		const struct target *t = &j->targets.list[j->target_at++];
 		if (t->is_loopback && !j->is_port_named) {
 			j->refused_loopbacks++;
 			note_failure(j, t->name, "the domain's mail host resolves to loopback: this is refused, as the mail would come back");
@@ -210,6 +210,13 @@ static void try_next(struct job *j)
 	end_without_host(j);
 }
 
+/* What a resolve has said that died before its answer is forgotten. */
+static void send_question(struct job *j)
+{
+	j->targets.count = j->target_at = 0;
+	channel_send(j->relay->resolve, mx_ask, .id = j->question, .domain = span_cstr(j->next_hop));
+}
+
 static void ask_for_hosts(struct job *j)
 {
 	struct relay_process *p = j->relay;
@@ -217,14 +224,14 @@ static void ask_for_hosts(struct job *j)
 	j->question = ++p->last_question;
 	map_put(&p->questions, j->question, j);
 	if (p->resolve)
-		channel_send(p->resolve, mx_ask, .id = j->question, .domain = span_cstr(j->next_hop));
+		send_question(j);
 }
 
 void jobs_ask_again(struct relay_process *p)
 {
 	struct job *j;
 	for (size_t at = 0; (j = map_next(&p->questions, &at));)
-		channel_send(p->resolve, mx_ask, .id = j->question, .domain = span_cstr(j->next_hop));
+		send_question(j);
 }
 
 /* The password is shown to none but relay_host itself: one that has proved its name. */
@@ -235,22 +242,22 @@ static void use_login(struct job *j, struct target *t)
 	if (!t->wants_login)
 		return;
 	t->must_use_tls = true;
-	if (!t->proof && t->host[0] != '[') { /* by the name that was configured: a host's may be made up, if DNSSEC does not prove it */
+	if ((!t->proof || t->proof->is_advisory) && t->host[0] != '[') { /* by the name that was configured: a host's may be made up, if DNSSEC does not prove it */
 		struct tls_proof *p = arena_alloc(&j->arena, sizeof *p);
 		*p = (struct tls_proof){.name = j->hop_host, .other_name = t->is_named_securely ? arena_dup(&j->arena, span_cstr(t->host)).ptr : NULL};
 		t->proof = p;
+		t->is_tested = false;
 	}
 }
 
-static void use_hosts(struct job *j, ssize_t count)
+static void use_hosts(struct job *j)
 {
-	for (ssize_t i = 0; j->route != ROUTE_DOMAIN && i < count; i++) {
+	for (size_t i = 0; j->route != ROUTE_DOMAIN && i < j->targets.count; i++) {
 		if (j->route == ROUTE_RELAY_HOST)
-			use_login(j, &j->targets[i]);
-		j->targets[i].is_tls_first = j->port == SUBMISSIONS_PORT;
-		j->targets[i].must_use_tls |= j->targets[i].is_tls_first;
+			use_login(j, &j->targets.list[i]);
+		j->targets.list[i].is_tls_first = j->port == SUBMISSIONS_PORT;
+		j->targets.list[i].must_use_tls |= j->targets.list[i].is_tls_first;
 	}
-	j->target_count = (size_t)count;
 	j->state = JOB_TRYING;
 	try_next(j);
 }
@@ -269,25 +276,34 @@ static void end_refused(struct job *j, enum mx_outcome outcome, const char *text
 	}
 }
 
+bool job_host(struct relay_process *p, const struct msg_mx_host *m)
+{
+	struct job *j = map_get(&p->questions, m->id);
+	return !j || target_list_add(&j->targets, m, j->hop_host, j->port, &j->arena) == 0; /* its job may have gone meanwhile */
+}
+
 bool job_hosts(struct relay_process *p, const struct msg_mx_answer *m)
 {
 	struct job *j = map_take(&p->questions, m->id);
 	char text[256];
-	ssize_t count;
+	bool is_whole;
 	if (!j)
 		return true; /* its job has gone meanwhile */
 	j->question = 0;
 	text_clean(m->text, text, sizeof text);
 	switch ((enum mx_outcome)m->outcome) {
 	case MX_FOUND:
-		count = targets_read(m->hosts, j->hop_host, j->port, &j->arena, &j->targets);
-		use_hosts(j, count < 0 ? 0 : count);
-		return count >= 0;
+		is_whole = j->targets.count > 0;
+		use_hosts(j);
+		return is_whole;
 	case MX_NULL: case MX_NO_DOMAIN: case MX_LOOP:
 		end_refused(j, (enum mx_outcome)m->outcome, text);
 		return true;
 	case MX_LATER:
 		end_all(j, RELAY_LATER, 0, "4.4.3", text);
+		return true;
+	case MX_UNSAFE:
+		end_all(j, RELAY_LATER, 0, "4.7.5", text);
 		return true;
 	}
 	return false;
@@ -315,10 +331,10 @@ void job_session_failed(struct job *j, enum session_failure failure, const char 
 	note_failure(j, current_host(j), text);
 	j->was_unsafe = failure == FAILURE_UNSAFE;
 	prepare_retry(j);
-	if (failure == FAILURE_TLS && j->target_at && try_target(j, &j->targets[j->target_at - 1], false))
+	if (failure == FAILURE_TLS && j->target_at && try_target(j, &j->targets.list[j->target_at - 1], false))
 		return;
 	/* of a connection that was kept open, the hosts are not known yet */
-	if (j->target_count)
+	if (j->targets.count)
 		try_next(j);
 	else
 		ask_for_hosts(j);

@@ -19,7 +19,7 @@ struct recipient {
 
 /*   collecting  -- job_start --> asking, trying on a connection that is still open, or waiting
  *   waiting     for a former job (relay/former.h) that has sent the same message -- its answer --> asking, trying, or told
- *   asking      -- mx_answer --> trying, or told
+ *   asking      -- mx_host for each host, mx_answer --> trying, or told
  *   trying      -- one session after another --> told
  *   told        every recipient has its result -- job_settled: store has written them --> ended
  *   ended       freed at the end of the turn */
@@ -45,8 +45,8 @@ struct job {
 	struct recipient *recipients;
 	size_t recipient_count, recipient_room, undecided;
 	uint64_t question;          /* that it waits for; 0: none */
-	struct target *targets;
-	size_t target_count, target_at;
+	struct target_list targets;     /* those of the question at hand, or of the last one */
+	size_t target_at;
 	unsigned tries, refused_loopbacks;
 	struct session *session;
 	struct timer *deadline;
@@ -86,6 +86,7 @@ bool job_start(struct relay_process *p, const struct msg_job_start *m);
 void job_piece(struct relay_process *p, const struct msg_job_piece *m);
 bool job_settled(struct relay_process *p, const struct msg_job_settled *m);
 /* What resolve says. */
+bool job_host(struct relay_process *p, const struct msg_mx_host *m);
 bool job_hosts(struct relay_process *p, const struct msg_mx_answer *m);
 /* Asks a new resolve what the one before did not answer. */
 void jobs_ask_again(struct relay_process *p);

@@ -3,7 +3,7 @@
  *   configure     the TLS context, the address to connect from
  *   attach        the channel to store: "there is room for so many jobs"; the channel to resolve
  *   job, job_rcpt, job_start, job_piece, job_settled   from store -> relay/job.c
- *   mx_answer                                          from resolve -> relay/job.c
+ *   mx_host, mx_answer                                 from resolve -> relay/job.c
  *
  * A job (relay/job.c) asks resolve for the hosts of its domain and tries them with one session after another
  * (relay/session.c: the connection; relay/transaction.c: the message's envelope; relay/transfer.c: its bytes, pulled from
@@ -85,14 +85,21 @@ static void on_store_closed(void *context, bool is_violation)
 
 /* ---- from resolve ---- */
 
+static void on_mx_host(void *context, const struct msg_mx_host *m)
+{
+	struct relay_process *p = context;
+	if (!job_host(p, m))
+		channel_violation(p->resolve, "a malformed mail host");
+}
+
 static void on_mx_answer(void *context, const struct msg_mx_answer *m)
 {
 	struct relay_process *p = context;
 	if (!job_hosts(p, m) && p->resolve)
-		channel_violation(p->resolve, "a malformed list of hosts");
+		channel_violation(p->resolve, "an answer without a mail host");
 }
 
-static const struct resolve_to_relay resolve_handlers = {.mx_answer = on_mx_answer};
+static const struct resolve_to_relay resolve_handlers = {.mx_host = on_mx_host, .mx_answer = on_mx_answer};
 
 static void on_resolve_closed(void *context, bool is_violation)
 {
@@ -135,7 +142,7 @@ static void configure(void *context, const struct config *config)
 	if (!p->tls)
 		die("relay: no TLS: %s", why.text);
 	if (why.text[0])
-		log_event(LOG_LEVEL_WARNING, "no-authorities", log_c("why", why.text), log_c("then", "relay_host_login is not sent to anybody"));
+		log_event(LOG_LEVEL_WARNING, "no-authorities", log_c("why", why.text), log_c("then", "relay_host_login is sent to nobody, no MTA-STS policy can be had, and mail waits where one is enforced"));
 	login_load(p, config);
 	set_bind_address(p, config);
 	sandbox_enclose(SANDBOX_CALL, NULL);

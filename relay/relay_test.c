@@ -12,6 +12,8 @@
 #include "relay/reply.h"
 #include "relay/target.h"
 
+#include <arpa/inet.h>
+
 static int take(struct reply_reader *r, const char *line)
 {
 	struct span keyword;
@@ -79,6 +81,11 @@ static void the_text_of_a_reply_is_bounded_and_valid_utf8(void **state)
 	assert_null(strchr(r.reply.text, '\x1b'));
 }
 
+static struct span none(void)
+{
+	return span_of("\0\0\0\0", 4); /* no words */
+}
+
 static void targets_have_names_and_loopback_is_seen(void **state)
 {
 	(void)state;
@@ -91,54 +98,72 @@ static void targets_have_names_and_loopback_is_seen(void **state)
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		ARENA_AUTO a = {0};
-		BUF_AUTO packed = {0};
-		struct target *targets;
-		char name[100];
-		struct span words[] = {SPAN("H"), SPAN("mx.test"), SPAN("A"), span_cstr(cases[i].address)};
-		words_pack(&packed, words, 4);
-		assert_int_equal(targets_read(buf_span(&packed), "a.test", 25, &a, &targets), 1);
-		assert_int_equal(targets[0].is_loopback, cases[i].is_loopback);
+		struct target_list t = {0};
+		char name[100], bytes[16];
+		bool is_v6 = strchr(cases[i].address, ':') != NULL;
+		assert_int_equal(inet_pton(is_v6 ? AF_INET6 : AF_INET, cases[i].address, bytes), 1);
+		struct msg_mx_host m = {.name = SPAN("mx.test"), .tlsa = none(), .v4 = span_of(bytes, is_v6 ? 0 : 4), .v6 = span_of(bytes, is_v6 ? 16 : 0)};
+		assert_int_equal(target_list_add(&t, &m, "a.test", 25, &a), 0);
+		assert_int_equal(t.count, 1);
+		assert_int_equal(t.list[0].is_loopback, cases[i].is_loopback);
 		snprintf(name, sizeof name, "mx.test[%s]:25", cases[i].address);
-		assert_string_equal(targets[0].name, name);
+		assert_string_equal(t.list[0].name, name);
 	}
 }
 
 static void what_the_dns_demands_of_a_host_holds_for_its_addresses(void **state)
 {
 	(void)state;
-	static const struct span words[] = {
-		{"H", 1}, {"one.test", 8}, {"M", 1}, {"", 0}, {"B", 1}, {"base.test", 9}, {"T", 1}, {"\3\1\0x", 4}, {"T", 1}, {"\2\1\0y", 4}, {"A", 1}, {"192.0.2.1", 9}, {"A", 1}, {"192.0.2.2", 9},
-		{"H", 1}, {"two.test", 8}, {"M", 1}, {"", 0}, {"A", 1}, {"192.0.2.3", 9},
-		{"H", 1}, {"three.test", 10}, {"A", 1}, {"192.0.2.4", 9}};
+	static const struct span records[] = {{"\3\1\0x", 4}, {"\2\1\0y", 4}};
 	ARENA_AUTO a = {0};
 	BUF_AUTO packed = {0};
-	struct target *t;
-	words_pack(&packed, words, sizeof words / sizeof words[0]);
-	assert_int_equal(targets_read(buf_span(&packed), "hop.test", 25, &a, &t), 4);
-	assert_true(t[0].must_use_tls && t[1].must_use_tls && t[2].must_use_tls && !t[3].must_use_tls);
-	assert_true(t[0].proof && t[0].proof == t[1].proof && !t[2].proof && !t[3].proof);
-	assert_string_equal(t[0].proof->name, "base.test");
-	assert_string_equal(t[0].proof->other_name, "hop.test");
-	assert_int_equal(t[0].proof->record_count, 2);
-	assert_memory_equal(t[0].proof->records[1].ptr, "\2\1\0y", 4);
+	struct target_list t = {0};
+	words_pack(&packed, records, 2);
+	const struct msg_mx_host hosts[] = {
+		{.name = SPAN("one.test"), .flags = MX_HOST_TLS, .tlsa_base = SPAN("base.test"), .tlsa = buf_span(&packed), .v4 = SPAN("\300\0\2\1\300\0\2\2")},
+		{.name = SPAN("two.test"), .flags = MX_HOST_TLS, .tlsa = none(), .v4 = SPAN("\300\0\2\3")},
+		{.name = SPAN("three.test"), .flags = MX_HOST_SECURE, .tlsa = none(), .v4 = SPAN("\300\0\2\4")},
+		{.name = SPAN("four.test"), .flags = MX_HOST_POLICY, .tlsa = none(), .v4 = SPAN("\300\0\2\5")},
+		{.name = SPAN("five.test"), .flags = MX_HOST_TESTED, .tlsa = none(), .v4 = SPAN("\300\0\2\6")},
+		{.name = SPAN("six.test"), .flags = MX_HOST_POLICY | MX_HOST_TLS, .tlsa_base = SPAN("six.test"), .tlsa = buf_span(&packed), .v4 = SPAN("\300\0\2\7")}};
+	for (size_t i = 0; i < 6; i++)
+		assert_int_equal(target_list_add(&t, &hosts[i], "hop.test", 25, &a), 0);
+	assert_int_equal(t.count, 7);
+	assert_true(t.list[0].must_use_tls && t.list[1].must_use_tls && t.list[2].must_use_tls && !t.list[3].must_use_tls);
+	assert_true(t.list[3].is_named_securely && !t.list[2].is_named_securely);
+	const struct tls_proof *proof = t.list[0].proof;
+	assert_true(proof && proof == t.list[1].proof && !t.list[2].proof && !t.list[3].proof);
+	assert_string_equal(proof->name, "base.test");
+	assert_string_equal(proof->other_name, "hop.test");
+	assert_int_equal(proof->record_count, 2);
+	assert_memory_equal(proof->records[1].ptr, "\2\1\0y", 4);
+	/* MTA-STS: a name by an authority, or what is wrong for the log; not where there are TLSA records */
+	assert_true(t.list[4].must_use_tls && t.list[4].is_by_policy && !t.list[4].is_tested);
+	assert_true(t.list[4].proof && !t.list[4].proof->is_advisory && t.list[4].proof->is_by_list && !t.list[4].proof->other_name);
+	assert_string_equal(t.list[4].proof->name, "four.test");
+	assert_true(!t.list[5].must_use_tls && !t.list[5].is_by_policy && t.list[5].is_tested && t.list[5].proof->is_advisory);
+	assert_true(t.list[6].must_use_tls && !t.list[6].is_by_policy && t.list[6].proof->record_count == 2 && !t.list[6].proof->is_advisory);
 }
 
-static void lists_that_are_none_are_refused(void **state)
+static void hosts_that_are_none_are_refused(void **state)
 {
 	(void)state;
-	static const struct span cases[][2] = {
-		{{"A", 1}, {"192.0.2.1", 9}}, /* an address of no host */
-		{{"H", 1}, {"", 0}}, {{"X", 1}, {"a", 1}},
+	static const struct msg_mx_host cases[] = {
+		{.name = {"", 0}, .tlsa = {"\0\0\0\0", 4}, .v4 = {"abcd", 4}},
+		{.name = {"mx.test", 7}, .tlsa = {"\0\0\0\0", 4}}, /* without an address */
+		{.name = {"mx.test", 7}, .tlsa = {"\0\0\0\0", 4}, .v4 = {"abcde", 5}},
+		{.name = {"mx.test", 7}, .tlsa = {"\0\0\0\0", 4}, .v6 = {"abcd", 4}},
+		{.name = {"mx.test", 7}, .tlsa = {"\1\0\0\0", 4}, .v4 = {"abcd", 4}}, /* not words */
+		{.name = {"mx\303\244.test", 9}, .tlsa = {"\0\0\0\0", 4}, .v4 = {"abcd", 4}},
 	};
 	ARENA_AUTO a = {0};
-	struct target *targets;
-	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-		BUF_AUTO packed = {0};
-		struct span words[4] = {cases[i][0], cases[i][1], SPAN("A"), SPAN("192.0.2.1")};
-		words_pack(&packed, words, 4);
-		assert_int_equal(targets_read(buf_span(&packed), "a.test", 25, &a, &targets), -1);
-	}
-	assert_int_equal(targets_read(SPAN("rubbish"), "a.test", 25, &a, &targets), -1);
+	struct target_list t = {0};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+		assert_int_equal(target_list_add(&t, &cases[i], "a.test", 25, &a), -1);
+	struct msg_mx_host one = {.name = SPAN("mx.test"), .tlsa = none(), .v4 = SPAN("abcd")};
+	for (size_t i = 0; i < TARGETS_MOST; i++)
+		assert_int_equal(target_list_add(&t, &one, "a.test", 25, &a), 0);
+	assert_int_equal(target_list_add(&t, &one, "a.test", 25, &a), -1);
 }
 
 static void end_loop(void *context)
@@ -173,7 +198,7 @@ int main(void)
 		cmocka_unit_test(the_text_of_a_reply_is_bounded_and_valid_utf8),
 		cmocka_unit_test(targets_have_names_and_loopback_is_seen),
 		cmocka_unit_test(what_the_dns_demands_of_a_host_holds_for_its_addresses),
-		cmocka_unit_test(lists_that_are_none_are_refused),
+		cmocka_unit_test(hosts_that_are_none_are_refused),
 		cmocka_unit_test(only_a_job_that_was_told_is_settled),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

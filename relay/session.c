@@ -22,6 +22,7 @@
 #include "relay/session.h"
 
 #include "base/die.h"
+#include "base/log.h"
 #include "base/tls.h"
 #include "relay/login.h"
 
@@ -62,7 +63,10 @@ static const char *const waiting_for[SESSION_STATES] = {
 	"reply to QUIT",
 };
 
-static const char tls_is_a_must[] = "TLS is a must here (DANE, or a login)";
+static const char *tls_is_a_must(const struct session *s)
+{
+	return s->target.is_by_policy ? "TLS is a must here (the domain's MTA-STS policy)" : "TLS is a must here (DANE, or a login)";
+}
 
 static void say(struct session *s, const char *command)
 {
@@ -127,6 +131,18 @@ void session_fail(struct session *s, enum session_failure failure, const char *w
 		job_session_failed(j, failure, clean);
 }
 
+/* The policy is the next hop's (RFC 8461 §3.4). */
+static void lose_tls(struct session *s, const char *why)
+{
+	char text[2 * TARGET_NAME_BYTES + 128];
+	const char *distrust = s->state == SESSION_HANDSHAKE && s->target.is_by_policy ? stream_distrust(s->stream) : NULL;
+	if (distrust)
+		snprintf(text, sizeof text, "the certificate of %s does not fit the MTA-STS policy of %s (%s)", s->target.host, s->job->hop_host, distrust);
+	else
+		snprintf(text, sizeof text, "%s: %s", waiting_for[s->state], why);
+	session_fail(s, s->target.must_use_tls ? FAILURE_UNSAFE : FAILURE_TLS, text, NULL);
+}
+
 /* The connection has gone, or the server takes too long. */
 static void lose(struct session *s, const char *why)
 {
@@ -140,7 +156,7 @@ static void lose(struct session *s, const char *why)
 		return;
 	case SESSION_STARTTLS:
 	case SESSION_HANDSHAKE:
-		session_fail(s, s->target.must_use_tls ? FAILURE_UNSAFE : FAILURE_TLS, waiting_for[s->state], why);
+		lose_tls(s, why);
 		return;
 	case SESSION_END:
 		transaction_lost_at_end(s, why);
@@ -238,6 +254,20 @@ static void on_greeting(struct session *s, const struct reply *r)
 	s->was_greeted = true;
 }
 
+/* What a policy for testing would not have allowed. */
+static void note_tested(const struct session *s, const char *why)
+{
+	log_event(LOG_LEVEL_WARNING, "mta-sts-tested", log_c("host", s->target.name), log_c("domain", s->job->hop_host), log_c("why", why),
+	          log_c("then", "the mail is sent, as the policy is one for testing"));
+}
+
+static void begin_transaction(struct session *s)
+{
+	if (s->target.is_tested && !stream_is_secured(s->stream))
+		note_tested(s, "there is no TLS");
+	transaction_begin(s);
+}
+
 static void on_ehlo(struct session *s, const struct reply *r)
 {
 	if (r->code / 100 == 5 && s->state == SESSION_EHLO && !stream_is_secured(s->stream) && !s->target.must_use_tls) {
@@ -254,11 +284,11 @@ static void on_ehlo(struct session *s, const struct reply *r)
 		return;
 	}
 	if (s->target.must_use_tls && !stream_is_secured(s->stream))
-		session_fail(s, FAILURE_UNSAFE, tls_is_a_must, "the server does not offer STARTTLS");
+		session_fail(s, FAILURE_UNSAFE, tls_is_a_must(s), "the server does not offer STARTTLS");
 	else if (s->target.wants_login)
 		login_begin(s);
 	else
-		transaction_begin(s);
+		begin_transaction(s);
 }
 
 static void start_tls(struct session *s)
@@ -273,9 +303,9 @@ static void on_starttls(struct session *s, const struct reply *r)
 {
 	if (r->code != 220) {
 		if (s->target.must_use_tls)
-			session_fail(s, FAILURE_UNSAFE, tls_is_a_must, r->text);
+			session_fail(s, FAILURE_UNSAFE, tls_is_a_must(s), r->text);
 		else
-			transaction_begin(s);
+			begin_transaction(s);
 		return;
 	}
 	if (stream_input_length(s->stream)) {
@@ -391,6 +421,8 @@ static void on_secured(void *context)
 	struct session *s = context;
 	if (s->is_dead)
 		return;
+	if (s->target.is_tested && stream_distrust(s->stream))
+		note_tested(s, stream_distrust(s->stream));
 	if (s->was_greeted)
 		say_hello(s, SESSION_EHLO);
 	else

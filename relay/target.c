@@ -2,10 +2,13 @@
 #include "relay/target.h"
 
 #include "base/utf8.h"
+#include "ipc/terms.h"
 #include "ipc/words.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
+
+enum { RECORDS_MOST = 16 }; /* of one host */
 
 int target_parse_address(const char *text, uint16_t port, struct sockaddr_storage *out, socklen_t *len)
 {
@@ -44,86 +47,59 @@ static bool is_loopback(const struct sockaddr_storage *address)
 	return IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr) || IN6_IS_ADDR_UNSPECIFIED(&v6->sin6_addr);
 }
 
-static int read_target(struct span host, struct span address, uint16_t port, struct target *out)
+/* One address of the host, 4 bytes or 16. */
+static void make_target(const struct msg_mx_host *m, int family, struct span address, uint16_t port, struct target *out)
 {
-	char text[INET6_ADDRSTRLEN];
-	if (host.len == 0 || host.len >= sizeof out->host || utf8_has_8bit(host) || span_chr(host, 0) >= 0 ||
-	    address.len >= sizeof text)
-		return -1;
-	snprintf(out->host, sizeof out->host, "%.*s", SPAN_ARG(host));
-	snprintf(text, sizeof text, "%.*s", SPAN_ARG(address));
-	if (target_parse_address(text, port, &out->address, &out->address_len))
-		return -1;
+	char text[INET6_ADDRSTRLEN] = "";
+	*out = (struct target){0};
+	snprintf(out->host, sizeof out->host, "%.*s", SPAN_ARG(m->name));
+	inet_ntop(family, address.ptr, text, sizeof text);
+	target_parse_address(text, port, &out->address, &out->address_len);
 	/* a literal names its address already */
-	if (host.ptr[0] == '[')
-		snprintf(out->name, sizeof out->name, "%.*s:%u", SPAN_ARG(span_slice(host, 0, 200)), port);
+	if (m->name.ptr[0] == '[')
+		snprintf(out->name, sizeof out->name, "%.*s:%u", SPAN_ARG(span_slice(m->name, 0, 200)), port);
 	else
-		snprintf(out->name, sizeof out->name, "%.*s[%s]:%u", SPAN_ARG(span_slice(host, 0, 200)), text, port);
+		snprintf(out->name, sizeof out->name, "%.*s[%s]:%u", SPAN_ARG(span_slice(m->name, 0, 200)), text, port);
 	out->is_loopback = is_loopback(&out->address);
-	return 0;
 }
 
-enum { RECORDS_MOST = 16 };
-
-/* What the words have said of the host so far. */
-struct host {
-	struct span name, base;
-	struct span records[RECORDS_MOST];
-	size_t record_count;
-	bool must_use_tls, is_named_securely;
-	const struct tls_proof *proof; /* made at the first address */
-};
-
-static const struct tls_proof *make_proof(const struct host *h, const char *next_hop, struct arena *a)
+/* What resolve says that the DNS or a policy demands; NULL: nothing. */
+static const struct tls_proof *make_proof(const struct msg_mx_host *m, const char *next_hop, const struct span *records, size_t count, struct arena *a)
 {
+	if (count == 0 && !(m->flags & (MX_HOST_POLICY | MX_HOST_TESTED)))
+		return NULL;
 	struct tls_proof *p = arena_alloc(a, sizeof *p);
-	struct span *records = arena_alloc_array(a, h->record_count, sizeof *records);
-	for (size_t i = 0; i < h->record_count; i++)
-		records[i] = arena_dup(a, h->records[i]);
-	*p = (struct tls_proof){.name = arena_dup(a, h->base.len ? h->base : h->name).ptr, .other_name = arena_dup(a, span_cstr(next_hop)).ptr,
-	                        .records = records, .record_count = h->record_count};
+	if (count == 0) {
+		*p = (struct tls_proof){.name = arena_dup(a, m->name).ptr, .is_by_list = true, .is_advisory = !(m->flags & MX_HOST_POLICY)};
+		return p;
+	}
+	*p = (struct tls_proof){.name = arena_dup(a, m->tlsa_base.len ? m->tlsa_base : m->name).ptr, .other_name = arena_dup(a, span_cstr(next_hop)).ptr,
+	                        .records = records, .record_count = count};
 	return p;
 }
 
-static bool take_word(struct host *h, struct span kind, struct span value)
+int target_list_add(struct target_list *list, const struct msg_mx_host *m, const char *next_hop, uint16_t port, struct arena *a)
 {
-	if (span_equal(kind, SPAN("H")))
-		*h = (struct host){.name = value};
-	else if (span_equal(kind, SPAN("B")))
-		h->base = value;
-	else if (span_equal(kind, SPAN("S")))
-		h->is_named_securely = true;
-	else if (span_equal(kind, SPAN("M")))
-		h->must_use_tls = true;
-	else if (span_equal(kind, SPAN("T")) && h->record_count < RECORDS_MOST)
-		h->records[h->record_count++] = value;
-	else
-		return false;
-	return true;
-}
-
-ssize_t targets_read(struct span hosts, const char *next_hop, uint16_t port, struct arena *a, struct target **out)
-{
-	struct span *words;
-	struct host host = {0};
-	ssize_t word_count = words_unpack(hosts, a, &words), count = 0;
-	if (word_count < 0 || word_count % 2)
+	struct span *records, own = arena_dup(a, m->tlsa); /* the message goes before the targets do */
+	ssize_t record_count = words_unpack(own, a, &records);
+	size_t v4_count = m->v4.len / sizeof(struct in_addr), count = v4_count + m->v6.len / sizeof(struct in6_addr);
+	if (m->name.len == 0 || utf8_has_8bit(m->name) || record_count < 0 || record_count > RECORDS_MOST || count == 0 ||
+	    count > TARGETS_MOST - list->count || m->v4.len % sizeof(struct in_addr) || m->v6.len % sizeof(struct in6_addr))
 		return -1;
-	*out = arena_alloc_array(a, TARGETS_MOST, sizeof **out);
-	for (ssize_t i = 0; i < word_count; i += 2) {
-		if (!span_equal(words[i], SPAN("A"))) {
-			if (!take_word(&host, words[i], words[i + 1]))
-				return -1;
-			continue;
-		}
-		if (count == TARGETS_MOST || read_target(host.name, words[i + 1], port, &(*out)[count]))
-			return -1;
-		if (host.record_count && !host.proof)
-			host.proof = make_proof(&host, next_hop, a);
-		(*out)[count].proof = host.proof;
-		(*out)[count].is_named_securely = host.is_named_securely;
-		(*out)[count].must_use_tls = host.must_use_tls || host.proof;
-		count++;
+	const struct tls_proof *proof = make_proof(m, next_hop, records, (size_t)record_count, a);
+	if (!list->list)
+		list->list = arena_alloc_array(a, TARGETS_MOST, sizeof *list->list);
+	for (size_t i = 0; i < count; i++) {
+		struct target *t = &list->list[list->count++];
+		if (i < v4_count)
+			make_target(m, AF_INET, span_slice(m->v4, i * sizeof(struct in_addr), sizeof(struct in_addr)), port, t);
+		else
+			make_target(m, AF_INET6, span_slice(m->v6, (i - v4_count) * sizeof(struct in6_addr), sizeof(struct in6_addr)), port, t);
+		t->is_named_securely = m->flags & MX_HOST_SECURE;
+		t->must_use_tls = (m->flags & MX_HOST_TLS) || (proof && !proof->is_advisory);
+		t->is_by_policy = record_count == 0 && (m->flags & MX_HOST_POLICY);
+		t->is_tested = proof && proof->is_advisory;
+		t->proof = proof;
 	}
-	return count;
+	return 0;
 }

@@ -1,9 +1,10 @@
-/* The hosts and addresses to try for a message, as resolve names them (mx_answer.hosts). */
+/* The hosts and addresses to try for a message, as resolve names them (mx_host). */
 #ifndef RELAY_TARGET_H
 #define RELAY_TARGET_H
 
 #include "base/arena.h"
 #include "base/tls.h"
+#include "ipc/messages.gen.h"
 
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -23,13 +24,19 @@ struct target {
 	bool must_use_tls;                 /* its DNS says so (RFC 7672 §2.2), or a login is to be kept secret: no mail in the clear */
 	bool is_tls_first;                 /* before its greeting (RFC 8314 §3.3) */
 	bool wants_login;                  /* it is relay_host, and relay_host_login is set */
-	const struct tls_proof *proof;     /* and what its certificate must match; NULL: nothing. Lives as long as the list. */
+	bool is_by_policy;                 /* an MTA-STS policy demands that it proves its name (RFC 8461 §4) */
+	bool is_tested;                    /* the policy is one for testing: what it would demand is looked at for the log */
+	const struct tls_proof *proof;     /* and what its certificate must match; NULL: nothing. Lives as long as the arena. */
 };
 
-/* The number of targets, allocated in `a`; -1 if the list is not one: pairs of words, "H" a host, then about
- * it "S" (its name is proved), "B" the name under which its TLSA records stand, "T" one of them, "M" (TLS is a must), and its addresses,
- * "A". next_hop: the host that was asked for, in A-labels. */
-ssize_t targets_read(struct span hosts, const char *next_hop, uint16_t port, struct arena *a, struct target **out);
+struct target_list {
+	struct target *list;
+	size_t count;
+};
+
+/* Adds a host's addresses, allocated in `a`, to a list that starts zeroed; -1 if it cannot be one's, or the list is full. next_hop: the
+ * host that was asked for, in A-labels. */
+int target_list_add(struct target_list *list, const struct msg_mx_host *m, const char *next_hop, uint16_t port, struct arena *a);
 
 /* 0, or -1 if it is no address. */
 int target_parse_address(const char *text, uint16_t port, struct sockaddr_storage *out, socklen_t *len);

@@ -1,17 +1,18 @@
-/* One question: MX, then the addresses of each host at once.
+/* One question: MX, then the addresses of each host at once; beside that the domain's MTA-STS policy (resolve/policy.h).
  *
  *   asked    -> literal                         -> answered
  *            -> one host                        -> as one that an MX record names
  *            -> MX: error                       -> answered (later, no domain, null, loop)
  *            -> MX: hosts, or none: the domain  -> addresses of all, and TLSA records where DNSSEC has proved the way there (RFC 7672)
- *                                               -> answered */
+ *               hosts and policy are known      -> answered */
 #include "resolve/mx.h"
 
 #include "base/arena.h"
 #include "base/die.h"
+#include "base/log.h"
 #include "base/random.h"
 #include "ipc/words.h"
-#include "resolve/rdata.h"
+#include "resolve/question.h"
 #include "wire/address.h"
 #include "wire/next_hop.h"
 
@@ -20,61 +21,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum {
-	HOSTS_MOST = 20,          /* relay tries five addresses of them */
-	ADDRESSES_MOST = 8,       /* of one host */
-	QUESTIONS_MOST = 20000,   /* relay has at most 10,000 messages, each with one question */
-	TLSA_MOST = 16,           /* of one host; together as many bytes: */
-	TLSA_BYTES_MOST = 2000,
-	WORDS_PER_HOST_MOST = 2 + 2 + 2 + 2 + 2 * TLSA_MOST + 2 * ADDRESSES_MOST,
-};
+enum { QUESTIONS_MOST = 20000 }; /* relay has at most 10,000 messages, each with one question */
 
 struct exchange {
 	unsigned preference;
 	char host[RDATA_NAME_MOST];
 };
 
-struct host {
-	struct question *question;
-	struct lookup v4, v6, tlsa;
-	size_t waiting;           /* of v4 and v6 */
-	unsigned preference;
-	char name[RDATA_NAME_MOST];
-	char v4_addresses[ADDRESSES_MOST][INET6_ADDRSTRLEN], v6_addresses[ADDRESSES_MOST][INET6_ADDRSTRLEN];
-	size_t v4_count, v6_count;
-	bool failed_for_now;      /* its addresses or its TLSA records could not be asked for; the question's `text` says why */
-	bool is_insecure;         /* DNSSEC has not proved its addresses */
-	char base[RDATA_NAME_MOST]; /* whose TLSA records are asked for: where its CNAMEs lead, then the name itself (RFC 7672 §2.2.2) */
-	struct buf tlsa_bytes;    /* one record after the other */
-	size_t tlsa_lens[TLSA_MOST], tlsa_count;
-	bool must_use_tls;        /* there are TLSA records, if perhaps none that can be used */
-};
-
-struct question {
-	struct resolve_process *process;
-	struct question *next, *before;
-	uint64_t id;
-	char domain[256];
-	unsigned port;            /* where mail is brought: TLSA records are of a port */
-	bool is_port_named;       /* by an administrator: it may be another server on this machine, and no loop */
-	struct lookup mx;
-	struct host hosts[HOSTS_MOST];
-	size_t host_count;
-	size_t waiting;           /* lookups of addresses under way */
-	bool has_mx, is_secure;   /* DNSSEC has proved that it has these hosts */
-	char text[256];
-};
-
 static void free_question(struct question *q)
 {
 	struct resolve_process *p = q->process;
 	lookup_cancel(&q->mx);
-	for (size_t i = 0; i < q->host_count; i++) {
-		lookup_cancel(&q->hosts[i].v4);
-		lookup_cancel(&q->hosts[i].v6);
-		lookup_cancel(&q->hosts[i].tlsa);
-		buf_free(&q->hosts[i].tlsa_bytes);
-	}
+	policy_cancel(&q->policy);
+	buf_free(&q->policy_text);
+	for (size_t i = 0; i < q->host_count; i++)
+		host_end(&q->hosts[i]);
 	if (q->next)
 		q->next->before = q->before;
 	if (q->before)
@@ -85,15 +46,15 @@ static void free_question(struct question *q)
 	free(q);
 }
 
-static void send_answer(struct resolve_process *p, uint64_t id, enum mx_outcome outcome, const char *text, struct span hosts)
+static void send_answer(struct resolve_process *p, uint64_t id, enum mx_outcome outcome, const char *text)
 {
 	if (p->relay)
-		channel_send(p->relay, mx_answer, .id = id, .outcome = (uint8_t)outcome, .text = span_slice(span_cstr(text), 0, 255), .hosts = hosts);
+		channel_send(p->relay, mx_answer, .id = id, .outcome = (uint8_t)outcome, .text = span_slice(span_cstr(text), 0, 255));
 }
 
 static void end(struct question *q, enum mx_outcome outcome, const char *text)
 {
-	send_answer(q->process, q->id, outcome, text, (struct span){0});
+	send_answer(q->process, q->id, outcome, text);
 	free_question(q);
 }
 
@@ -102,7 +63,7 @@ static void send_loop(struct resolve_process *p, uint64_t id, struct span domain
 {
 	char text[256];
 	snprintf(text, sizeof text, "mail for %.*s loops back to myself", SPAN_ARG(span_slice(domain, 0, 200)));
-	send_answer(p, id, MX_LOOP, text, (struct span){0});
+	send_answer(p, id, MX_LOOP, text);
 }
 
 static void end_looping(struct question *q)
@@ -111,85 +72,59 @@ static void end_looping(struct question *q)
 	free_question(q);
 }
 
-static size_t add_addresses(struct span *words, const char (*addresses)[INET6_ADDRSTRLEN], size_t count, size_t most)
-{
-	size_t n = 0;
-	for (size_t i = 0; i < count && i < most; i++) {
-		words[n++] = SPAN("A");
-		words[n++] = span_cstr(addresses[i]);
-	}
-	return n;
-}
-
-static bool has_own_address(const struct host *h)
-{
-	const struct own_addresses *own = &h->question->process->own;
-	for (size_t i = 0; i < h->v4_count; i++)
-		if (own_addresses_have(own, h->v4_addresses[i]))
-			return true;
-	for (size_t i = 0; i < h->v6_count; i++)
-		if (own_addresses_have(own, h->v6_addresses[i]))
-			return true;
-	return false;
-}
-
 /* The best preference of a host that has an address of ours, under whatever name; UINT_MAX if there is none. */
 static unsigned own_preference(const struct question *q)
 {
 	unsigned best = UINT_MAX;
 	for (size_t i = 0; i < q->host_count; i++)
-		if (q->hosts[i].preference < best && has_own_address(&q->hosts[i]))
+		if (q->hosts[i].preference < best && host_has_own_address(&q->hosts[i]))
 			best = q->hosts[i].preference;
 	return best;
 }
 
-static size_t add_host_words(struct span *words, const struct host *h)
+/* ---- the answer ---- */
+
+/* RFC 8461 §4.1; where a host has TLSA records that can be used, these alone are looked at (§2). False: no mail goes there. */
+static bool obey_policy(struct question *q, struct host *h, const struct mta_sts_policy *policy)
 {
-	size_t count = 0;
-	words[count++] = SPAN("H");
-	words[count++] = span_cstr(h->name);
-	if (h->question->is_secure) {
-		words[count++] = SPAN("S");
-		words[count++] = SPAN("");
+	if (policy->mode == MTA_STS_NONE || h->tlsa_count)
+		return true;
+	bool is_named = mta_sts_policy_has(policy, span_cstr(h->name)), is_enforced = policy->mode == MTA_STS_ENFORCE;
+	if (is_named) {
+		h->policy = is_enforced ? MX_HOST_POLICY : MX_HOST_TESTED;
+		return true;
 	}
-	if (h->must_use_tls) {
-		words[count++] = SPAN("M");
-		words[count++] = SPAN("");
-		words[count++] = SPAN("B");
-		words[count++] = span_cstr(h->base);
-	}
-	size_t at = 0;
-	for (size_t i = 0; i < h->tlsa_count; at += h->tlsa_lens[i++]) {
-		words[count++] = SPAN("T");
-		words[count++] = span_slice(buf_span(&h->tlsa_bytes), at, h->tlsa_lens[i]);
-	}
-	count += add_addresses(words + count, h->v4_addresses, h->v4_count, ADDRESSES_MOST);
-	count += add_addresses(words + count, h->v6_addresses, h->v6_count, ADDRESSES_MOST - h->v4_count);
-	return count;
+	log_event(LOG_LEVEL_WARNING, "mta-sts-unnamed-host", log_c("domain", q->domain), log_c("host", h->name),
+	          log_c("then", is_enforced ? "no mail goes there" : "none, as the policy is one for testing"));
+	if (is_enforced)
+		snprintf(q->refused, sizeof q->refused, "%.90s is none of the hosts that the MTA-STS policy of %.90s names", h->name, q->domain);
+	return !is_enforced;
 }
 
 /* We, and all that are no better than we are, are left out: the mail would come back (RFC 5321 §5.1). */
 static void end_with_hosts(struct question *q)
 {
-	struct span words[HOSTS_MOST * WORDS_PER_HOST_MOST];
-	size_t count = 0;
 	unsigned own = q->is_port_named ? UINT_MAX : own_preference(q);
-	bool failed_for_now = false;
-	BUF_AUTO packed = {0};
+	bool failed_for_now = false, is_found = false;
+	struct mta_sts_policy policy = {.mode = MTA_STS_NONE};
+	if (q->policy_text.len)
+		mta_sts_policy_parse(buf_span(&q->policy_text), &policy, NULL);
 	for (size_t i = 0; i < q->host_count; i++) {
-		const struct host *h = &q->hosts[i];
+		struct host *h = &q->hosts[i];
 		if (h->preference >= own)
 			continue;
 		failed_for_now |= h->failed_for_now;
-		if (h->v4_count + h->v6_count)
-			count += add_host_words(words + count, h);
+		if (h->v4_count + h->v6_count == 0 || !obey_policy(q, h, &policy))
+			continue;
+		host_send(h);
+		is_found = true;
 	}
-	if (count) {
-		words_pack(&packed, words, count);
-		send_answer(q->process, q->id, MX_FOUND, "", buf_span(&packed));
-		free_question(q);
+	if (is_found) {
+		end(q, MX_FOUND, "");
 	} else if (failed_for_now) {
 		end(q, MX_LATER, q->text);
+	} else if (q->refused[0]) {
+		end(q, MX_UNSAFE, q->refused);
 	} else if (own != UINT_MAX) {
 		end_looping(q);
 	} else {
@@ -199,115 +134,29 @@ static void end_with_hosts(struct question *q)
 	}
 }
 
-/* ---- addresses ---- */
-
-static void take_addresses(struct host *h, const struct lookup_result *result)
-{
-	struct rdata_reader reader;
-	struct rdata_record record;
-	if (rdata_start(&reader, result->message, NULL))
-		return;
-	while (rdata_next(&reader, &record, NULL) == 1) {
-		char text[INET6_ADDRSTRLEN], alias[RDATA_NAME_MOST];
-		if (rdata_alias(result->message, &record, alias) == 0)
-			memcpy(h->base, alias, sizeof h->base); /* the last one leads to the addresses */
-		if (rdata_address(result->message, &record, text))
-			continue;
-		h->is_insecure |= !result->is_secure;
-		bool is_v4 = record.type == RDATA_TYPE_A;
-		size_t *count = is_v4 ? &h->v4_count : &h->v6_count;
-		if (*count < ADDRESSES_MOST)
-			memcpy(is_v4 ? h->v4_addresses[(*count)++] : h->v6_addresses[(*count)++], text, sizeof text);
-	}
-}
-
-static void one_less(struct question *q)
+void question_one_less(struct question *q)
 {
 	if (--q->waiting == 0)
 		end_with_hosts(q);
 }
 
-/* ---- TLSA (RFC 7672) ---- */
-
-static void take_tlsa(struct host *h, const struct lookup_result *result)
+static void on_policy(void *context, const struct mta_sts_policy *policy)
 {
-	struct rdata_reader reader;
-	struct rdata_record record;
-	if (rdata_start(&reader, result->message, NULL))
-		return;
-	while (rdata_next(&reader, &record, NULL) == 1) {
-		struct span data = span_slice(result->message, record.at, record.len);
-		if (record.type != RDATA_TYPE_TLSA)
-			continue;
-		h->must_use_tls = true;
-		if (!rdata_tlsa_is_usable(data) || h->tlsa_count == TLSA_MOST || h->tlsa_bytes.len + data.len > TLSA_BYTES_MOST)
-			continue;
-		buf_add(&h->tlsa_bytes, data);
-		h->tlsa_lens[h->tlsa_count++] = data.len;
-	}
-}
-
-static void ask_tlsa(struct host *h);
-
-/* Where the records cannot be asked for, nobody knows whether the host may be trusted without: it is left out (RFC 7672 §2.1.2). */
-static void on_tlsa(void *context, const struct lookup_result *result)
-{
-	struct host *h = context;
-	struct question *q = h->question;
-	bool is_expanded = strcmp(h->base, h->name) != 0;
-	if (result->outcome == LOOKUP_LATER) {
-		h->failed_for_now = true;
-		h->v4_count = h->v6_count = 0;
-		snprintf(q->text, sizeof q->text, "TLSA records of %.70s: %s", h->base, result->text);
-	} else if (result->outcome == LOOKUP_ANSWER && result->is_secure) {
-		take_tlsa(h, result);
-	}
-	if (result->outcome != LOOKUP_LATER && !h->must_use_tls && is_expanded) {
-		memcpy(h->base, h->name, sizeof h->base);
-		ask_tlsa(h);
-	}
-	one_less(q);
-}
-
-static void ask_tlsa(struct host *h)
-{
-	struct question *q = h->question;
-	char name[RDATA_NAME_MOST + 16];
-	snprintf(name, sizeof name, "_%u._tcp.%s", q->port, h->base);
-	if (strlen(name) >= RDATA_NAME_MOST)
-		return; /* there can be none */
-	q->waiting++;
-	lookup_start(&h->tlsa, q->process->dns, name, RDATA_TYPE_TLSA, on_tlsa, h);
-}
-
-static void on_addresses(void *context, const struct lookup_result *result)
-{
-	struct host *h = context;
-	struct question *q = h->question;
-	if (result->outcome == LOOKUP_ANSWER)
-		take_addresses(h, result);
-	if (result->outcome == LOOKUP_LATER) {
-		h->failed_for_now = true;
-		snprintf(q->text, sizeof q->text, "addresses of %.70s: %s", h->name, result->text);
-	}
-	if (--h->waiting == 0 && q->is_secure && !h->is_insecure && h->v4_count + h->v6_count)
-		ask_tlsa(h);
-	one_less(q);
+	struct question *q = context;
+	if (policy)
+		buf_add(&q->policy_text, policy->text);
+	question_one_less(q);
 }
 
 static void ask_addresses(struct question *q)
 {
-	struct dns *dns = q->process->dns;
 	size_t count = q->host_count;
-	q->waiting = 2 * count + 1; /* one for this function: answers may come before it is done */
+	q->waiting += 2 * count;
 	for (size_t i = 0; i < count; i++) {
 		q->hosts[i].question = q;
-		q->hosts[i].waiting = 2;
-		memcpy(q->hosts[i].base, q->hosts[i].name, sizeof q->hosts[i].base);
-		lookup_start(&q->hosts[i].v4, dns, q->hosts[i].name, RDATA_TYPE_A, on_addresses, &q->hosts[i]);
-		lookup_start(&q->hosts[i].v6, dns, q->hosts[i].name, RDATA_TYPE_AAAA, on_addresses, &q->hosts[i]);
+		host_ask(&q->hosts[i]);
 	}
-	one_less(q);
+	question_one_less(q); /* the names are known; answers may have come before */
 }
 
 /* ---- MX ---- */
@@ -413,7 +262,7 @@ static void on_mx(void *context, const struct lookup_result *result)
 {
 	struct question *q = context;
 	ARENA_AUTO arena = {0};
-	struct exchange *list;
+	struct exchange *list = NULL;
 	switch (result->outcome) {
 	case LOOKUP_NO_NAME:
 		end(q, MX_NO_DOMAIN, "the domain does not exist");
@@ -452,17 +301,18 @@ static void answer_literal(struct resolve_process *p, uint64_t id, struct span l
 		inside = span_skip(inside, sizeof "IPv6:" - 1);
 	snprintf(text, sizeof text, "%.*s", SPAN_ARG(inside));
 	if (!address_literal_is_valid(literal) || inet_pton(is_v6 ? AF_INET6 : AF_INET, text, bytes) != 1) {
-		send_answer(p, id, MX_NO_DOMAIN, "this is no address literal", (struct span){0});
+		send_answer(p, id, MX_NO_DOMAIN, "this is no address literal");
 		return;
 	}
 	if (!is_port_named && own_addresses_have(&p->own, text)) {
 		send_loop(p, id, literal);
 		return;
 	}
-	struct span words[] = {SPAN("H"), literal, SPAN("A"), span_cstr(text)};
-	BUF_AUTO packed = {0};
-	words_pack(&packed, words, 4);
-	send_answer(p, id, MX_FOUND, "", buf_span(&packed));
+	struct span address = span_of(bytes, is_v6 ? sizeof(struct in6_addr) : sizeof(struct in_addr));
+	BUF_AUTO none = {0};
+	words_pack(&none, NULL, 0);
+	channel_send(p->relay, mx_host, .id = id, .name = literal, .v4 = is_v6 ? SPAN("") : address, .v6 = is_v6 ? address : SPAN(""), .tlsa = buf_span(&none));
+	send_answer(p, id, MX_FOUND, "");
 }
 
 void mx_ask(struct resolve_process *p, uint64_t id, struct span next_hop)
@@ -477,11 +327,11 @@ void mx_ask(struct resolve_process *p, uint64_t id, struct span next_hop)
 	}
 	/* RFC 6531 §3.2: the DNS knows A-labels only */
 	if (!is_one || domain_canonical(hop.host, &name, NULL)) {
-		send_answer(p, id, MX_NO_DOMAIN, "this is no domain name", (struct span){0});
+		send_answer(p, id, MX_NO_DOMAIN, "this is no domain name");
 		return;
 	}
 	if (p->question_count >= QUESTIONS_MOST) {
-		send_answer(p, id, MX_LATER, "too many questions are waiting for an answer", (struct span){0});
+		send_answer(p, id, MX_LATER, "too many questions are waiting for an answer");
 		return;
 	}
 	struct question *q = xcalloc(1, sizeof *q);
@@ -492,6 +342,8 @@ void mx_ask(struct resolve_process *p, uint64_t id, struct span next_hop)
 		q->next->before = q;
 	p->questions = q;
 	p->question_count++;
+	q->waiting = 2; /* for the names of the hosts, and for the policy: of the next hop, whoever named that (RFC 8461 §3.4) */
+	policy_ask(&q->policy, &p->policies, q->domain, on_policy, q);
 	if (!hop.is_host) {
 		lookup_start(&q->mx, p->dns, q->domain, RDATA_TYPE_MX, on_mx, q);
 		return;

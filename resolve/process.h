@@ -6,6 +6,7 @@
 #include "ipc/terms.h"
 #include "resolve/lookup.h"
 #include "resolve/own.h"
+#include "resolve/policy.h"
 
 struct question;
 struct record_question;
@@ -31,6 +32,8 @@ struct resolve_process {
 	size_t question_count;
 	uint64_t asked_count;
 	struct own_addresses own;
+	struct policies policies;    /* of MTA-STS; its channel is the one to store */
+	struct ssl_ctx_st *authorities;
 	/* the settings that `dns` was made from */
 	struct config_resolver resolver;
 	char *trust_anchor;

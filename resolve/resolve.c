@@ -2,16 +2,18 @@
  *
  *   configure   starts libunbound with the resolver, the trust anchor and everything else that lies in files; asks for
  *               this machine's addresses, as a reload does (resolve/own.c)
- *   attach      the channel to relay, or to a filter
+ *   attach      the channel to relay, to store, or to a filter
  *   mx_ask      of relay -> resolve/mx.c, which asks by resolve/lookup.c and reads with resolve/rdata.c; answered by mx_answer
+ *   policy_kept, policies_told   of store -> resolve/policy.c, which asks for MTA-STS policies and tells store what it should keep
  *   dns_ask     of a filter -> resolve/record.c; answered by dns_answer
  *
- * It has no mail and no keys, and keeps nothing but libunbound's cache. */
+ * It has no mail and no keys, and keeps nothing on the disk. */
 #include "resolve/resolve.h"
 
 #include "base/die.h"
 #include "base/log.h"
 #include "base/sandbox.h"
+#include "base/tls.h"
 #include "resolve/mx.h"
 #include "resolve/process.h"
 #include "resolve/record.h"
@@ -42,6 +44,40 @@ static void on_relay_closed(void *context, bool is_violation)
 	drop_relay(p);
 	if (is_violation)
 		child_report_violation(p->self, ROLE_RELAY, 0);
+}
+
+static void on_policy_kept(void *context, const struct msg_policy_kept *m)
+{
+	struct resolve_process *p = context;
+	if (!policies_kept(&p->policies, m))
+		channel_violation(p->policies.store, "a policy that is none");
+}
+
+static void on_policies_told(void *context, const struct msg_policies_told *m)
+{
+	struct resolve_process *p = context;
+	(void)m;
+	policies_told(&p->policies);
+}
+
+static const struct store_to_resolve store_handlers = {.policy_kept = on_policy_kept, .policies_told = on_policies_told};
+
+static void on_store_closed(void *context, bool is_violation)
+{
+	struct resolve_process *p = context;
+	channel_free(p->policies.store);
+	p->policies.store = NULL;
+	if (is_violation)
+		child_report_violation(p->self, ROLE_STORE, 0);
+}
+
+static void attach_store(struct resolve_process *p, int fd)
+{
+	struct channel_use use = {store_to_resolve_dispatch, &store_handlers, p, on_store_closed, "store"};
+	channel_free(p->policies.store);
+	struct channel *store = channel_new(p->loop, fd, &use);
+	channel_set_epoch(store, child_epoch(p->self));
+	policies_attach(&p->policies, store);
 }
 
 static void on_dns_ask(void *context, const struct msg_dns_ask *m)
@@ -88,6 +124,7 @@ static void attach_peer(struct resolve_process *p, enum role role, unsigned inde
 static void start_dns(struct resolve_process *p, const struct config *config)
 {
 	p->dns = dns_new(p->loop, config);
+	policies_open(&p->policies, p->loop, p->dns, p->authorities);
 	p->resolver = config->resolver;
 	p->is_dnssec = config->dnssec;
 	free(p->trust_anchor);
@@ -108,10 +145,22 @@ static bool is_within_reach(const struct config *config)
 	return (!config->dnssec || may_open(config->trust_anchor)) && (config->resolver.address[0] || may_open(RESOLV_CONF));
 }
 
+/* For policies. Without authorities none is believed, as of relay (base/tls.h): that is in the log already. */
+static void start_tls(struct resolve_process *p, const struct config *config)
+{
+	struct error why = {0};
+	tls_library_start();
+	fetch_library_start();
+	p->authorities = tls_client_context(config->tls_authorities, &why);
+	if (!p->authorities)
+		die("resolve: no TLS: %s", why.text);
+}
+
 static void configure(void *context, const struct config *config)
 {
 	struct resolve_process *p = context;
 	p->loop = child_loop(p->self);
+	start_tls(p, config);
 	start_dns(p, config);
 	own_addresses_ask(&p->own, config);
 	/* what a change of the settings may read again */
@@ -123,6 +172,10 @@ static void attach(void *context, enum role role, unsigned index, int fd)
 	struct resolve_process *p = context;
 	if (role == ROLE_FILTER) {
 		attach_peer(p, role, index, fd);
+		return;
+	}
+	if (role == ROLE_STORE) {
+		attach_store(p, fd);
 		return;
 	}
 	if (role != ROLE_RELAY)
@@ -139,6 +192,8 @@ static void reload(void *context, const struct config *config)
 	struct resolve_process *p = context;
 	if (p->relay)
 		channel_set_epoch(p->relay, child_epoch(p->self));
+	if (p->policies.store)
+		channel_set_epoch(p->policies.store, child_epoch(p->self));
 	for (struct resolve_peer *peer = p->peers; peer; peer = peer->next)
 		channel_set_epoch(peer->channel, child_epoch(p->self));
 	own_addresses_ask(&p->own, config);
@@ -153,6 +208,7 @@ static void reload(void *context, const struct config *config)
 		log_event(LOG_LEVEL_INFO, "resolve-begins-anew", log_c("why", "its sandbox does not have the file that it is to read now"));
 		exit(0); /* master starts it again with the new configuration */
 	}
+	policies_end(&p->policies);
 	dns_free(p->dns);
 	start_dns(p, config);
 }

@@ -4,6 +4,7 @@
  *   from a filter   verdicts -> store/deliver.c; what was asked about stored messages -> store/parse.c
  *   from vault      accounts' hashes, whose a session is -> here
  *   from relay      store/queue/schedule.c
+ *   from resolve    policies of other domains -> store/directory/policy.c
  *   from master     commands -> store/command.c */
 #include "store/store.h"
 
@@ -14,6 +15,7 @@
 #include "store/command.h"
 #include "store/deliver.h"
 #include "store/directory/directory.h"
+#include "store/directory/policy.h"
 #include "store/mailbox/view.h"
 #include "store/parse.h"
 #include "store/queue/queue.h"
@@ -347,6 +349,22 @@ static void on_password_rehash(void *context, const struct msg_password_rehash *
 
 static const struct vault_to_store vault_handlers = {.password_rehash = on_password_rehash, .account_ask = on_account_ask, .session_bind = on_session_bind};
 
+/* ---- from resolve ---- */
+
+static void on_policy_keep(void *context, const struct msg_policy_keep *m)
+{
+	if (policy_keep(context, m))
+		violation(context, "policy_keep");
+}
+
+static void on_policy_forget(void *context, const struct msg_policy_forget *m)
+{
+	if (policy_forget(context, m))
+		violation(context, "policy_forget");
+}
+
+static const struct resolve_to_store resolve_handlers = {.policy_keep = on_policy_keep, .policy_forget = on_policy_forget};
+
 /* ---- from relay and master ---- */
 
 static void on_relay_ready(void *context, const struct msg_relay_ready *m)
@@ -411,7 +429,8 @@ static void attach(void *context, enum role role, unsigned index, int fd)
 	static const struct { channel_dispatch_fn *dispatch; const void *handlers; } uses[ROLES] = {
 		[ROLE_EDGE_MX] = {dispatch_edge, &edge_handlers}, [ROLE_EDGE_USER] = {dispatch_edge, &edge_handlers},
 		[ROLE_FILTER] = {dispatch_filter, &filter_handlers}, [ROLE_VAULT] = {vault_to_store_dispatch, &vault_handlers},
-		[ROLE_RELAY] = {relay_to_store_dispatch, &relay_handlers}, [ROLE_MASTER] = {master_to_store_dispatch, &master_handlers}};
+		[ROLE_RELAY] = {relay_to_store_dispatch, &relay_handlers}, [ROLE_RESOLVE] = {resolve_to_store_dispatch, &resolve_handlers},
+		[ROLE_MASTER] = {master_to_store_dispatch, &master_handlers}};
 	struct store *s = context;
 	for (size_t i = 0; i < STORE_PEERS_MOST; i++) {
 		struct store_peer *p = &s->peers[i];
@@ -422,6 +441,8 @@ static void attach(void *context, enum role role, unsigned index, int fd)
 		p->channel = channel_new(s->loop, fd, &use);
 		if (role == ROLE_FILTER && index < STORE_PEERS_MOST)
 			atomic_store(&s->filters[index], p->id);
+		if (role == ROLE_RESOLVE)
+			policies_tell(p);
 		return;
 	}
 	close(fd);

@@ -20,6 +20,10 @@ struct store_peer {
 	uint32_t slots;          /* of a relay: messages that it has room for */
 };
 
+struct policy_counts {
+	size_t count, bytes;
+};
+
 struct store {
 	struct child *self;
 	struct loop *loop;
@@ -38,6 +42,7 @@ struct store {
 	struct outbox *outbox;
 	struct waker *outbox_waker;
 	struct directory_cache *directory_cache; /* store/directory/directory.c */
+	struct policy_counts policies; /* store/directory/policy.h */
 	uint64_t next_account;   /* 0: not read yet */
 	struct rates rates;      /* of what accounts send */
 	unsigned char srs_key[32];

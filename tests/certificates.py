@@ -12,7 +12,7 @@ def openssl(*words, stdin=b''):
     return subprocess.run(['openssl', *words], input=stdin, capture_output=True, check=True).stdout
 
 
-def make_chain(folder, *names):
+def make_chain(folder, *names, days=30):
     """A new issuer, and a server's certificate by it for these names: the files of the key, the chain and the issuer, and what TLSA records say."""
     folder.mkdir()
     os.chmod(folder, 0o755)
@@ -21,7 +21,7 @@ def make_chain(folder, *names):
             '-addext', 'basicConstraints=critical,CA:TRUE', '-keyout', str(ca_key), '-out', str(ca))
     request = openssl('req', '-new', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj', '/CN=mx', '-keyout', str(key))
     (folder / 'extensions').write_text('subjectAltName=%s\n' % ','.join('DNS:' + name for name in names))
-    openssl('x509', '-req', '-CA', str(ca), '-CAkey', str(ca_key), '-CAcreateserial', '-days', '30', '-extfile', str(folder / 'extensions'), '-out', str(leaf),
+    openssl('x509', '-req', '-CA', str(ca), '-CAkey', str(ca_key), '-CAcreateserial', '-days', str(days), '-extfile', str(folder / 'extensions'), '-out', str(leaf),
             stdin=request)
     chain.write_bytes(leaf.read_bytes() + ca.read_bytes())
     spki = openssl('pkey', '-pubin', '-outform', 'DER', stdin=openssl('x509', '-in', str(leaf), '-noout', '-pubkey'))

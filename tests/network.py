@@ -111,13 +111,10 @@ class Names:
         self.network, self.host, self.address, self.folder = network, host, address, pathlib.Path(folder)
         self.folder.mkdir()
         os.chmod(self.folder, 0o755)
-        (self.folder / 'zone').write_text(zone)
-        keys = [run('ldns-keygen', '-a', 'ECDSAP256SHA256', *more, 'test', cwd=self.folder).strip() for more in (['-k'], [])]
-        run('ldns-signzone', '-n', '-o', 'test', '-f', 'zone.signed', 'zone', *keys, cwd=self.folder)
-        signed = (self.folder / 'zone.signed').read_text()
-        (self.folder / 'zone.signed').write_text(spoil(signed))
+        self.keys = [run('ldns-keygen', '-a', 'ECDSAP256SHA256', *more, 'test', cwd=self.folder).strip() for more in (['-k'], [])]
+        self.sign(zone, spoil)
         self.anchor = self.folder / 'anchor.key'
-        self.anchor.write_text((self.folder / (keys[0] + '.key')).read_text())
+        self.anchor.write_text((self.folder / (self.keys[0] + '.key')).read_text())
         (self.folder / 'nsd.conf').write_text('''server:
  ip-address: 127.0.0.1@5300
  username: ""
@@ -158,6 +155,13 @@ stub-zone:
  stub-addr: 127.0.0.1@5300
 ''' % (address, self.folder, self.folder, ''.join(' local-data-ptr: "%s %s"\n' % pair for pair in dict(reverse).items())))
         self.nsd = self.unbound = None
+
+    def sign(self, zone, spoil=lambda signed: signed):
+        """NSD reads it when it starts."""
+        (self.folder / 'zone').write_text(zone)
+        run('ldns-signzone', '-n', '-o', 'test', '-f', 'zone.signed', 'zone', *self.keys, cwd=self.folder)
+        signed = (self.folder / 'zone.signed').read_text()
+        (self.folder / 'zone.signed').write_text(spoil(signed))
 
     def start_nsd(self):
         self.nsd = self.network.start(self.host, 'nsd', '-d', '-c', str(self.folder / 'nsd.conf'), log=self.folder / 'log')

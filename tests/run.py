@@ -15,7 +15,7 @@ import xml.etree.ElementTree
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 FUZZ_SECONDS = '3'
 RELEASE_TESTS = ['tests/test_%s.py' % name for name in
-                 ('smtp', 'submission', 'senders', 'dkim', 'keys', 'imap', 'hostile', 'relay_host', 'clients', 'kill', 'disk', 'demo')]
+                 ('smtp', 'submission', 'senders', 'dkim', 'keys', 'imap', 'hostile', 'relay_host', 'mta_sts', 'clients', 'kill', 'disk', 'demo')]
 
 
 def c_tests(build='build/test'):

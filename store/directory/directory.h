@@ -6,6 +6,7 @@
  *   "u" account id            -> its canonical address
  *   "e" account id            -> nothing: it has been removed, and its mail is still to be erased
  *   "n"                       -> the next account id
+ *   "p" domain                -> the MTA-STS policy of somebody else's (store/directory/policy.c)
  *   "x"                       -> the key of rewritten senders (auth/srs.h)
  * Names are canonical (wire/address.h) on the way in. All of it is for the loop's thread. Reads are of what is on the disk;
  * what was read is remembered until a change, so that a recipient that gets mail often costs no look-up. */
