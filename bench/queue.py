@@ -102,10 +102,13 @@ def main():
             time.sleep(0.01)
         print('first message delivered %.2f s after the start' % (time.monotonic() - server.began))
         print('memory of store: %.0f MiB' % memory_mib(pid_of(server.log(), 'store')))
-        before = server.log().count('outcome=delivered')
-        time.sleep(10)
-        print('delivered in a second: %.0f' % ((server.log().count('outcome=delivered') - before) / 10))
-        print('memory of store: %.0f MiB' % memory_mib(pid_of(server.log(), 'store')))
+        counts, most = [server.log().count('outcome=delivered')], 0
+        for _ in range(15):
+            time.sleep(1)
+            counts.append(server.log().count('outcome=delivered'))
+            most = max(most, memory_mib(pid_of(server.log(), 'store')))
+        print('delivered in each second: %s' % ' '.join(str(b - a) for a, b in zip(counts, counts[1:])))
+        print('memory of store, the most: %.0f MiB' % most)
     finally:
         sink.terminate()
         server.kill()

@@ -19,12 +19,12 @@ struct sweep_job {
 	struct job job;
 	struct store *store;
 	uint64_t oldest_trace_ms;
-	struct map in_use; /* blobs that messages on their way named when the sweep began, by hash */
+	struct map in_use; /* blobs of deliveries that were on their way when the sweep began, by hash */
 };
 
 struct sweep {
 	struct store *store;
-	const struct map *in_use;
+	struct map *in_use;
 	bool is_failed;    /* something could not be read: then nothing is known to be unused */
 	struct map shared; /* blobs that may be swept, by hash: value is the received size + 1 */
 	struct buf ids;
@@ -56,6 +56,11 @@ static int unmark(void *context, struct span partition)
 	engine_scan_close(scan);
 	w->is_failed |= more < 0;
 	return 0;
+}
+
+static void mark_in_use(void *context, struct id128 blob)
+{
+	map_put(context, id128_hash(blob), context);
 }
 
 /* The blobs that may go, if no account names them: they were shared before the sweep began, and the message that brought
@@ -100,9 +105,11 @@ static void delete_unnamed(struct sweep *w)
 	batch_free(&b);
 }
 
-void sweep_blobs(struct store *s, const struct map *in_use)
+void sweep_blobs(struct store *s, struct map *in_use)
 {
 	struct sweep w = {.store = s, .in_use = in_use};
+	/* before the accounts are looked at: a message leaves the queue only after the last of them has it */
+	w.is_failed = queue_walk_blobs(s, mark_in_use, in_use) < 0;
 	find_candidates(&w);
 	if (!w.is_failed && w.shared.count && engine_partitions(s->engine, SPAN(""), unmark, &w, NULL) < 0)
 		w.is_failed = true;
@@ -135,20 +142,13 @@ static void run(struct worker *worker, struct job *job)
 	worker_say(worker, parcel_to_call(finished, s));
 }
 
-static void mark_in_use(void *context, struct id128 blob)
-{
-	struct sweep_job *j = context;
-	map_put(&j->in_use, id128_hash(blob), j);
-}
-
 static void begin(void *context)
 {
 	struct store *s = context;
 	struct sweep_job *j = xcalloc(1, sizeof *j);
 	*j = (struct sweep_job){.job.run = run, .store = s};
 	j->oldest_trace_ms = (uint64_t)clock_wall_ms() - child_config(s->self)->trace_lifetime_s * 1000;
-	queue_walk_blobs(s->queue, mark_in_use, j);
-	deliver_walk_blobs(s, mark_in_use, j);
+	deliver_walk_blobs(s, mark_in_use, &j->in_use);
 	atomic_fetch_add(&s->background, 1);
 	worker_post(s->sweeper, &j->job);
 }

@@ -9,8 +9,8 @@
 #include "store/store.h"
 
 void sweep_start(struct store *s);
-/* The second of these, now; in_use: blobs, by id128_hash, that messages named which were still on their way when the sweep
- * began. Reads every account: not in the loop's thread. */
-void sweep_blobs(struct store *s, const struct map *in_use);
+/* The second of these, now; in_use: blobs, by id128_hash, of deliveries that were on their way when the sweep began; those of the queue are
+ * put to it. Reads every account: not in the loop's thread. */
+void sweep_blobs(struct store *s, struct map *in_use);
 
 #endif

@@ -8,7 +8,7 @@ import pytest
 
 from conftest import PASSWORD, strip_first_trace, until
 from hosts import (arrived, b, everything_is_empty, fake_server, message, names, net, postfix, queue_is_empty,  # noqa: F401
-                   read_line, read_message, server, submit)
+                   read_line, read_message, server, stopped, submit)
 
 BINARY = bytes(range(256)) * 300 + b'\r.\r\n.\r\nMAIL FROM:<x@y.example>\r\n\n.\n\0'
 HEAD = b'MIME-Version: 1.0\r\nContent-Type: application/octet-stream\r\nContent-Transfer-Encoding: binary\r\n'
@@ -163,3 +163,37 @@ def test_a_priority_goes_along_and_a_stranger_has_none(server, b, net):
         assert s.command('RCPT TO:<u@a.test>').code == 250
         assert s.data(message()).code == 250
     assert re.search(rb'^\tpriority -3;', arrived(server, 'u@a.test')[0], re.M)
+
+
+def test_a_message_that_is_asleep_is_listed_shown_held_released_and_removed(server, b):
+    """What is due in more than a minute is on the disk alone."""
+    names = [hold(server, 'HOLDFOR=86400').split()[-1] for _ in range(3)]
+    for _ in range(2):
+        assert all(name in server.must('queue', 'list') for name in names)
+        assert 'Subject: queue test' in server.must('queue', 'show', names[0])
+    server.must('queue', 'hold', names[0])
+    assert until(lambda: ' held' in server.must('queue', 'show', names[0]))
+    server.must('queue', 'remove', names[1])
+    assert until(lambda: names[1] not in server.must('queue', 'list'))
+    assert '2 messages' in server.must('queue', 'list')
+    assert server.must('queue', 'retry', 'all').startswith('1 ')  # not what is held
+    arrived(b, 'v@b.test')
+    server.must('queue', 'release', 'all')
+    assert len(arrived(b, 'v@b.test', 2)) == 2
+    assert until(lambda: queue_is_empty(server))
+
+
+def test_more_than_a_domain_has_room_for_arrives_once_each(server, b):
+    """Above 500 jobs for one domain, messages wait on the disk for their turn."""
+    count = 800
+    with stopped(server, 'relay'), server.smtp('submission') as s:
+        assert s.plain('u@a.test', PASSWORD).code == 235
+        one = b'MAIL FROM:<u@a.test>\r\nRCPT TO:<v@b.test>\r\nBDAT %d LAST\r\n%s'
+        for n in range(count):
+            what = message(b'number %d.\r\n' % n)
+            s.send(one % (len(what), what))
+        assert [s.reply().code for _ in range(3 * count)] == [250] * 3 * count
+        assert '%d messages' % count in server.must('queue', 'list')
+    assert until(lambda: queue_is_empty(server), 120), server.must('queue', 'list')[-1000:]
+    got = b.messages('v@b.test')
+    assert sorted(int(re.search(rb'number (\d+)\.', m)[1]) for m in got) == list(range(count))

@@ -171,7 +171,7 @@ def test_a_domain_whose_server_swallows_connections_delays_no_other(make_server,
         assert s.send_message(user, ['v@b.test'], message()).code == 250
         arrived(b, 'v@b.test')
         waiting = c.must('queue', 'list')
-        assert waiting.count('x@fake.test trying attempts=0') == count and 'v@b.test' not in waiting
+        assert len(re.findall(r'x@fake.test (trying|waiting) attempts=0', waiting)) == count and 'v@b.test' not in waiting
         c.stop()
 
 

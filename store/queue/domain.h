@@ -15,6 +15,8 @@ enum {
 	/* Jobs that are put off at once, untried, when the domain has one place left and does not answer again (RFC 5321
 	 * §4.5.4.1: "rather than just retrying queued mail items"): each is a write, and others wait for their turn. */
 	DOMAIN_PUT_OFF_MOST = 200,
+	/* Jobs of one domain that are ready, in memory; more messages for it are parked: on the disk, and here by their ids. */
+	DOMAIN_READY_MOST = 500,
 };
 
 /* RFC 6710 §5: the urgent ones first. Of its 19 priorities these are told apart; what relay passes on is the number itself. */
@@ -42,6 +44,11 @@ struct domain {
 	struct ready {
 		struct relay_job *first, **last;
 	} ready[URGENCIES];
+	size_t ready_count;
+	struct buf parked;       /* ids, the first at parked_at */
+	size_t parked_at;
+	struct domain *next_hungry;
+	bool is_hungry;          /* it stands in the list of those: few jobs are ready, and something is parked */
 	unsigned active, most;   /* jobs at relays */
 	bool has_turn;           /* it stands in the queue of turns: when it came in, a job was ready and active < most */
 	char name[];             /* in lower case: RFC 1035 §2.3.3 */
@@ -49,7 +56,7 @@ struct domain {
 
 struct domains {
 	struct map by_hash;      /* chains of those that have a job */
-	struct domain *turn, **turn_last;
+	struct domain *turn, **turn_last, *hungry;
 	uint64_t secret;         /* so that nobody can choose names that share a chain */
 };
 
@@ -61,5 +68,12 @@ struct relay_job *domains_take_job(struct domains *d);
 /* The job, which was taken, is off the relay's hands. Returns a list of those that are to be put off, as the domain does not
  * answer: they are the caller's. */
 struct relay_job *domains_end_job(struct domains *d, struct relay_job *j);
+
+/* So many jobs are ready for it that the next message is to be parked. */
+bool domains_are_full(const struct domains *d, struct span name);
+void domains_park(struct domains *d, struct span name, struct id128 id);
+/* A message that was parked, for a domain that has room for its job; false if there is none. It may have gone meanwhile. */
+bool domains_unpark(struct domains *d, struct id128 *id);
+bool domains_are_hungry(const struct domains *d);
 
 #endif

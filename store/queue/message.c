@@ -136,16 +136,32 @@ static uint16_t unpack_facts(struct unpacker *u, uint8_t version)
 	return (uint16_t)((facts & 7) | (facts & 56) << 3);
 }
 
+static void unpack_head(struct queued *m, struct unpacker *u, uint8_t version)
+{
+	unpack_id128(u, &m->blob);
+	m->size = unpack_u64(u);
+	m->received = unpack_u64(u);
+	m->return_path_bytes = unpack_u32(u);
+	m->facts = unpack_facts(u, version);
+	m->is_shared = unpack_u8(u) != 0;
+}
+
+int queued_unpack_blob(struct span value, struct id128 *blob, bool *is_shared)
+{
+	struct unpacker u = {.rest = value};
+	struct queued m = {0};
+	uint8_t version = unpack_u8(&u);
+	unpack_head(&m, &u, version);
+	*blob = m.blob;
+	*is_shared = m.is_shared;
+	return u.bad || version < RECORD_WITHOUT_DSN || version > RECORD_VERSION ? -1 : 0;
+}
+
 int queued_unpack(struct queued *m, struct span value, int64_t wait_most_ms)
 {
 	struct unpacker u = {.rest = value};
 	uint8_t version = unpack_u8(&u);
-	unpack_id128(&u, &m->blob);
-	m->size = unpack_u64(&u);
-	m->received = unpack_u64(&u);
-	m->return_path_bytes = unpack_u32(&u);
-	m->facts = unpack_facts(&u, version);
-	m->is_shared = unpack_u8(&u) != 0;
+	unpack_head(m, &u, version);
 	m->reverse_path = span_strdup(unpack_bytes(&u, 512));
 	bool has_dsn = version != RECORD_WITHOUT_DSN;
 	m->ret = has_dsn ? unpack_u8(&u) : SMTP_RET_UNSAID;

@@ -55,8 +55,7 @@ struct queued {
 	uint64_t hold_ms;        /* since then, until its first try (RFC 4865) */
 	struct recipient *recipients;
 	uint32_t recipient_count;
-	size_t heap_at;          /* place in the heap of what is due, + 1; 0: not in it */
-	int64_t due_ms;
+	size_t due_at;           /* place in queue.due, + 1; 0: not in it */
 	unsigned jobs;           /* at relay or ready for it, or appends under way */
 	struct accepted *message; /* until its first attempts have begun */
 	struct buf events;       /* trace operations, for the next write of the record */
@@ -70,6 +69,8 @@ void queued_free(struct queued *m);
 void queued_pack(const struct queued *m, struct buf *out);
 /* No recipient will wait for longer than wait_most_ms, or than the message is to be held. -1 if it is no such record. */
 int queued_unpack(struct queued *m, struct span value, int64_t wait_most_ms);
+/* Of a record: its blob, and whether accounts may name that. -1 if it is no such record. */
+int queued_unpack_blob(struct span value, struct id128 *blob, bool *is_shared);
 /* How long it has waited to be delivered: not while its sender wanted it held. */
 int64_t queued_age_ms(const struct queued *m);
 /* The wall clock's time for one of the monotonic clock. */
@@ -85,15 +86,14 @@ bool recipient_has_news(const struct recipient *r);
 /* "example.org" of an address; lower case is not assumed. */
 struct span recipient_domain(const struct recipient *r);
 
+/* The message is on the disk and is known: counts and tries it. */
+void queue_enter(struct queued *m);
 /* Adds a new message to the batch: its blob, its accept record, its trace. */
 struct queued *queue_put_new(struct store *s, const struct queue_message *q, const struct targets *targets, struct batch *b);
-/* Its batch is on the disk: it goes on its way. */
-void queue_enter(struct queued *m);
 /* Tries whatever is due of the message. */
 void queue_deliver_due(struct queued *m);
 /* Something has changed: writes it, bounces what failed, ends what is over. */
 void queue_settle(struct queued *m);
-struct queued *queue_find(struct queue *q, struct id128 id);
 
 /* False while the directory cannot tell whose the sender's address is. */
 bool bounce_is_possible(struct store *s, const struct queued *m);

@@ -1,8 +1,7 @@
 /* The queue as a person sees it and changes it: `carteiro queue list|show|retry|remove`. */
 #include "base/clock.h"
-#include "base/die.h"
+#include "store/queue/asleep.h"
 #include "store/queue/message.h"
-#include "store/queue/schedule.h"
 
 #include <stdlib.h>
 
@@ -49,23 +48,42 @@ static void print_message(const struct queued *m, struct buf *out)
 			print_recipient(&m->recipients[i], out);
 }
 
-void queue_print(struct store *s, struct buf *out)
+/* Read for a look only: what is asleep stays so. */
+static bool look(struct queue *q, struct id128 id, void (*see)(const struct queued *m, struct buf *out), struct buf *out)
 {
-	size_t at = 0;
-	const struct queued *m;
-	while ((m = map_next(&s->queue->messages, &at)) && out->len < LIST_BYTES_MOST)
-		print_message(m, out);
-	buf_printf(out, "%zu message%s in the queue\n", s->queue->messages.count, s->queue->messages.count == 1 ? "" : "s");
+	bool was_asleep = !map_get(&q->messages, id128_hash(id));
+	struct queued *m = asleep_wake(q, id);
+	if (m)
+		see(m, out);
+	if (m && was_asleep)
+		asleep_put(m);
+	return m;
 }
 
-int queue_show(struct store *s, struct id128 id, struct buf *out)
+struct list {
+	struct queue *queue;
+	struct buf *out;
+};
+
+static bool print_one(void *context, struct id128 id)
 {
-	const struct queued *m = queue_find(s->queue, id);
+	struct list *l = context;
+	look(l->queue, id, print_message, l->out);
+	return l->out->len < LIST_BYTES_MOST;
+}
+
+void queue_print(struct store *s, struct buf *out)
+{
+	struct list l = {s->queue, out};
+	asleep_walk(s->queue, print_one, &l);
+	buf_printf(out, "%zu message%s in the queue\n", s->queue->count, s->queue->count == 1 ? "" : "s");
+}
+
+static void show(const struct queued *m, struct buf *out)
+{
 	BUF_AUTO header = {0};
-	if (!m)
-		return -1;
 	print_message(m, out);
-	blob_read(s->engine, m->blob, 0, 65536, &header, NULL);
+	blob_read(m->queue->store->engine, m->blob, 0, 65536, &header, NULL);
 	ssize_t end = span_find(buf_span(&header), SPAN("\r\n\r\n"));
 	struct span rest = span_slice(buf_span(&header), 0, end >= 0 ? (size_t)end + 2 : header.len);
 	for (size_t i = 0; i < rest.len; i++) {
@@ -73,13 +91,19 @@ int queue_show(struct store *s, struct id128 id, struct buf *out)
 		if (c != '\r')
 			buf_add_char(out, (c < ' ' && c != '\n' && c != '\t') || c == 0x7f ? '?' : (char)c);
 	}
-	return 0;
+}
+
+int queue_show(struct store *s, struct id128 id, struct buf *out)
+{
+	return look(s->queue, id, show, out) ? 0 : -1;
 }
 
 static bool retry(struct queued *m)
 {
-	if (m->facts & FACT_HELD)
+	if (m->facts & FACT_HELD) {
+		schedule_add(m);
 		return false;
+	}
 	for (uint32_t i = 0; i < m->recipient_count; i++)
 		m->recipients[i].next_ms = 0;
 	schedule_add(m);
@@ -88,6 +112,7 @@ static bool retry(struct queued *m)
 
 static bool hold(struct queued *m)
 {
+	m->queue->held += !(m->facts & FACT_HELD);
 	m->facts |= FACT_HELD;
 	queue_settle(m);
 	return true;
@@ -96,6 +121,7 @@ static bool hold(struct queued *m)
 /* Its lifetime may have passed meanwhile: as one that was never tried, it does not end before it is. */
 static bool release(struct queued *m)
 {
+	m->queue->held -= m->facts & FACT_HELD ? 1 : 0;
 	m->facts &= (uint16_t)~FACT_HELD;
 	for (uint32_t i = 0; i < m->recipient_count; i++)
 		if (m->recipients[i].state == RECIPIENT_WAITING)
@@ -105,23 +131,42 @@ static bool release(struct queued *m)
 	return true;
 }
 
+struct all {
+	struct queue *queue;
+	bool (*act)(struct queued *m);
+	size_t count;
+};
+
+static bool act_on_one(void *context, struct id128 id)
+{
+	struct all *a = context;
+	struct queued *m = asleep_wake(a->queue, id);
+	a->count += m && a->act(m);
+	return true;
+}
+
 /* One message, or all; how many of them it was done to. */
 static size_t for_some(struct store *s, const struct id128 *id, bool (*act)(struct queued *m))
 {
-	size_t at = 0, count = 0;
-	struct queued *m;
-	if (id) {
-		m = queue_find(s->queue, *id);
-		return m && act(m);
-	}
-	while ((m = map_next(&s->queue->messages, &at)))
-		count += act(m);
-	return count;
+	struct all a = {s->queue, act, 0};
+	if (id)
+		act_on_one(&a, *id);
+	else
+		asleep_walk(s->queue, act_on_one, &a);
+	return a.count;
 }
 
 size_t queue_retry(struct store *s, const struct id128 *id)
 {
-	return for_some(s, id, retry);
+	size_t at = 0;
+	struct queued *m;
+	if (id)
+		return for_some(s, id, retry);
+	due_hurry(&s->queue->due); /* those that are asleep stay so until it is their turn */
+	schedule_set_timer(s->queue);
+	while ((m = map_next(&s->queue->messages, &at)))
+		retry(m);
+	return s->queue->count - s->queue->held;
 }
 
 size_t queue_hold(struct store *s, const struct id128 *id)
@@ -136,7 +181,7 @@ size_t queue_release(struct store *s, const struct id128 *id)
 
 int queue_remove(struct store *s, struct id128 id)
 {
-	struct queued *m = queue_find(s->queue, id);
+	struct queued *m = asleep_wake(s->queue, id);
 	if (!m)
 		return -1;
 	/* what a relay has in its hands cannot be taken back: that attempt is its last */

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/pack.h"
 #include "base/random.h"
+#include "store/queue/asleep.h"
 #include "store/queue/message.h"
 #include "store/queue/schedule.h"
 #include "store/trace.h"
@@ -207,12 +208,11 @@ void queue_deliver_due(struct queued *m)
 		if (r->account && r->state == RECIPIENT_WAITING && r->next_ms <= now)
 			append_to(m, i);
 	}
-	schedule_jobs(m, now);
 	if (m->message) {
-		accepted_release(m->message); /* later attempts read what they need */
+		accepted_release(m->message); /* what is tried later, or elsewhere, is read again */
 		m->message = NULL;
 	}
-	if (m->jobs == 0)
+	if (!schedule_jobs(m, now) && m->jobs == 0)
 		settle(m);
 }
 
@@ -345,6 +345,8 @@ static void on_settled(void *context)
 	free(settlement);
 	m->is_writing = false;
 	if (m->is_over) {
+		m->queue->count--;
+		m->queue->held -= m->facts & FACT_HELD ? 1 : 0;
 		map_take(&m->queue->messages, id128_hash(m->id));
 		queued_free(m);
 	} else if (m->is_changed) {
@@ -361,35 +363,13 @@ void queue_settle(struct queued *m)
 
 void queue_enter(struct queued *m)
 {
+	m->queue->count++;
+	m->queue->held += m->facts & FACT_HELD ? 1 : 0;
 	map_put(&m->queue->messages, id128_hash(m->id), m);
 	queue_deliver_due(m);
 }
 
 /* ---- starting ---- */
-
-static void read_records(struct queue *q)
-{
-	struct engine_scan *scan = engine_scan_open(q->store->engine, QUEUE_PARTITION, SPAN("r"), SPAN("s"));
-	struct span key, value;
-	struct error why = {0};
-	int more;
-	while ((more = engine_scan_next(scan, &key, &value, &why)) > 0) {
-		struct id128 id;
-		struct unpacker u = {.rest = span_skip(key, 1)};
-		unpack_id128(&u, &id);
-		struct queued *m = queued_new(q, id);
-		if (queued_unpack(m, value, schedule_wait_most(q))) {
-			log_event(LOG_LEVEL_ERROR, "queue-record-damaged", log_s("key", key));
-			queued_free(m);
-			continue;
-		}
-		map_put(&q->messages, id128_hash(id), m);
-		schedule_add(m);
-	}
-	engine_scan_close(scan);
-	if (more < 0)
-		die("store: the queue cannot be read: %s", why.text); /* a queue that is read in part looks like a whole one */
-}
 
 /* Pieces that were staged for messages that no crash let come to their end. */
 static void sweep_staged(struct queue *q)
@@ -432,8 +412,8 @@ struct queue *queue_open(struct store *s)
 	queue_configure(s, child_config(s->self));
 	schedule_open(q);
 	sweep_staged(q);
-	read_records(q);
-	log_event(LOG_LEVEL_INFO, "queue-opened", log_n("messages", (int64_t)q->messages.count));
+	asleep_open(q);
+	log_event(LOG_LEVEL_INFO, "queue-opened", log_n("messages", (int64_t)q->count));
 	return q;
 }
 
@@ -460,19 +440,19 @@ bool queue_account_has(struct store *s, uint64_t account, struct id128 delivery)
 
 size_t queue_count(const struct store *s)
 {
-	return s->queue ? s->queue->messages.count : 0;
+	return s->queue ? s->queue->count : 0;
 }
 
-struct queued *queue_find(struct queue *q, struct id128 id)
+int queue_walk_blobs(struct store *s, void (*each)(void *context, struct id128 blob), void *context)
 {
-	struct queued *m = map_get(&q->messages, id128_hash(id));
-	return m && id128_equal(m->id, id) ? m : NULL;
-}
-
-void queue_walk_blobs(struct queue *q, void (*each)(void *context, struct id128 blob), void *context)
-{
-	size_t at = 0;
-	const struct queued *m;
-	while ((m = map_next(&q->messages, &at)))
-		each(context, m->blob);
+	struct engine_scan *scan = engine_scan_open(s->engine, QUEUE_PARTITION, SPAN("r"), SPAN("s"));
+	struct span key, value;
+	struct id128 blob;
+	bool is_shared;
+	int more;
+	while ((more = engine_scan_next(scan, &key, &value, NULL)) > 0)
+		if (queued_unpack_blob(value, &blob, &is_shared) == 0 && is_shared)
+			each(context, blob);
+	engine_scan_close(scan);
+	return more;
 }

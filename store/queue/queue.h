@@ -40,8 +40,9 @@ void queue_unstage(struct batch *b, struct id128 blob);
 bool queue_has_delivery(struct store *s, struct id128 delivery);
 bool queue_account_has(struct store *s, uint64_t account, struct id128 delivery);
 
-/* Calls each(context, blob) for the blobs of all messages in the queue. */
-void queue_walk_blobs(struct queue *q, void (*each)(void *context, struct id128 blob), void *context);
+/* Calls each(context, blob) for those blobs of messages in the queue that accounts may name too. In any thread. -1 if not all could be
+ * read. */
+int queue_walk_blobs(struct store *s, void (*each)(void *context, struct id128 blob), void *context);
 
 /* ---- towards relay ---- */
 void queue_relay_ready(struct store_peer *relay, uint32_t slots);

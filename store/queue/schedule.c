@@ -6,6 +6,7 @@
 #include "base/die.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "store/queue/asleep.h"
 #include "store/trace.h"
 #include "wire/smtp.h"
 
@@ -13,94 +14,85 @@
 #include <stdlib.h>
 #include <strings.h>
 
-/* ---- the heap ---- */
+enum {
+	AWAKE_MS = 60 * 1000,   /* what is due within that stays in memory */
+	AT_ONCE = 200,          /* messages: then other work has its turn */
+	IN_MEMORY_MOST = 50000, /* messages that are due: more are left asleep until some of these are done */
+	LOOK_AGAIN_MS = 1000,
+};
 
-static void heap_place(struct queue *q, size_t at, struct queued *m)
-{
-	q->heap[at] = m;
-	m->heap_at = at + 1;
-}
+/* ---- when ---- */
 
-static void heap_up(struct queue *q, size_t at, struct queued *m)
+void schedule_set_timer(struct queue *q)
 {
-	while (at && q->heap[(at - 1) / 2]->due_ms > m->due_ms) {
-		heap_place(q, at, q->heap[(at - 1) / 2]);
-		at = (at - 1) / 2;
-	}
-	heap_place(q, at, m);
-}
-
-static void heap_down(struct queue *q, size_t at, struct queued *m)
-{
-	for (;;) {
-		size_t child = at * 2 + 1;
-		if (child + 1 < q->heap_count && q->heap[child + 1]->due_ms < q->heap[child]->due_ms)
-			child++;
-		if (child >= q->heap_count || q->heap[child]->due_ms >= m->due_ms)
-			break;
-		heap_place(q, at, q->heap[child]);
-		at = child;
-	}
-	heap_place(q, at, m);
-}
-
-static void set_timer(struct queue *q)
-{
-	if (!q->heap_count)
+	if (!q->due.count)
 		return;
-	int64_t in = q->heap[0]->due_ms - clock_monotonic_ms();
-	timer_set(q->timer, in < 0 ? 0 : in);
+	int64_t in = q->due.list[0].at_ms - clock_monotonic_ms();
+	timer_set(q->timer, q->messages.count >= IN_MEMORY_MOST ? LOOK_AGAIN_MS : in < 0 ? 0 : in);
 }
 
 void schedule_remove(struct queued *m)
 {
-	struct queue *q = m->queue;
-	if (!m->heap_at)
-		return;
-	size_t at = m->heap_at - 1;
-	m->heap_at = 0;
-	struct queued *last = q->heap[--q->heap_count];
-	if (last == m)
-		return;
-	if (at && q->heap[(at - 1) / 2]->due_ms > last->due_ms)
-		heap_up(q, at, last);
-	else
-		heap_down(q, at, last);
+	if (m->due_at)
+		due_take(&m->queue->due, m->due_at - 1);
+}
+
+int64_t schedule_due_ms(const struct queued *m)
+{
+	int64_t due = INT64_MAX;
+	for (uint32_t i = 0; i < m->recipient_count && !(m->facts & FACT_HELD); i++) {
+		const struct recipient *r = &m->recipients[i];
+		if ((r->state == RECIPIENT_WAITING || recipient_has_news(r)) && r->next_ms < due)
+			due = r->next_ms;
+	}
+	return due;
+}
+
+/* Its record is written, and nobody has it in his hands. */
+static bool may_sleep(const struct queued *m)
+{
+	return !m->jobs && !m->is_writing && !m->is_changed && !m->message && !m->ended && !m->events.len && !m->is_removed &&
+	       map_get(&m->queue->messages, id128_hash(m->id)) == m;
 }
 
 void schedule_add(struct queued *m)
 {
 	struct queue *q = m->queue;
-	int64_t due = INT64_MAX;
+	struct due d = {.at_ms = schedule_due_ms(m), .id = m->id, .message = m};
 	schedule_remove(m);
-	if (m->facts & FACT_HELD)
-		return;
-	for (uint32_t i = 0; i < m->recipient_count; i++) {
-		const struct recipient *r = &m->recipients[i];
-		if ((r->state == RECIPIENT_WAITING || recipient_has_news(r)) && r->next_ms < due)
-			due = r->next_ms;
+	if (d.at_ms > clock_monotonic_ms() + AWAKE_MS && may_sleep(m)) {
+		d.message = NULL;
+		asleep_put(m);
 	}
-	if (due == INT64_MAX)
+	if (d.at_ms == INT64_MAX)
 		return;
-	m->due_ms = due;
-	if (q->heap_count == q->heap_room) {
-		q->heap_room = q->heap_room ? q->heap_room * 2 : 64;
-		q->heap = xrealloc_array(q->heap, q->heap_room, sizeof(struct queued *));
+	due_put(&q->due, &d);
+	schedule_set_timer(q);
+}
+
+static void begin(struct queue *q, const struct due *d)
+{
+	bool was_asleep = !d->message;
+	struct queued *m = was_asleep ? asleep_wake(q, d->id) : d->message;
+	if (!m || (was_asleep && m->due_at))
+		return; /* it has gone, or was woken before and has a time of its own */
+	if (was_asleep && m->facts & FACT_HELD && may_sleep(m)) {
+		asleep_put(m); /* since its time was noted */
+		return;
 	}
-	heap_up(q, q->heap_count++, m);
-	set_timer(q);
+	for (uint32_t i = 0; d->is_hurried && i < m->recipient_count; i++)
+		m->recipients[i].next_ms = 0;
+	queue_deliver_due(m);
 }
 
 static void on_timer(void *context)
 {
 	struct queue *q = context;
-	enum { AT_ONCE = 200 }; /* then other work has its turn */
-	for (int n = 0; n < AT_ONCE && q->heap_count && q->heap[0]->due_ms <= clock_monotonic_ms(); n++) {
-		struct queued *m = q->heap[0];
-		schedule_remove(m);
-		queue_deliver_due(m);
+	for (int n = 0; n < AT_ONCE && q->due.count && q->due.list[0].at_ms <= clock_monotonic_ms() && q->messages.count < IN_MEMORY_MOST; n++) {
+		struct due d = due_take(&q->due, 0);
+		begin(q, &d);
 	}
-	set_timer(q);
+	schedule_set_timer(q);
 }
 
 int64_t schedule_next(struct queue *q, uint32_t attempts)
@@ -177,6 +169,21 @@ static void hand_out(struct queue *q)
 		else
 			send_job(relay, j);
 	}
+	if (domains_are_hungry(&q->domains))
+		loop_later(q->store->loop, &q->feeding);
+}
+
+/* Domains whose jobs have become few get some of what was parked. */
+static void feed(void *context)
+{
+	struct queue *q = context;
+	struct id128 id;
+	for (int n = 0; n < AT_ONCE && domains_unpark(&q->domains, &id); n++) {
+		struct due d = {.id = id, .is_hurried = true}; /* it was due when it was parked */
+		begin(q, &d);
+	}
+	if (domains_are_hungry(&q->domains))
+		loop_later(q->store->loop, &q->feeding);
 }
 
 static struct relay_job *new_job(struct queued *m, struct span domain, size_t room)
@@ -191,15 +198,15 @@ static struct relay_job *new_job(struct queued *m, struct span domain, size_t ro
 	return j;
 }
 
-/* One that is due, and what it must share with those of its job: one transaction has one next hop and one sender. */
-struct due {
+/* A recipient that is due, and what it must share with those of its job: one transaction has one next hop and one sender. */
+struct leg {
 	struct span next_hop, via; /* in an arena, or valid until the configuration changes */
 	uint32_t index;
 	enum route route;
 };
 
 /* Where it goes next. -1 if the directory cannot be read. */
-static int find_route(const struct queue *q, const struct recipient *r, struct arena *a, struct due *out)
+static int find_route(const struct queue *q, const struct recipient *r, struct arena *a, struct leg *out)
 {
 	BUF_AUTO hop = {0};
 	struct span domain = recipient_domain(r);
@@ -210,7 +217,7 @@ static int find_route(const struct queue *q, const struct recipient *r, struct a
 	return 0;
 }
 
-static int by_transaction(const struct due *a, const struct due *b)
+static int by_transaction(const struct leg *a, const struct leg *b)
 {
 	int order = (a->next_hop.len > b->next_hop.len) - (a->next_hop.len < b->next_hop.len);
 	if (!order && a->next_hop.len)
@@ -222,21 +229,26 @@ static int by_transaction(const struct due *a, const struct due *b)
 
 static int by_transaction_and_index(const void *a, const void *b)
 {
-	const struct due *x = a, *y = b;
+	const struct leg *x = a, *y = b;
 	int order = by_transaction(x, y);
 	return order ? order : (x->index > y->index) - (x->index < y->index);
 }
 
-void schedule_jobs(struct queued *m, int64_t now_ms)
+static bool is_one_transaction(const struct leg *due, size_t count)
+{
+	return count <= JOB_RECIPIENTS_MOST && by_transaction(&due[0], &due[count - 1]) == 0;
+}
+
+bool schedule_jobs(struct queued *m, int64_t now_ms)
 {
 	ARENA_AUTO hops = {0};
-	struct due *due = xcalloc(m->recipient_count ? m->recipient_count : 1, sizeof *due);
+	struct leg *due = xcalloc(m->recipient_count ? m->recipient_count : 1, sizeof *due);
 	size_t count = 0;
 	for (uint32_t i = 0; i < m->recipient_count; i++) {
 		struct recipient *r = &m->recipients[i];
 		if (r->account || r->state != RECIPIENT_WAITING || r->next_ms > now_ms)
 			continue;
-		due[count] = (struct due){.via = via_of(r), .index = i};
+		due[count] = (struct leg){.via = via_of(r), .index = i};
 		if (find_route(m->queue, r, &hops, &due[count])) {
 			r->next_ms = schedule_next(m->queue, ++r->attempts);
 			recipient_set_last(r, "4.3.0", SPAN("the directory cannot be read now"), SPAN(""));
@@ -246,6 +258,14 @@ void schedule_jobs(struct queued *m, int64_t now_ms)
 		count++;
 	}
 	qsort(due, count, sizeof *due, by_transaction_and_index);
+	if (count && is_one_transaction(due, count) && may_sleep(m) && domains_are_full(&m->queue->domains, due[0].next_hop)) {
+		for (size_t i = 0; i < count; i++)
+			m->recipients[due[i].index].state = RECIPIENT_WAITING;
+		domains_park(&m->queue->domains, due[0].next_hop, m->id);
+		asleep_put(m);
+		free(due);
+		return true;
+	}
 	for (size_t i = 0, end; i < count; i = end) {
 		for (end = i + 1; end < count && end - i < JOB_RECIPIENTS_MOST && by_transaction(&due[i], &due[end]) == 0; end++)
 			;
@@ -256,6 +276,7 @@ void schedule_jobs(struct queued *m, int64_t now_ms)
 	}
 	free(due);
 	hand_out(m->queue);
+	return false;
 }
 
 /* ---- what relay says ---- */
@@ -413,4 +434,5 @@ void schedule_open(struct queue *q)
 {
 	domains_open(&q->domains);
 	q->timer = timer_new(q->store->loop, on_timer, q);
+	q->feeding = (struct later){.fn = feed, .context = q};
 }

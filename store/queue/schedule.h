@@ -3,15 +3,17 @@
 #define STORE_QUEUE_SCHEDULE_H
 
 #include "store/queue/domain.h"
+#include "store/queue/due.h"
 
 enum { JOB_RECIPIENTS_MOST = 100 }; /* RFC 5321 §4.5.3.1.8: what every server takes */
 
 struct queue {
 	struct store *store;
-	struct map messages;        /* by id128_hash */
-	struct queued **heap;       /* by due_ms, the earliest first */
-	size_t heap_count, heap_room;
+	size_t count, held;         /* of all messages; of them, those that wait to be released by a command */
+	struct map messages;        /* those in memory, by id128_hash */
+	struct due_heap due;
 	struct timer *timer;
+	struct later feeding;       /* of domains that have room for what is parked */
 	struct domains domains;     /* jobs that are due, for a relay with room */
 	struct map jobs;            /* at a relay, by number */
 	uint64_t last_job;
@@ -20,11 +22,15 @@ struct queue {
 };
 
 void schedule_open(struct queue *q);
-/* Puts the message where its earliest recipient is due; takes it out. */
+/* Puts the message where its earliest recipient is due, and out of memory if that is far away (then `m` is gone); takes it out. */
 void schedule_add(struct queued *m);
 void schedule_remove(struct queued *m);
-/* Makes a job of each next hop of the recipients that are due, and gives relays what they have room for. */
-void schedule_jobs(struct queued *m, int64_t now_ms);
+/* When that is, ms monotonic; INT64_MAX: never by itself. */
+int64_t schedule_due_ms(const struct queued *m);
+void schedule_set_timer(struct queue *q);
+/* Makes a job of each next hop of the recipients that are due, and gives relays what they have room for. True if there are so many jobs for
+ * its next hop that the message was put to sleep until some are done: then `m` is gone. */
+bool schedule_jobs(struct queued *m, int64_t now_ms);
 /* The results of these jobs, which have ended, are on the disk: says so to their relays, and frees them. */
 void schedule_settled(struct store *s, struct relay_job *ended);
 /* The time of the next attempt after so many: pauses double from retry_first to retry_most. */

@@ -67,7 +67,7 @@ static int clear_scene(void **state)
 		schedule_settled(&c->store, c->messages[i]->ended);
 		queued_free(c->messages[i]);
 	}
-	free(c->queue.heap);
+	free(c->queue.due.list);
 	timer_free(c->queue.timer);
 	channel_free(c->relay->channel);
 	loop_free(c->store.loop);
@@ -272,6 +272,41 @@ static void urgent_mail_goes_first(void **state)
 	map_free(&d.by_hash);
 }
 
+static void what_is_too_much_for_a_domain_is_parked_until_there_is_room(void **state)
+{
+	(void)state;
+	enum { PARKED = 2 * DOMAIN_READY_MOST };
+	struct domains d;
+	struct queued message = {.priority = PRIORITY_NORMAL};
+	struct relay_job jobs[DOMAIN_READY_MOST + PARKED], *j;
+	struct id128 id, ids[PARKED];
+	size_t made = 0, unparked = 0, taken = 0;
+	domains_open(&d);
+	for (; !domains_are_full(&d, SPAN("B.test")); made++) {
+		jobs[made] = (struct relay_job){.message = &message, .is_answered = true};
+		domains_add_job(&d, SPAN("b.test"), &jobs[made]);
+	}
+	assert_int_equal(made, DOMAIN_READY_MOST);
+	assert_false(domains_are_full(&d, SPAN("a.test")));
+	for (size_t i = 0; i < PARKED; i++)
+		domains_park(&d, SPAN("b.TEST"), ids[i] = id128_new());
+	while ((j = domains_take_job(&d))) {
+		assert_ptr_equal(j, &jobs[taken++]);
+		assert_null(domains_end_job(&d, j));
+		for (; domains_unpark(&d, &id); made++) {
+			assert_true(id128_equal(id, ids[unparked++])); /* in their order */
+			jobs[made] = (struct relay_job){.message = &message, .is_answered = true};
+			domains_add_job(&d, SPAN("b.test"), &jobs[made]);
+		}
+		assert_true(made - taken <= DOMAIN_READY_MOST);
+	}
+	assert_int_equal(unparked, PARKED);
+	assert_int_equal(taken, DOMAIN_READY_MOST + PARKED);
+	assert_false(domains_are_hungry(&d));
+	assert_int_equal(d.by_hash.count, 0);
+	map_free(&d.by_hash);
+}
+
 /* The ends of five jobs of one domain that has `ready` more, without an answer: how many are put off at each. */
 static void mail_for_a_domain_that_does_not_answer_is_put_off(void **state)
 {
@@ -395,6 +430,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_domain_that_does_not_answer_holds_one_place, set_scene, clear_scene),
 		cmocka_unit_test(mail_for_a_domain_that_does_not_answer_is_put_off),
 		cmocka_unit_test(urgent_mail_goes_first),
+		cmocka_unit_test(what_is_too_much_for_a_domain_is_parked_until_there_is_room),
 		cmocka_unit_test_setup_teardown(a_clock_that_is_set_back_delays_no_try, set_scene, clear_clock),
 		cmocka_unit_test_setup_teardown(a_clock_that_is_set_ahead_hastens_no_try, set_scene, clear_clock),
 		cmocka_unit_test_setup_teardown(times_are_believed_as_far_as_they_can_be_true, set_scene, clear_clock),
