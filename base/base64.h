@@ -6,5 +6,7 @@
 
 /* Appends the decoded bytes. -1 if it is none. */
 int base64_decode(struct span encoded, struct buf *out);
+/* Appends the characters, padded. */
+void base64_encode(struct span bytes, struct buf *out);
 
 #endif

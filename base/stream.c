@@ -474,6 +474,16 @@ bool stream_is_secured(const struct stream *s)
 	return s->tls == TLS_SECURED;
 }
 
+bool stream_export_binding(const struct stream *s, unsigned char out[STREAM_BINDING_BYTES])
+{
+	static const char label[] = "EXPORTER-Channel-Binding";
+	if (s->tls != TLS_SECURED || (SSL_version(s->ssl) < TLS1_3_VERSION && SSL_get_extms_support(s->ssl) != 1))
+		return false;
+	bool is_there = SSL_export_keying_material(s->ssl, out, STREAM_BINDING_BYTES, label, sizeof label - 1, (const unsigned char *)"", 0, 1) == 1;
+	ERR_clear_error();
+	return is_there;
+}
+
 bool stream_is_proved(const struct stream *s)
 {
 	return s->tls == TLS_SECURED && SSL_get_verify_mode(s->ssl) == SSL_VERIFY_PEER && SSL_get_verify_result(s->ssl) == X509_V_OK;

@@ -48,6 +48,10 @@ void stream_set_timeout(struct stream *s, int64_t read_ms, int64_t write_ms);
 void stream_start_tls_server(struct stream *s, struct ssl_ctx_st *context);
 void stream_start_tls_client(struct stream *s, struct ssl_ctx_st *context, const char *server_name, const struct tls_proof *proof);
 bool stream_is_secured(const struct stream *s);
+/* The channel binding tls-exporter (RFC 9266 §2) of this TLS session. False where there is none: it is plain, or of TLS 1.2 without the
+ * extended master secret (§4.2): there, one session may have the secrets of another. */
+enum { STREAM_BINDING_BYTES = 32 };
+bool stream_export_binding(const struct stream *s, unsigned char out[STREAM_BINDING_BYTES]);
 /* The peer of a client has proved who it is, as its struct tls_proof wanted. */
 bool stream_is_proved(const struct stream *s);
 /* What is wrong with the certificate that the peer has shown, for what the struct tls_proof of a client wants of it; NULL: nothing, or it

@@ -5,6 +5,7 @@
 #include "cli/dkim.h"
 
 #include "auth/dkim_keys.h"
+#include "base/base64.h"
 #include "base/clock.h"
 #include "base/tls.h"
 #include "cli/dns.h"
@@ -160,15 +161,15 @@ int dkim_make(const struct config *c, struct span domain)
 static int record_of(const struct dkim_key_entry *e, struct buf *out)
 {
 	struct error why;
-	unsigned char *der = NULL, raw[64], text[1024];
+	unsigned char *der = NULL, raw[64];
 	size_t raw_len = sizeof raw;
 	EVP_PKEY *key = tls_read_key(e->pem, &why);
 	bool is_rsa = key && EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA;
 	int len = is_rsa ? i2d_PUBKEY(key, &der) : key && EVP_PKEY_get_raw_public_key(key, raw, &raw_len) == 1 ? (int)raw_len : -1;
 	EVP_PKEY_free(key);
 	if (len > 0 && len <= 700) {
-		EVP_EncodeBlock(text, is_rsa ? der : raw, len);
-		buf_printf(out, "v=DKIM1; k=%s; p=%s", is_rsa ? "rsa" : "ed25519", (const char *)text);
+		buf_printf(out, "v=DKIM1; k=%s; p=", is_rsa ? "rsa" : "ed25519");
+		base64_encode(span_of(is_rsa ? der : raw, (size_t)len), out);
 	}
 	OPENSSL_free(der);
 	if (len <= 0)

@@ -30,7 +30,7 @@ static const char help[] =
 	"  carteiro user add ADDRESS        asks for the password, or reads it from standard input\n"
 	"  carteiro user passwd ADDRESS\n"
 	"  carteiro user import FILE        lines of address:hash, as passwd(5) or Dovecot's passwd-file have them\n"
-	"  carteiro user list | remove ADDRESS\n"
+	"  carteiro user list [without-scram] | remove ADDRESS\n"
 	"  carteiro domain add DOMAIN [NEXT-HOP]   with it, mail for the domain is taken and goes there: mail.example.net, [10.0.0.5]:25\n"
 	"  carteiro domain list | remove DOMAIN\n"
 	"  carteiro dkim list | records [DOMAIN] | new DOMAIN | activate DOMAIN | remove DOMAIN\n"

@@ -5,6 +5,7 @@
 #include "base/tls.h"
 #include "cli/dkim.h"
 #include "vault/hash.h"
+#include "vault/scram_keys.h"
 #include "wire/address.h"
 
 #include <arpa/inet.h>
@@ -185,7 +186,7 @@ static int make_account(const struct setup *s)
 {
 	static const char letters[] = "abcdefghijkmnopqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789";
 	char password[PASSWORD_CHARACTERS + 1] = "", account[600], postmaster[600], root_address[600];
-	BUF_AUTO hash = {0};
+	BUF_AUTO hash = {0}, scram = {0};
 	for (int i = 0; i < PASSWORD_CHARACTERS; i++)
 		password[i] = letters[random_below(sizeof letters - 1)];
 	snprintf(account, sizeof account, "%s@%s", s->user, s->domain);
@@ -193,15 +194,16 @@ static int make_account(const struct setup *s)
 	snprintf(root_address, sizeof root_address, "root@%s", s->domain);
 	if (hash_make(password, &hash))
 		return fail("hash a password with", "crypt(3)");
+	scram_keys_make(span_cstr(password), &scram);
 	struct server *server = server_connect(s->cli->config_file, true);
 	if (!server)
 		return 69;
 	/* what an earlier setup has made before it failed is kept; its password nobody has seen */
 	int code = server_command(server, (const struct span[]){SPAN("domain"), SPAN("add"), span_cstr(s->domain)}, 3);
 	if (code == 0 || code == EXIT_THERE_ALREADY)
-		code = server_command(server, (const struct span[]){SPAN("user"), SPAN("add"), span_cstr(account), buf_span(&hash)}, 4);
+		code = server_command(server, (const struct span[]){SPAN("user"), SPAN("add"), span_cstr(account), buf_span(&hash), buf_span(&scram)}, 5);
 	if (code == EXIT_THERE_ALREADY)
-		code = server_command(server, (const struct span[]){SPAN("user"), SPAN("passwd"), span_cstr(account), buf_span(&hash)}, 4);
+		code = server_command(server, (const struct span[]){SPAN("user"), SPAN("passwd"), span_cstr(account), buf_span(&hash), buf_span(&scram)}, 5);
 	for (size_t i = 0; i < 2 && code == 0; i++) {
 		const char *alias = i == 0 ? postmaster : root_address; /* root: whom cron and others write to */
 		if (strcmp(alias, account) != 0)

@@ -1,7 +1,8 @@
-/* `carteiro user`: passwords are hashed here (yescrypt), so that the server only ever sees the hash. */
+/* `carteiro user`: passwords are hashed here (yescrypt, and the keys for SCRAM), so that the server only ever sees the hashes. */
 #include "base/die.h"
 #include "cli/cli.h"
 #include "vault/hash.h"
+#include "vault/scram_keys.h"
 #include "wire/password_hash.h"
 
 #include <errno.h>
@@ -55,7 +56,7 @@ static int ask_password(struct buf *out)
 
 static int with_password(const struct cli *c)
 {
-	BUF_AUTO password = {0}, hash = {0};
+	BUF_AUTO password = {0}, hash = {0}, scram = {0};
 	if (c->count != 3) {
 		fprintf(stderr, "carteiro user %s ADDRESS\n", c->words[1]);
 		return 64;
@@ -66,17 +67,18 @@ static int with_password(const struct cli *c)
 		fprintf(stderr, "carteiro: crypt(3) does not hash that: %s\n", strerror(errno));
 		return 70;
 	}
+	scram_keys_make(buf_span(&password), &scram);
 	struct server *s = server_connect(c->config_file, true);
 	if (!s)
 		return 69;
-	struct span words[] = {SPAN("user"), span_cstr(c->words[1]), span_cstr(c->words[2]), buf_span(&hash)};
-	int code = server_command(s, words, 4);
+	struct span words[] = {SPAN("user"), span_cstr(c->words[1]), span_cstr(c->words[2]), buf_span(&hash), buf_span(&scram)};
+	int code = server_command(s, words, 5);
 	server_close(s);
 	return code;
 }
 
-/* The hash as it is stored: as it stands, or, where it is the password itself, one of ours. -1 with *why. */
-static int take_hash(struct span text, struct buf *out, struct error *why)
+/* The hash as it is stored: as it stands, or, where it is the password itself, one of ours, and keys for SCRAM. -1 with *why. */
+static int take_hash(struct span text, struct buf *out, struct buf *scram, struct error *why)
 {
 	struct password_hash hash;
 	BUF_AUTO password = {0};
@@ -88,6 +90,7 @@ static int take_hash(struct span text, struct buf *out, struct error *why)
 	}
 	buf_add(&password, hash.text);
 	int bad = hash_make(buf_cstr(&password), out);
+	scram_keys_make(buf_span(&password), scram);
 	explicit_bzero(password.ptr, password.cap);
 	return bad ? error_set(why, 0, "crypt(3) does not hash that password") : 0;
 }
@@ -96,16 +99,16 @@ static int take_hash(struct span text, struct buf *out, struct error *why)
  * with *why. */
 static int import_line(struct server *s, struct span line, struct error *why)
 {
-	BUF_AUTO hash = {0};
+	BUF_AUTO hash = {0}, scram = {0};
 	ssize_t colon = span_chr(line, ':');
 	if (colon <= 0)
 		return error_set(why, 0, "that is not address:hash");
 	struct span address = span_slice(line, 0, (size_t)colon), text = span_skip(line, (size_t)colon + 1);
 	ssize_t end = span_chr(text, ':');
-	if (take_hash(end < 0 ? text : span_slice(text, 0, (size_t)end), &hash, why))
+	if (take_hash(end < 0 ? text : span_slice(text, 0, (size_t)end), &hash, &scram, why))
 		return -1;
-	struct span words[] = {SPAN("user"), SPAN("add"), address, buf_span(&hash)};
-	return server_command(s, words, 4);
+	struct span words[] = {SPAN("user"), SPAN("add"), address, buf_span(&hash), buf_span(&scram)};
+	return server_command(s, words, scram.len ? 5 : 4);
 }
 
 static int import(const struct cli *c)

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/network.h"
 #include "edge/listener.h"
+#include "edge/scram.h"
 
 #include <openssl/crypto.h>
 #include <stdarg.h>
@@ -13,15 +14,21 @@
 
 enum { HANDSHAKE_TIMEOUT_MS = 60 * 1000 };
 
-static void forget_login(struct connection *c)
+static void forget_question(struct connection *c)
+{
+	if (c->login_number)
+		map_take(&c->edge->logins, c->login_number);
+	c->login_number = 0;
+}
+
+void connection_forget_login(struct connection *c)
 {
 	if (c->login_password.ptr)
 		OPENSSL_cleanse(c->login_password.ptr, c->login_password.cap);
 	buf_free(&c->login_user);
 	buf_free(&c->login_password);
-	if (c->login_number)
-		map_take(&c->edge->logins, c->login_number);
-	c->login_number = 0;
+	forget_question(c);
+	scram_free(c);
 }
 
 static void on_closed(void *context, const char *why)
@@ -33,14 +40,10 @@ static void on_closed(void *context, const char *why)
 	} else if (strncmp(why, "TLS:", 4) == 0) {
 		log_event(LOG_LEVEL_INFO, "tls-failed", log_c("protocol", c->protocol->name), log_c("client", c->address), log_c("why", why));
 	}
-	forget_login(c);
+	connection_forget_login(c);
 	if (c->state)
 		c->protocol->closed(c);
-	if (c->session) {
-		map_take(&e->sessions, c->session);
-		if (e->store)
-			channel_send(e->store, session_close, .session = c->session);
-	}
+	connection_leave_session(c);
 	map_take(&e->connections, c->token);
 	listener_released(e, c->address);
 	stream_free(c->stream);
@@ -221,9 +224,9 @@ bool connection_may_login(const struct connection *c)
 	return connection_is_secured(c) || allowed == PLAINTEXT_LOGIN_ON || (allowed == PLAINTEXT_LOGIN_LOOPBACK && c->is_loopback);
 }
 
-static void end_login(struct connection *c, enum login_outcome outcome)
+void connection_end_login(struct connection *c, enum login_outcome outcome)
 {
-	forget_login(c);
+	connection_forget_login(c);
 	connection_continue(c);
 	c->protocol->logged_in(c, outcome);
 }
@@ -231,31 +234,55 @@ static void end_login(struct connection *c, enum login_outcome outcome)
 static void ask_vault(struct connection *c)
 {
 	struct edge_process *e = c->edge;
-	channel_send(e->vault, login_ask, .id = c->login_number, .session = c->session, .user = buf_span(&c->login_user),
-	             .password = buf_span(&c->login_password), .client_address = span_cstr(c->address),
-	             .protocol = span_slice(span_cstr(c->protocol->name), 0, 16));
+	if (c->scram)
+		scram_ask_vault(c);
+	else
+		channel_send(e->vault, login_ask, .id = c->login_number, .session = c->session, .user = buf_span(&c->login_user),
+		             .password = buf_span(&c->login_password), .client_address = span_cstr(c->address),
+		             .protocol = span_slice(span_cstr(c->protocol->name), 0, 16));
 }
 
-void connection_login(struct connection *c, struct span user, struct span password)
+void connection_ask_login(struct connection *c)
 {
 	struct edge_process *e = c->edge;
 	connection_wait(c);
 	if (!e->vault || !e->store) {
-		end_login(c, LOGIN_LATER);
+		connection_end_login(c, LOGIN_LATER);
 		return;
 	}
-	if (user.len > 512 || password.len > 512 || c->user.len) {
-		end_login(c, LOGIN_REFUSED);
+	if (c->login_user.len > 512 || c->login_password.len > 512 || c->user.len) {
+		connection_end_login(c, LOGIN_REFUSED);
 		return;
 	}
-	buf_add(&c->login_user, user);
-	buf_add(&c->login_password, password);
 	c->login_number = ++e->last_token;
 	map_put(&e->logins, c->login_number, c);
 	if (c->session)
 		ask_vault(c);
 	else
 		channel_send(e->store, session_open, .token = c->token);
+}
+
+void connection_login(struct connection *c, struct span user, struct span password)
+{
+	buf_add(&c->login_user, user);
+	buf_add(&c->login_password, password);
+	connection_ask_login(c);
+}
+
+void connection_await_client(struct connection *c)
+{
+	forget_question(c);
+	connection_continue(c);
+}
+
+void connection_leave_session(struct connection *c)
+{
+	if (!c->session)
+		return;
+	map_take(&c->edge->sessions, c->session);
+	if (c->edge->store)
+		channel_send(c->edge->store, session_close, .session = c->session);
+	c->session = 0;
 }
 
 void connection_session_opened(struct edge_process *e, const struct msg_session_opened *m)
@@ -270,7 +297,7 @@ void connection_session_opened(struct edge_process *e, const struct msg_session_
 	if (e->vault)
 		ask_vault(c);
 	else
-		end_login(c, LOGIN_LATER);
+		connection_end_login(c, LOGIN_LATER);
 }
 
 void connection_login_answered(struct edge_process *e, const struct msg_login_answer *m)
@@ -278,11 +305,15 @@ void connection_login_answered(struct edge_process *e, const struct msg_login_an
 	struct connection *c = map_get(&e->logins, m->id);
 	if (!c)
 		return;
+	if (m->outcome == LOGIN_OK && c->scram) {
+		scram_proved(c, m);
+		return;
+	}
 	if (m->outcome == LOGIN_OK)
 		buf_add(&c->user, m->user);
 	else
 		e->refused_count++;
-	end_login(c, (enum login_outcome)m->outcome);
+	connection_end_login(c, (enum login_outcome)m->outcome);
 }
 
 void connection_vault_gone(struct edge_process *e)
@@ -290,7 +321,10 @@ void connection_vault_gone(struct edge_process *e)
 	size_t at = 0;
 	struct connection *c;
 	while ((c = map_next(&e->logins, &at)))
-		end_login(c, LOGIN_LATER);
+		connection_end_login(c, LOGIN_LATER);
+	at = 0;
+	while ((c = map_next(&e->connections, &at)))
+		scram_vault_gone(c);
 }
 
 bool connection_rename(struct connection *c, const char *address)
@@ -337,7 +371,7 @@ void connection_store_gone(struct edge_process *e)
 			map_take(&e->sessions, c->session);
 		c->session = 0;
 		if (c->login_number)
-			end_login(c, LOGIN_LATER);
+			connection_end_login(c, LOGIN_LATER);
 		if (c->state && !c->is_closing && c->protocol->store_gone)
 			c->protocol->store_gone(c);
 		if (was_in && !c->is_closing)

@@ -24,7 +24,8 @@ struct protocol {
 	void (*closed)(struct connection *c);  /* free c->state, and give up what is under way */
 	void (*store_gone)(struct connection *c); /* store died; connections with a login are closed after this */
 	void (*shutdown)(struct connection *c, const char *why); /* say goodbye (421, * BYE) and connection_close */
-	void (*logged_in)(struct connection *c, enum login_outcome outcome); /* answer to connection_login */
+	void (*logged_in)(struct connection *c, enum login_outcome outcome); /* answer to connection_login, and to a login by SCRAM */
+	void (*challenge)(struct connection *c, const char *encoded); /* of SCRAM, in base64: the client's next line is the response */
 	/* Messages of store about this connection's session (only protocols that read mail; else NULL). */
 	const struct store_to_edge *store;
 };
@@ -46,6 +47,7 @@ struct connection {
 	bool was_tls_first;            /* the listener is one that begins with TLS */
 	/* of a login under way */
 	struct buf login_user, login_password;
+	struct scram_exchange *scram;  /* edge/scram.h; NULL: none */
 };
 
 /* ---- reading ---- */
@@ -90,6 +92,19 @@ void connection_login(struct connection *c, struct span user, struct span passwo
 
 /* The client is another than its proxy, which has said so (XCLIENT). false: that client has too many connections. */
 bool connection_rename(struct connection *c, const char *address);
+
+/* ---- for edge/scram.c ---- */
+
+/* The same, of what c->login_user and c->scram say. */
+void connection_ask_login(struct connection *c);
+/* The login goes on with what the client says next; nobody else is asked for now. */
+void connection_await_client(struct connection *c);
+/* The login is over without an answer. */
+void connection_forget_login(struct connection *c);
+/* Calls `logged_in`. */
+void connection_end_login(struct connection *c, enum login_outcome outcome);
+/* A session that is somebody's is given up; the next login opens another. */
+void connection_leave_session(struct connection *c);
 
 /* For store's answers: NULL if that connection has gone. */
 struct connection *connection_of_token(struct edge_process *e, uint64_t token);

@@ -2,7 +2,8 @@
  *
  *   from store     answers about a session's mailboxes -> the session's protocol (connection->protocol->store); deliveries'
  *                  credits and outcomes -> edge/delivery.c; recipients and senders -> edge/smtp/
- *   from vault     signatures -> edge/signer.c; the certificate -> here; logins -> edge/connection.c
+ *   from vault     signatures -> edge/signer.c; the certificate -> here; logins -> edge/connection.c and
+ *                  edge/scram.c
  *   from filters   credits -> edge/delivery.c */
 #include "edge/edge.h"
 
@@ -14,6 +15,7 @@
 #include "edge/listener.h"
 #include "edge/pop3/pop3.h"
 #include "edge/proxied.h"
+#include "edge/scram.h"
 #include "edge/signer.h"
 #include "edge/smtp/smtp.h"
 
@@ -125,8 +127,20 @@ static void on_login_answer(void *context, const struct msg_login_answer *m)
 	connection_login_answered(context, m);
 }
 
+static void on_scram_offered(void *context, const struct msg_scram_offered *m)
+{
+	struct edge_process *e = context;
+	e->is_scram_offered = m->is_offered;
+}
+
+static void on_scram_challenge(void *context, const struct msg_scram_challenge *m)
+{
+	scram_challenged(context, m);
+}
+
 static const struct vault_to_edge vault_handlers = {
-	.sign_answer = on_sign_answer, .certificate_answer = on_certificate_answer, .login_answer = on_login_answer};
+	.sign_answer = on_sign_answer, .certificate_answer = on_certificate_answer, .login_answer = on_login_answer,
+	.scram_offered = on_scram_offered, .scram_challenge = on_scram_challenge};
 
 static void on_vault_closed(void *context, bool is_violation)
 {

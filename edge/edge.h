@@ -39,6 +39,7 @@ struct edge_process {
 	struct imap_idlers *idlers; /* edge/imap/idle.c; NULL before the first */
 	uint64_t last_token;
 	uint64_t accepted_count, refused_count, limited_count; /* limited: times that somebody has reached a limit of the hour */
+	bool is_scram_offered;      /* vault says so: every account has keys for it */
 	bool is_serving;            /* vault has said whether there is a certificate */
 	bool is_draining;
 };

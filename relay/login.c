@@ -1,10 +1,10 @@
 #include "relay/login.h"
 
+#include "base/base64.h"
 #include "base/die.h"
 #include "base/log.h"
 
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
 
 enum { FILE_BYTES_MOST = 1000 };
 
@@ -48,9 +48,9 @@ void login_load(struct relay_process *p, const struct config *config)
 static void say_secret(struct session *s, const char *before, struct span secret)
 {
 	BUF_AUTO line = {0};
-	size_t room = secret.len / 3 * 4 + 5;
+	buf_reserve(&line, secret.len * 2 + 64); /* at once, so that no copy of it stays behind where it grew */
 	buf_add_cstr(&line, before);
-	line.len += (size_t)EVP_EncodeBlock((unsigned char *)buf_reserve(&line, room), (const unsigned char *)secret.ptr, (int)secret.len);
+	base64_encode(secret, &line);
 	buf_add_cstr(&line, "\r\n");
 	stream_write(s->stream, buf_span(&line));
 	OPENSSL_cleanse(line.ptr, line.cap);

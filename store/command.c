@@ -7,10 +7,12 @@
 #include "store/directory/directory.h"
 #include "store/mailbox/view.h"
 #include "store/queue/queue.h"
+#include "store/scram.h"
 #include "store/session.h"
 #include "store/trace.h"
 #include "wire/next_hop.h"
 #include "wire/password_hash.h"
+#include "wire/scram.h"
 
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -29,7 +31,9 @@ struct command_run {
 	uint64_t erase;   /* an account whose data go once it is out of the directory */
 	uint64_t locked_out; /* an account whose sessions end when the change is on the disk */
 	const char *locked_out_why;
-	struct span rehashed; /* whose password's hash is another one when the change is on the disk */
+	struct span renewed; /* whose password's hash is another one, or who has keys for SCRAM, when the change is on the disk */
+	const char *renewed_event;
+	int scram_missing; /* accounts without keys for SCRAM that there are more of then */
 	struct store *store;
 	peer_id master;
 	uint64_t id;
@@ -99,8 +103,10 @@ static void changed(void *context)
 {
 	struct command_run *c = context;
 	directory_changed(c->store);
-	if (c->rehashed.len)
-		log_event(LOG_LEVEL_INFO, "password-rehashed", log_s("user", c->rehashed));
+	if (c->renewed.len)
+		log_event(LOG_LEVEL_INFO, c->renewed_event, log_s("user", c->renewed));
+	if (c->scram_missing)
+		scram_count(c->store, c->scram_missing);
 	if (c->locked_out)
 		session_end_account(c->store, c->locked_out, c->locked_out_why);
 	finish(c);
@@ -209,29 +215,46 @@ static bool is_hash(struct command_run *c, struct span text)
 	return false;
 }
 
+/* The keys for SCRAM that stand behind the hash, if any do; false after saying that they are none. */
+static bool take_scram(struct command_run *c, size_t word, struct span *scram)
+{
+	struct error why;
+	*scram = c->count > word ? c->words[word] : SPAN("");
+	if (!scram->len || scram_keys_parse(*scram, &(struct scram_keys){0}, &why) == 0)
+		return true;
+	fail(c, CODE_USAGE, "%s", why.text);
+	return false;
+}
+
 static void user_add(struct command_run *c)
 {
 	struct directory_entry entry;
-	struct span name = name_of(c, 2, false);
+	struct span scram, name = name_of(c, 2, false);
 	if (!name.len || !is_in_our_domain(c, name))
 		return;
-	if (directory_get(c->store, name, &c->arena, &entry, NULL) > 0)
+	if (directory_get(c->store, name, &c->arena, &entry, NULL) > 0) {
 		fail(c, CODE_REFUSED, "%.*s is there already", SPAN_ARG(name));
-	else if (is_hash(c, c->words[3]))
-		directory_put_account(&c->batch, name, directory_new_account(c->store, &c->batch), c->words[3]);
+	} else if (is_hash(c, c->words[3]) && take_scram(c, 4, &scram)) {
+		directory_put_account(&c->batch, name, directory_new_account(c->store, &c->batch), c->words[3], scram);
+		c->scram_missing = !scram.len;
+	}
 }
 
 static int list_user(void *context, struct span name, const struct directory_entry *entry)
 {
 	struct command_run *c = context;
-	if (!entry->is_alias)
+	bool is_asked_for = c->count == 2 || !entry->scram.len;
+	if (!entry->is_alias && is_asked_for)
 		buf_printf(&c->text, "%.*s\n", SPAN_ARG(name));
 	return 0;
 }
 
 static void user_list(struct command_run *c)
 {
-	directory_walk(c->store, false, list_user, c, NULL);
+	if (c->count > 2 && !span_equal(c->words[2], SPAN("without-scram")))
+		fail(c, CODE_USAGE, "`carteiro user list`, or `carteiro user list without-scram`");
+	else
+		directory_walk(c->store, false, list_user, c, NULL);
 }
 
 /* The account of a word; false after saying that there is none. */
@@ -252,30 +275,35 @@ static void lock_out(struct command_run *c, uint64_t account, const char *why)
 	c->locked_out_why = why;
 }
 
+/* A hash alone takes the keys for SCRAM away: they were another password's. */
 static void user_passwd(struct command_run *c)
 {
 	struct directory_entry entry;
-	struct span name;
-	if (!find_user(c, &name, &entry))
+	struct span name, scram;
+	if (!find_user(c, &name, &entry) || !is_hash(c, c->words[3]) || !take_scram(c, 4, &scram))
 		return;
-	if (!is_hash(c, c->words[3]))
-		return;
-	directory_put_account(&c->batch, name, entry.account, c->words[3]);
+	directory_put_account(&c->batch, name, entry.account, c->words[3], scram);
+	c->scram_missing = !scram.len - !entry.scram.len;
 	lock_out(c, entry.account, "the password has changed");
 }
 
 /* Asked by vault. Sessions go on: it is the same password. */
-static void user_rehash(struct command_run *c)
+static void user_renew(struct command_run *c)
 {
 	struct directory_entry entry;
 	BUF_AUTO name = {0};
+	struct span old = c->words[0], hash = c->words[1], scram;
 	if (directory_account_name(c->store, c->account, &name, NULL) <= 0 ||
 	    directory_get(c->store, buf_span(&name), &c->arena, &entry, NULL) <= 0 || entry.is_alias || entry.account != c->account)
 		return;
-	if (!span_equal(entry.hash, c->words[0]) || !is_hash(c, c->words[1]))
+	if (!span_equal(entry.hash, old) || !is_hash(c, hash) || !take_scram(c, 2, &scram))
 		return;
-	c->rehashed = arena_dup(&c->arena, buf_span(&name));
-	directory_put_account(&c->batch, c->rehashed, c->account, c->words[1]);
+	if (!scram.len)
+		scram = entry.scram;
+	c->renewed = arena_dup(&c->arena, buf_span(&name));
+	c->renewed_event = span_equal(hash, old) ? "scram-keys-made" : "password-rehashed";
+	c->scram_missing = !scram.len - !entry.scram.len;
+	directory_put_account(&c->batch, c->renewed, c->account, hash, scram);
 }
 
 struct leading_to {
@@ -301,6 +329,7 @@ static void user_remove(struct command_run *c)
 	directory_walk(c->store, false, say_if_it_leads_there, &(struct leading_to){c, name}, NULL);
 	directory_delete_account(&c->batch, name, entry.account);
 	lock_out(c, entry.account, "the account has been removed");
+	c->scram_missing = -!entry.scram.len;
 	c->erase = entry.account;
 }
 
@@ -454,9 +483,9 @@ static const struct {
 	{"domain", "add", 3, 4, domain_add},
 	{"domain", "list", 2, 2, domain_list},
 	{"domain", "remove", 3, 3, domain_remove},
-	{"user", "add", 4, 4, user_add},
-	{"user", "list", 2, 2, user_list},
-	{"user", "passwd", 4, 4, user_passwd},
+	{"user", "add", 4, 5, user_add},
+	{"user", "list", 2, 3, user_list},
+	{"user", "passwd", 4, 5, user_passwd},
 	{"user", "remove", 3, 3, user_remove},
 	{"alias", "add", 4, 3 + ALIAS_TARGETS_MOST, alias_add},
 	{"alias", "list", 2, 2, alias_list},
@@ -526,13 +555,14 @@ static void enqueue(struct command_run *c)
 	start_next(c->store);
 }
 
-void command_rehash(struct store *s, const struct msg_password_rehash *m)
+void command_renew(struct store *s, const struct msg_password_renew *m)
 {
 	struct command_run *c = xcalloc(1, sizeof *c);
-	*c = (struct command_run){.store = s, .asked = user_rehash, .account = m->account, .batch.is_durable = true};
-	c->words = arena_alloc_array(&c->arena, 2, sizeof *c->words);
+	*c = (struct command_run){.store = s, .asked = user_renew, .account = m->account, .count = 3, .batch.is_durable = true};
+	c->words = arena_alloc_array(&c->arena, c->count, sizeof *c->words);
 	c->words[0] = arena_dup(&c->arena, m->old);
 	c->words[1] = arena_dup(&c->arena, m->hash);
+	c->words[2] = arena_dup(&c->arena, m->scram);
 	enqueue(c);
 }
 

@@ -6,9 +6,9 @@
 
 /* Carries the command out and answers through master's channel: command_output, then command_done. */
 void command_run(struct store_peer *master, const struct msg_command *m);
-/* Replaces the hash of an account's password by another of the same one, in turn with the commands: a new password that was
- * typed meanwhile stays. */
-void command_rehash(struct store *s, const struct msg_password_rehash *m);
+/* Replaces the hash of an account's password by another of the same one, or its keys for SCRAM, in turn with the commands: a new
+ * password that was typed meanwhile stays. */
+void command_renew(struct store *s, const struct msg_password_renew *m);
 
 /* At the start: erases what a removed account has left, if the process ended amid that. */
 void command_erase_removed(struct store *s);

@@ -19,6 +19,7 @@
 #include "store/mailbox/view.h"
 #include "store/parse.h"
 #include "store/queue/queue.h"
+#include "store/scram.h"
 #include "store/session.h"
 #include "store/sweep.h"
 
@@ -326,7 +327,7 @@ static void on_account_ask(void *context, const struct msg_account_ask *m)
 		buf_clear(&name);
 	}
 	if (found > 0)
-		channel_send(p->channel, account_answer, .id = m->id, .account = entry.account, .hash = entry.hash, .name = buf_span(&name),
+		channel_send(p->channel, account_answer, .id = m->id, .account = entry.account, .hash = entry.hash, .scram = entry.scram, .name = buf_span(&name),
 		             .credential = session_credential(p->store, entry.account));
 	else
 		channel_send(p->channel, account_answer, .id = m->id, .name = buf_span(&name));
@@ -341,13 +342,13 @@ static void on_session_bind(void *context, const struct msg_session_bind *m)
 	channel_send(p->channel, session_bound, .id = m->id, .is_bound = is_bound);
 }
 
-static void on_password_rehash(void *context, const struct msg_password_rehash *m)
+static void on_password_renew(void *context, const struct msg_password_renew *m)
 {
 	struct store_peer *p = context;
-	command_rehash(p->store, m);
+	command_renew(p->store, m);
 }
 
-static const struct vault_to_store vault_handlers = {.password_rehash = on_password_rehash, .account_ask = on_account_ask, .session_bind = on_session_bind};
+static const struct vault_to_store vault_handlers = {.password_renew = on_password_renew, .account_ask = on_account_ask, .session_bind = on_session_bind};
 
 /* ---- from resolve ---- */
 
@@ -443,6 +444,8 @@ static void attach(void *context, enum role role, unsigned index, int fd)
 			atomic_store(&s->filters[index], p->id);
 		if (role == ROLE_RESOLVE)
 			policies_tell(p);
+		if (role == ROLE_VAULT)
+			scram_tell(s);
 		return;
 	}
 	close(fd);
@@ -493,8 +496,8 @@ static void status(void *context, struct buf *text)
 {
 	struct store *s = context;
 	struct committer_counts counts = committer_counts(s->committer);
-	buf_printf(text, "accepted=%llu refused=%llu sessions=%zu queue=%zu commits=%llu syncs=%llu",
-	           (unsigned long long)s->accepted_count, (unsigned long long)s->refused_count, s->sessions.count, queue_count(s),
+	buf_printf(text, "accepted=%llu refused=%llu sessions=%zu queue=%zu without-scram=%zu commits=%llu syncs=%llu",
+	           (unsigned long long)s->accepted_count, (unsigned long long)s->refused_count, s->sessions.count, queue_count(s), scram_missing(s),
 	           (unsigned long long)counts.commits, (unsigned long long)counts.syncs);
 }
 

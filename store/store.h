@@ -11,6 +11,13 @@
 
 enum { STORE_PEERS_MOST = 96, WORKERS_MOST = 16 };
 
+enum directory_secret {
+	DIRECTORY_SECRET_SENDERS, /* of rewritten senders: auth/srs.h */
+	DIRECTORY_SECRET_SALTS,   /* of SCRAM's salts for accounts that are not there */
+	DIRECTORY_SECRETS,
+};
+enum { DIRECTORY_SECRET_BYTES = 32 };
+
 struct store_peer {
 	struct store *store;
 	enum role role;
@@ -45,8 +52,10 @@ struct store {
 	struct policy_counts policies; /* store/directory/policy.h */
 	uint64_t next_account;   /* 0: not read yet */
 	struct rates rates;      /* of what accounts send */
-	unsigned char srs_key[32];
-	bool has_srs_key;        /* has been read */
+	unsigned char secrets[DIRECTORY_SECRETS][DIRECTORY_SECRET_BYTES]; /* store/directory/secrets.h */
+	bool has_secret[DIRECTORY_SECRETS]; /* has been read */
+	size_t scram_missing;    /* accounts without keys for SCRAM: store/scram.h */
+	bool has_scram_missing;  /* they have been counted */
 	struct command_run *command, *commands_waiting; /* store/command.c: one after the other */
 	struct timer *sweep;     /* store/sweep.h */
 	struct worker *sweeper, *searcher; /* threads for what reads the whole store; they own no account */

@@ -64,13 +64,13 @@ def test_auth_is_neither_announced_nor_taken_in_the_clear(strict):
         assert s.command('AUTH LOGIN').startswith('538 5.7.11 ')
         assert s.command('MAIL FROM:<ana@example.test>').startswith('530 5.7.0 ')
         s.tls()
-        assert s.keywords['AUTH'] == 'PLAIN LOGIN' and 'STARTTLS' not in s.keywords
+        assert s.keywords['AUTH'] == 'SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN' and 'STARTTLS' not in s.keywords
         assert s.command('AUTH PLAIN ' + PLAIN).startswith('235 2.7.0 ')
 
 
 def test_auth_by_implicit_tls(strict):
     with strict.smtp('submissions') as s:
-        assert s.keywords['AUTH'] == 'PLAIN LOGIN' and 'STARTTLS' not in s.keywords
+        assert s.keywords['AUTH'] == 'SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN' and 'STARTTLS' not in s.keywords
         assert s.command('AUTH PLAIN ' + PLAIN).code == 235
 
 

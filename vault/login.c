@@ -3,6 +3,8 @@
  *
  *   ASKS -> WAITS -> CHECKED -> BINDS -> the answer
  *
+ * A login by SCRAM, which needs no thread, has a way of its own between the first step and the last two (vault/scram.c).
+ *
  * What is refused or held back is answered later: a time after its arrival that depends on how many failures there were and
  * on nothing else, neither on whether there is such an account nor on what scheme its hash has.
  *
@@ -17,8 +19,8 @@
 #include "base/die.h"
 #include "base/log.h"
 #include "vault/memory.h"
-#include "vault/password.h"
-#include "vault/throttle.h"
+#include "vault/scram.h"
+#include "vault/scram_keys.h"
 
 #include <openssl/crypto.h>
 #include <stdlib.h>
@@ -27,26 +29,6 @@ enum {
 	LOGINS_MOST = 20000,
 	ANSWERS_HELD_MOST = 10000, /* beyond, they leave at once: the limits alone must do then */
 	ANSWER_STEP_MS = 1000,     /* the next time for an answer whose check took longer than its delay */
-};
-
-enum login_state { LOGIN_ASKS, LOGIN_WAITS, LOGIN_CHECKED, LOGIN_BINDS, LOGIN_ENDS };
-
-struct login {
-	struct ticket ticket;
-	struct lines *lines; /* where the ticket is */
-	enum login_state state;
-	struct vault_process *vault;
-	uint64_t number, id, session, account, credential;
-	struct edge_peer *edge;
-	uint32_t incarnation;
-	int64_t asked_ms;
-	struct guesser guesser;
-	struct digest check; /* for the memory */
-	char password[PASSWORD_BYTES_MOST];
-	size_t password_len;
-	struct buf user, client, protocol, hash;
-	enum login_outcome outcome;
-	struct timer *answer;
 };
 
 static struct login *login_of(struct ticket *t)
@@ -67,20 +49,31 @@ static const char *held_why(enum throttle_verdict verdict)
 
 /* ---- the end ---- */
 
-static void answer(struct login *l)
+bool login_is_heard(const struct login *l)
 {
-	struct vault_process *v = l->vault;
-	struct span user = l->outcome == LOGIN_OK ? buf_span(&l->user) : SPAN("");
-	if (l->edge->channel && l->edge->incarnation == l->incarnation)
-		channel_send(l->edge->channel, login_answer, .id = l->id, .outcome = (uint8_t)l->outcome, .user = user);
-	map_take(&v->logins, l->number);
+	return l->edge->channel && l->edge->incarnation == l->incarnation;
+}
+
+void login_free(struct login *l)
+{
+	map_take(&l->vault->logins, l->number);
 	OPENSSL_cleanse(l->password, sizeof l->password);
-	timer_free(l->answer);
+	scram_run_free(l->scram);
+	timer_free(l->timer);
 	buf_free(&l->user);
 	buf_free(&l->client);
 	buf_free(&l->protocol);
 	buf_free(&l->hash);
 	free(l);
+}
+
+static void answer(struct login *l)
+{
+	bool is_ok = l->outcome == LOGIN_OK;
+	if (login_is_heard(l))
+		channel_send(l->edge->channel, login_answer, .id = l->id, .outcome = (uint8_t)l->outcome, .user = is_ok ? buf_span(&l->user) : SPAN(""),
+		             .signature = is_ok && l->scram ? scram_signature(l->scram) : SPAN(""));
+	login_free(l);
 }
 
 static void on_answer_due(void *context)
@@ -102,19 +95,19 @@ static void answer_later(struct login *l)
 	}
 	v->answers_held++;
 	OPENSSL_cleanse(l->password, sizeof l->password);
-	l->answer = timer_new(v->loop, on_answer_due, l);
-	timer_set(l->answer, in_ms);
+	l->timer = timer_new(v->loop, on_answer_due, l);
+	timer_set(l->timer, in_ms);
 }
 
 /* Logged here, before the answer: so that the log's work is not in its time. */
-static void end_login(struct login *l, enum login_outcome outcome, const char *why)
+void login_end(struct login *l, enum login_outcome outcome, const char *why)
 {
 	static const char *const words[] = {"ok", "refused", "later", "held"};
 	struct vault_process *v = l->vault;
 	uint64_t *const counts[] = {&v->login_count, &v->refused_count, &v->busy_count, &v->held_count};
 	const struct log_field fields[] = {
 		log_c("outcome", words[outcome]), log_s("user", buf_span(&l->user)), log_s("protocol", buf_span(&l->protocol)),
-		log_s("client", buf_span(&l->client)), log_c("why", why)};
+		log_s("client", buf_span(&l->client)), log_c("by", l->scram ? scram_mechanism(l->scram) : "password"), log_c("why", why)};
 	bool is_in = outcome == LOGIN_OK;
 	log_write(is_in ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "login", fields, sizeof fields / sizeof fields[0] - is_in);
 	++*counts[outcome];
@@ -128,7 +121,7 @@ static void end_login(struct login *l, enum login_outcome outcome, const char *w
 
 /* ---- the check ---- */
 
-static void take_right(struct login *l)
+void login_take_right(struct login *l)
 {
 	struct vault_process *v = l->vault;
 	throttle_right(v->throttle, &l->guesser);
@@ -137,20 +130,32 @@ static void take_right(struct login *l)
 		channel_send(v->store, session_bind, .id = l->number, .session = l->session, .account = l->account,
 		             .credential = l->credential);
 	else
-		end_login(l, LOGIN_LATER, "the store is not there");
+		login_end(l, LOGIN_LATER, "the store is not there");
+}
+
+bool login_is_held(struct login *l, enum throttle_verdict verdict)
+{
+	if (throttle_holds(verdict))
+		login_end(l, LOGIN_HELD, held_why(verdict));
+	return throttle_holds(verdict);
+}
+
+/* A right password is checked again where keys for SCRAM are to be made of it. */
+static enum memory_answer recall(const struct login *l)
+{
+	enum memory_answer answer = memory_recall(l->vault->memory, &l->check);
+	return answer == MEMORY_RIGHT && l->wants_scram ? MEMORY_NOTHING : answer;
 }
 
 /* What can be said without a thread; false if nothing can. A password that was wrong before is no new guess. */
 static bool end_at_once(struct login *l, enum throttle_verdict verdict)
 {
-	if (throttle_holds(verdict)) {
-		end_login(l, LOGIN_HELD, held_why(verdict));
+	if (login_is_held(l, verdict))
 		return true;
-	}
-	switch (memory_recall(l->vault->memory, &l->check)) {
+	switch (recall(l)) {
 	case MEMORY_NOTHING: return false;
-	case MEMORY_RIGHT: take_right(l); return true;
-	case MEMORY_WRONG: end_login(l, LOGIN_REFUSED, "wrong as before"); return true;
+	case MEMORY_RIGHT: login_take_right(l); return true;
+	case MEMORY_WRONG: login_end(l, LOGIN_REFUSED, "wrong as before"); return true;
 	}
 	return false;
 }
@@ -162,7 +167,7 @@ static void leave_line(struct login *l)
 	lines_leave(l->lines, &l->ticket);
 }
 
-static void on_checked(void *context, bool is_right, struct span new_hash)
+static void on_checked(void *context, bool is_right, struct span new_hash, struct span scram)
 {
 	struct login *l = context;
 	struct vault_process *v = l->vault;
@@ -170,14 +175,14 @@ static void on_checked(void *context, bool is_right, struct span new_hash)
 	bool is_new = memory_recall(v->memory, &l->check) == MEMORY_NOTHING; /* the same may have been checked beside it */
 	memory_keep(v->memory, &l->check, is_in);
 	leave_line(l);
-	if (is_in && new_hash.len && v->store)
-		channel_send(v->store, password_rehash, .account = l->account, .old = buf_span(&l->hash), .hash = new_hash);
+	if (is_in && (new_hash.len || scram.len) && v->store)
+		channel_send(v->store, password_renew, .account = l->account, .old = buf_span(&l->hash), .hash = new_hash.len ? new_hash : buf_span(&l->hash), .scram = scram);
 	if (is_in) {
-		take_right(l);
+		login_take_right(l);
 	} else {
 		if (is_new)
 			throttle_wrong(v->throttle, &l->guesser);
-		end_login(l, LOGIN_REFUSED, l->account ? "wrong password" : "no such user");
+		login_end(l, LOGIN_REFUSED, l->account ? "wrong password" : "no such user");
 	}
 	start_checks(v);
 }
@@ -193,13 +198,13 @@ static void start_checks(struct vault_process *v)
 		/* others of its line may have come out meanwhile */
 		struct login *l = login_of(t);
 		enum throttle_verdict verdict = throttle_judge(v->throttle, &l->guesser);
-		if (throttle_holds(verdict) || memory_recall(v->memory, &l->check) != MEMORY_NOTHING) {
+		if (throttle_holds(verdict) || recall(l) != MEMORY_NOTHING) {
 			leave_line(l);
 			end_at_once(l, verdict);
 			continue;
 		}
 		l->state = LOGIN_CHECKED;
-		password_check(v->passwords, buf_span(&l->hash), span_of(l->password, l->password_len), on_checked, l);
+		password_check(v->passwords, buf_span(&l->hash), span_of(l->password, l->password_len), l->wants_scram, on_checked, l);
 		OPENSSL_cleanse(l->password, sizeof l->password);
 	}
 }
@@ -211,11 +216,11 @@ static void wait_in_line(struct login *l, bool is_known, uint64_t key)
 	l->state = LOGIN_WAITS;
 	l->lines = is_known ? &v->known : &v->others;
 	if (lines_join(l->lines, key, &l->ticket, &displaced)) {
-		end_login(l, LOGIN_LATER, "too many logins wait");
+		login_end(l, LOGIN_LATER, "too many logins wait");
 		return;
 	}
 	if (displaced)
-		end_login(login_of(displaced), LOGIN_LATER, "too many logins wait");
+		login_end(login_of(displaced), LOGIN_LATER, "too many logins wait");
 	start_checks(v);
 }
 
@@ -238,24 +243,36 @@ static void judge(struct login *l)
 
 /* ---- what is heard ---- */
 
-void login_asked(struct edge_peer *e, const struct msg_login_ask *m)
+struct login *login_new(struct edge_peer *e, uint64_t id, uint64_t session, struct span user, struct span client, struct span protocol)
 {
 	struct vault_process *v = e->vault;
 	struct login *l = xcalloc(1, sizeof *l);
-	*l = (struct login){.vault = v, .number = ++v->last_login, .id = m->id, .session = m->session, .edge = e,
-	                    .incarnation = e->incarnation, .asked_ms = clock_monotonic_ms()};
-	l->password_len = m->password.len <= sizeof l->password ? m->password.len : 0;
-	if (l->password_len)
-		memcpy(l->password, m->password.ptr, l->password_len);
-	buf_add(&l->user, m->user);
-	buf_add(&l->client, m->client_address);
-	buf_add(&l->protocol, m->protocol);
+	*l = (struct login){.vault = v, .number = ++v->last_login, .id = id, .session = session, .edge = e, .incarnation = e->incarnation,
+	                    .asked_ms = clock_monotonic_ms()};
+	buf_add(&l->user, user);
+	buf_add(&l->client, client);
+	buf_add(&l->protocol, protocol);
+	return l;
+}
+
+void login_ask_account(struct login *l)
+{
+	struct vault_process *v = l->vault;
 	bool is_full = v->logins.count >= LOGINS_MOST;
 	map_put(&v->logins, l->number, l);
 	if (!v->store || is_full)
-		end_login(l, LOGIN_LATER, is_full ? "too many logins wait" : "the store is not there");
+		login_end(l, LOGIN_LATER, is_full ? "too many logins wait" : "the store is not there");
 	else
-		channel_send(v->store, account_ask, .id = l->number, .name = m->user);
+		channel_send(v->store, account_ask, .id = l->number, .name = buf_span(&l->user));
+}
+
+void login_asked(struct edge_peer *e, const struct msg_login_ask *m)
+{
+	struct login *l = login_new(e, m->id, m->session, m->user, m->client_address, m->protocol);
+	l->password_len = m->password.len <= sizeof l->password ? m->password.len : 0;
+	if (l->password_len)
+		memcpy(l->password, m->password.ptr, l->password_len);
+	login_ask_account(l);
 }
 
 void login_account_answered(struct vault_process *v, const struct msg_account_answer *m)
@@ -267,6 +284,7 @@ void login_account_answered(struct vault_process *v, const struct msg_account_an
 	struct span name = m->name.len ? m->name : buf_span(&l->user);
 	struct span parts[] = {name, m->hash, span_of(l->password, l->password_len)};
 	l->account = m->account;
+	l->wants_scram = m->account && !scram_keys_are_ours(m->scram);
 	l->credential = m->credential;
 	l->guesser = throttle_guesser(v->throttle, buf_span(&l->client), name);
 	l->check = digest_make(v->secret, parts, 3);
@@ -275,7 +293,10 @@ void login_account_answered(struct vault_process *v, const struct msg_account_an
 		buf_clear(&l->user);
 		buf_add(&l->user, m->name);
 	}
-	judge(l);
+	if (l->scram)
+		scram_account_answered(l, name, m->scram);
+	else
+		judge(l);
 }
 
 void login_session_bound(struct vault_process *v, const struct msg_session_bound *m)
@@ -284,9 +305,9 @@ void login_session_bound(struct vault_process *v, const struct msg_session_bound
 	if (!l || l->state != LOGIN_BINDS)
 		return;
 	if (m->is_bound)
-		end_login(l, LOGIN_OK, "");
+		login_end(l, LOGIN_OK, "");
 	else
-		end_login(l, LOGIN_LATER, "the session or the account has gone, or its password has changed");
+		login_end(l, LOGIN_LATER, "the session or the account has gone, or its password has changed");
 }
 
 /* Nobody else answers those that wait for it; the others find out at their turn. */
@@ -296,7 +317,7 @@ void logins_store_gone(struct vault_process *v)
 	struct login *l;
 	while ((l = map_next(&v->logins, &at)))
 		if (l->state == LOGIN_ASKS || l->state == LOGIN_BINDS)
-			end_login(l, LOGIN_LATER, "the store is not there");
+			login_end(l, LOGIN_LATER, "the store is not there");
 }
 
 void logins_configure(struct vault_process *v, const struct config *config)

@@ -1,8 +1,33 @@
-/* Logins, from an edge's question to its answer. */
+/* Logins, from an edge's question to its answer: by a password (vault/login.c) or by SCRAM (vault/scram.c). */
 #ifndef VAULT_LOGIN_H
 #define VAULT_LOGIN_H
 
+#include "vault/password.h"
+#include "vault/throttle.h"
 #include "vault/vault.h"
+
+/* ASKS -> WAITS -> CHECKED -> BINDS -> ENDS with a password; ASKS -> OFFERED -> BINDS -> ENDS by SCRAM (vault/scram.h). */
+enum login_state { LOGIN_ASKS, LOGIN_WAITS, LOGIN_CHECKED, LOGIN_OFFERED, LOGIN_BINDS, LOGIN_ENDS };
+
+struct login {
+	struct ticket ticket;
+	struct lines *lines; /* where the ticket is */
+	enum login_state state;
+	struct vault_process *vault;
+	uint64_t number, id, session, account, credential;
+	struct edge_peer *edge;
+	uint32_t incarnation;
+	int64_t asked_ms;
+	struct guesser guesser;
+	struct digest check; /* for the memory */
+	char password[PASSWORD_BYTES_MOST];
+	size_t password_len;
+	struct buf user, client, protocol, hash;
+	bool wants_scram;         /* the account has no keys for it, or not as they are made now */
+	struct scram_run *scram;  /* vault/scram.c; NULL: with a password */
+	enum login_outcome outcome;
+	struct timer *timer;      /* the answer is due, or the client has waited for too long */
+};
 
 /* Once, with v->loop set; `threads` check passwords. */
 void logins_start(struct vault_process *v, const struct config *config, unsigned threads);
@@ -12,5 +37,22 @@ void logins_store_gone(struct vault_process *v);
 void login_asked(struct edge_peer *e, const struct msg_login_ask *m);
 void login_account_answered(struct vault_process *v, const struct msg_account_answer *m);
 void login_session_bound(struct vault_process *v, const struct msg_session_bound *m);
+
+/* ---- for vault/scram.c ---- */
+
+/* A login that has not begun. */
+struct login *login_new(struct edge_peer *e, uint64_t id, uint64_t session, struct span user, struct span client, struct span protocol);
+/* Asks store for the account: answered in login_account_answered. */
+void login_ask_account(struct login *l);
+/* True if the edge that asked is still there. */
+bool login_is_heard(const struct login *l);
+/* True if the throttle holds it back: then it has ended so. */
+bool login_is_held(struct login *l, enum throttle_verdict verdict);
+/* The secret was the right one: binds the session, and ends. */
+void login_take_right(struct login *l);
+/* Says so in the log, and to the edge, now or in its time; frees it then. */
+void login_end(struct login *l, enum login_outcome outcome, const char *why);
+/* Without a word. */
+void login_free(struct login *l);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "base/die.h"
 #include "vault/hash.h"
+#include "vault/scram_keys.h"
 
 #include <openssl/crypto.h>
 #include <pthread.h>
@@ -13,8 +14,8 @@ enum { HASH_BYTES_MOST = 512 };
 struct check {
 	struct check *next;
 	char hash[HASH_BYTES_MOST + 1], password[PASSWORD_BYTES_MOST + 1];
-	bool is_right;
-	struct buf new_hash;
+	bool wants_scram, is_right;
+	struct buf new_hash, scram;
 	password_done_fn *done;
 	void *context;
 };
@@ -34,6 +35,8 @@ static void run_check(struct check *c, struct hash_memory *memory)
 	c->is_right = hash_matches(span_cstr(c->hash), c->password, &is_ours, memory);
 	if (c->is_right && !is_ours && hash_make(c->password, &c->new_hash))
 		buf_clear(&c->new_hash);
+	if (c->is_right && c->wants_scram)
+		scram_keys_make(span_cstr(c->password), &c->scram);
 	OPENSSL_cleanse(c->password, sizeof c->password);
 }
 
@@ -68,8 +71,9 @@ static void on_finished(void *context)
 	while (c) {
 		struct check *next = c->next;
 		p->busy--;
-		c->done(c->context, c->is_right, buf_span(&c->new_hash));
+		c->done(c->context, c->is_right, buf_span(&c->new_hash), buf_span(&c->scram));
 		buf_free(&c->new_hash);
+		buf_free(&c->scram);
 		free(c);
 		c = next;
 	}
@@ -96,10 +100,10 @@ bool password_pool_is_free(const struct password_pool *p)
 	return p->busy < p->threads;
 }
 
-void password_check(struct password_pool *p, struct span hash, struct span password, password_done_fn *done, void *context)
+void password_check(struct password_pool *p, struct span hash, struct span password, bool wants_scram, password_done_fn *done, void *context)
 {
 	struct check *c = xcalloc(1, sizeof *c);
-	*c = (struct check){.done = done, .context = context};
+	*c = (struct check){.wants_scram = wants_scram, .done = done, .context = context};
 	bool is_possible = hash.len <= HASH_BYTES_MOST && password.len <= PASSWORD_BYTES_MOST && span_chr(password, 0) < 0;
 	if (is_possible && hash.len)
 		memcpy(c->hash, hash.ptr, hash.len);

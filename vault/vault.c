@@ -4,8 +4,8 @@
  *   from a filter  dkim_ask -> vault/dkim.c
  *   from an edge   sign_ask, certificate_ask -> vault/keys.c; login_ask -> vault/login.c, which asks store for the account's
  *                  hash, lets the throttle judge (vault/throttle.c), checks on the pool (vault/password.c), and binds the
- *                  session at store
- *   from store     account_answer, session_bound -> vault/login.c */
+ *                  session at store; scram_first, scram_final, scram_drop -> vault/scram.c, with a way of the same steps
+ *   from store     account_answer, session_bound -> vault/login.c; scram_offer -> vault/scram.c */
 #include "vault/vault.h"
 
 #include "base/die.h"
@@ -14,7 +14,7 @@
 #include "base/tls.h"
 #include "vault/dkim.h"
 #include "vault/keys.h"
-#include "vault/login.h"
+#include "vault/scram.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -50,6 +50,30 @@ static void on_login_ask(void *context, const struct msg_login_ask *m)
 		login_asked(e, m);
 }
 
+static void on_scram_first(void *context, const struct msg_scram_first *m)
+{
+	struct edge_peer *e = context;
+	if (e->role != ROLE_EDGE_USER)
+		channel_violation(e->channel, "scram_first");
+	else
+		scram_first_said(e, m);
+}
+
+static void on_scram_final(void *context, const struct msg_scram_final *m)
+{
+	scram_final_said(context, m);
+}
+
+static void on_scram_drop(void *context, const struct msg_scram_drop *m)
+{
+	scram_dropped(context, m);
+}
+
+static void on_scram_offer(void *context, const struct msg_scram_offer *m)
+{
+	scram_offer_said(context, m);
+}
+
 static void on_account_answer(void *context, const struct msg_account_answer *m)
 {
 	login_account_answered(context, m);
@@ -63,8 +87,10 @@ static void on_session_bound(void *context, const struct msg_session_bound *m)
 /* ---- the process ---- */
 
 static const struct edge_to_vault edge_handlers = {
-	.sign_ask = on_sign_ask, .certificate_ask = on_certificate_ask, .login_ask = on_login_ask};
-static const struct store_to_vault store_handlers = {.account_answer = on_account_answer, .session_bound = on_session_bound};
+	.sign_ask = on_sign_ask, .certificate_ask = on_certificate_ask, .login_ask = on_login_ask, .scram_first = on_scram_first,
+	.scram_final = on_scram_final, .scram_drop = on_scram_drop};
+static const struct store_to_vault store_handlers = {
+	.account_answer = on_account_answer, .session_bound = on_session_bound, .scram_offer = on_scram_offer};
 
 static void on_edge_closed(void *context, bool is_violation)
 {
@@ -133,6 +159,7 @@ static void attach(void *context, enum role role, unsigned index, int fd)
 		*e = (struct edge_peer){.vault = v, .role = role, .index = index, .incarnation = ++v->last_incarnation};
 		struct channel_use use = {edge_to_vault_dispatch, &edge_handlers, e, on_edge_closed, role_name(role)};
 		e->channel = channel_new(v->loop, fd, &use);
+		scram_tell_edge(e);
 		return;
 	}
 	log_event(LOG_LEVEL_ERROR, "too-many-edges", log_n("most", EDGES_MOST), log_c("then", "this one has no TLS and no logins"));
@@ -175,9 +202,9 @@ static void reload(void *context, const struct config *config)
 static void status(void *context, struct buf *text)
 {
 	struct vault_process *v = context;
-	buf_printf(text, "signatures=%llu dkim=%llu logins=%llu refused=%llu held=%llu busy=%llu waiting=%u", (unsigned long long)v->signed_count, (unsigned long long)v->dkim_count,
+	buf_printf(text, "signatures=%llu dkim=%llu logins=%llu refused=%llu held=%llu busy=%llu waiting=%u exchanges=%u", (unsigned long long)v->signed_count, (unsigned long long)v->dkim_count,
 	           (unsigned long long)v->login_count, (unsigned long long)v->refused_count, (unsigned long long)v->held_count,
-	           (unsigned long long)v->busy_count, v->known.waiting + v->others.waiting);
+	           (unsigned long long)v->busy_count, v->known.waiting + v->others.waiting, v->exchanges_open);
 }
 
 int vault_main(unsigned index, int control)

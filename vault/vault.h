@@ -56,6 +56,10 @@ struct vault_process {
 	struct lines known, others; /* logins that wait for a check: those from known networks go first */
 	uint64_t last_login;
 	unsigned answers_held;
+	/* vault/scram.c: as store has said */
+	bool is_scram_offered;
+	unsigned char salt_secret[32];
+	unsigned exchanges_open;
 	uint64_t signed_count, dkim_count, login_count, refused_count, held_count, busy_count;
 };
 

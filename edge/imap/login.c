@@ -1,6 +1,7 @@
 /* Commands of any state and those before login: RFC 3501 §6.1 and §6.2, RFC 2971, RFC 4959, RFC 5161. */
 #include "edge/imap/session.h"
 #include "edge/sasl.h"
+#include "edge/scram.h"
 
 #include "base/log.h"
 
@@ -120,6 +121,13 @@ static void authenticate(struct imap_session *s, struct span response)
 {
 	BUF_AUTO message = {0};
 	struct sasl_plain plain;
+	struct error why;
+	if (scram_is_under_way(s->connection)) {
+		s->input = IMAP_INPUT_COMMAND; /* or a challenge makes it wait for the next response */
+		if (scram_response(s->connection, response, &why) == SCRAM_MALFORMED)
+			imap_no(s, "[AUTHENTICATIONFAILED] SCRAM: %s", why.text);
+		return;
+	}
 	if (sasl_decode(response, &message))
 		imap_bad_text(s, "That is not base64");
 	else if (sasl_parse_plain(buf_span(&message), &plain))
@@ -142,10 +150,10 @@ void imap_authenticate(struct imap_session *s, struct imap_parser *p)
 		return;
 	}
 	response = p->rest;
-	if (!span_equal_nocase(mechanism, SPAN("PLAIN"))) {
-		imap_no(s, "[CANNOT] There is no such mechanism");
-	} else if (is_forbidden(s)) {
+	if (is_forbidden(s)) {
 		return;
+	} else if (!span_equal_nocase(mechanism, SPAN("PLAIN")) && !scram_begin(s->connection, mechanism)) {
+		imap_no(s, "[CANNOT] There is no such mechanism");
 	} else if (has_response) {
 		/* RFC 4959 §3: "=" is an empty response */
 		authenticate(s, span_equal(response, SPAN("=")) ? SPAN("") : response);
@@ -158,10 +166,19 @@ void imap_authenticate(struct imap_session *s, struct imap_parser *p)
 void imap_sasl_line(struct imap_session *s, struct span line)
 {
 	/* RFC 3501 §6.2.2: "*" cancels */
-	if (span_equal(line, SPAN("*")))
+	if (span_equal(line, SPAN("*"))) {
+		scram_cancel(s->connection);
 		imap_bad_text(s, "AUTHENTICATE is cancelled");
-	else
+	} else {
 		authenticate(s, line);
+	}
+}
+
+void imap_challenge(struct connection *c, const char *encoded)
+{
+	struct imap_session *s = c->state;
+	s->input = IMAP_INPUT_SASL;
+	imap_continuation(s, encoded);
 }
 
 int64_t imap_silence_ms(const struct imap_session *s)

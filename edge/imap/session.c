@@ -3,6 +3,7 @@
 
 #include "base/die.h"
 #include "base/log.h"
+#include "edge/scram.h"
 
 #include <openssl/crypto.h>
 #include <stdlib.h>
@@ -29,6 +30,7 @@ void imap_add_capabilities(struct imap_session *s, struct buf *out)
 	if (s->state == IMAP_NOT_AUTHENTICATED) {
 		if (connection_may_start_tls(c))
 			buf_add_cstr(out, " STARTTLS");
+		scram_add_mechanisms(c, " AUTH=", out);
 		/* RFC 3501 §6.2.3: without protection no password is taken */
 		buf_add_cstr(out, connection_may_login(c) ? " AUTH=PLAIN" : " LOGINDISABLED");
 		return;
@@ -341,4 +343,4 @@ static void shutdown_session(struct connection *c, const char *why)
 
 const struct protocol imap_protocol = {
 	.name = "imap", .open = open_session, .input = input, .drained = drained, .secured = secured, .closed = closed,
-	.shutdown = shutdown_session, .logged_in = imap_logged_in, .store = &store_handlers};
+	.shutdown = shutdown_session, .logged_in = imap_logged_in, .challenge = imap_challenge, .store = &store_handlers};

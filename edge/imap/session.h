@@ -148,6 +148,7 @@ void imap_add_capabilities(struct imap_session *s, struct buf *out);
 /* ---- files with a state of their own ---- */
 
 void imap_sasl_line(struct imap_session *s, struct span line);     /* login.c */
+void imap_challenge(struct connection *c, const char *encoded);
 void imap_logged_in(struct connection *c, enum login_outcome outcome);
 /* append.c: the message's literal has been announced; p stands behind the command's name */
 void imap_append_announced(struct imap_session *s, struct imap_parser *p);

@@ -1,6 +1,7 @@
 /* The commands of POP3: in which state each is allowed, and who handles it. */
 #include "edge/pop3/session.h"
 #include "edge/sasl.h"
+#include "edge/scram.h"
 
 #include <stdio.h>
 
@@ -9,8 +10,11 @@ static void capa(struct pop3_session *s, struct span argument)
 	struct connection *c = s->connection;
 	(void)argument;
 	pop3_reply(s, "+OK");
-	if (connection_may_login(c))
-		pop3_reply(s, "USER\r\nSASL PLAIN");
+	if (connection_may_login(c)) {
+		BUF_AUTO scram = {0};
+		scram_add_mechanisms(c, " ", &scram);
+		pop3_reply(s, "USER\r\nSASL%s PLAIN", buf_cstr(&scram));
+	}
 	if (connection_may_start_tls(c) && s->state == POP3_AUTHORIZATION)
 		pop3_reply(s, "STLS");
 	pop3_reply(s, "TOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\nIMPLEMENTATION carteiro\r\n.");
@@ -47,32 +51,59 @@ static void pass(struct pop3_session *s, struct span argument)
 		connection_login(s->connection, buf_span(&s->user), argument);
 }
 
-void pop3_sasl_response(struct pop3_session *s, struct span line)
+static void try_plain(struct pop3_session *s, struct span line)
 {
 	BUF_AUTO decoded = {0};
 	struct sasl_plain plain;
-	s->state = POP3_AUTHORIZATION;
-	if (span_equal(line, SPAN("*")))
-		pop3_junk(s, "-ERR Cancelled");
-	else if (sasl_decode(line, &decoded) || sasl_parse_plain(buf_span(&decoded), &plain))
+	if (sasl_decode(line, &decoded) || sasl_parse_plain(buf_span(&decoded), &plain))
 		pop3_junk(s, "-ERR That is not a PLAIN response");
 	else
 		connection_login(s->connection, plain.user, plain.password);
 	sasl_wipe(&decoded);
 }
 
+void pop3_sasl_response(struct pop3_session *s, struct span line)
+{
+	struct connection *c = s->connection;
+	struct error why;
+	s->state = POP3_AUTHORIZATION;
+	if (span_equal(line, SPAN("*"))) {
+		scram_cancel(c);
+		pop3_junk(s, "-ERR Cancelled");
+	} else if (!scram_is_under_way(c)) {
+		try_plain(s, line);
+	} else if (scram_response(c, line, &why) == SCRAM_MALFORMED) {
+		pop3_junk(s, "-ERR SCRAM: %s", why.text);
+	}
+}
+
+void pop3_challenge(struct connection *c, const char *encoded)
+{
+	struct pop3_session *s = c->state;
+	s->state = POP3_SASL;
+	connection_printf(c, "+ %s\r\n", encoded); /* longer than other replies */
+}
+
+/* What older clients ask: which mechanisms there are. */
+static void list_mechanisms(struct pop3_session *s)
+{
+	BUF_AUTO scram = {0};
+	scram_add_mechanisms(s->connection, "\r\n", &scram);
+	pop3_reply(s, "+OK%s\r\nPLAIN\r\n.", buf_cstr(&scram));
+}
+
 static void auth(struct pop3_session *s, struct span argument)
 {
 	struct span mechanism = span_next_word(&argument), initial = span_trim(argument);
 	if (!mechanism.len) {
-		pop3_reply(s, "+OK\r\nPLAIN\r\n."); /* what older clients ask */
-	} else if (!span_equal_nocase(mechanism, SPAN("PLAIN"))) {
+		list_mechanisms(s);
+	} else if (!may_login(s)) {
+		return;
+	} else if (!span_equal_nocase(mechanism, SPAN("PLAIN")) && !scram_begin(s->connection, mechanism)) {
 		pop3_junk(s, "-ERR Mechanism not known");
-	} else if (may_login(s)) {
-		if (initial.len) {
-			pop3_sasl_response(s, span_equal(initial, SPAN("=")) ? SPAN("") : initial);
-			return;
-		}
+	} else if (initial.len) {
+		pop3_sasl_response(s, span_equal(initial, SPAN("=")) ? SPAN("") : initial);
+	} else {
 		s->state = POP3_SASL;
 		pop3_reply(s, "+ ");
 	}

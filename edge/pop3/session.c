@@ -118,4 +118,4 @@ static void logged_in(struct connection *c, enum login_outcome outcome)
 
 const struct protocol pop3_protocol = {
 	.name = "pop3", .ends_without_a_word = true /* RFC 1939 §3 */, .open = open_session, .input = input, .drained = drained, .secured = secured, .closed = closed,
-	.shutdown = shutdown_session, .logged_in = logged_in, .store = &pop3_store_handlers};
+	.shutdown = shutdown_session, .logged_in = logged_in, .challenge = pop3_challenge, .store = &pop3_store_handlers};

@@ -42,6 +42,7 @@ void pop3_junk(struct pop3_session *s, const char *format, ...) __attribute__((f
 /* commands.c */
 void pop3_command(struct pop3_session *s, struct span line);
 void pop3_sasl_response(struct pop3_session *s, struct span line);
+void pop3_challenge(struct connection *c, const char *encoded);
 /* mailbox.c */
 void pop3_open_mailbox(struct pop3_session *s);
 void pop3_retrieve(struct pop3_session *s, size_t message, uint64_t lines);

@@ -1,5 +1,6 @@
-/* AUTH PLAIN and LOGIN (RFC 4954, RFC 4616), never in the clear. */
+/* AUTH PLAIN, LOGIN and SCRAM (RFC 4954, RFC 4616, RFC 5802), never in the clear. */
 #include "edge/sasl.h"
+#include "edge/scram.h"
 #include "edge/smtp/session.h"
 
 #include <openssl/crypto.h>
@@ -45,6 +46,33 @@ static void try_login(struct smtp_session *s, struct span encoded)
 	sasl_wipe(&decoded);
 }
 
+static void try_scram(struct smtp_session *s, struct span encoded)
+{
+	struct error why;
+	end_auth(s);
+	if (scram_response(s->connection, encoded, &why) == SCRAM_MALFORMED)
+		smtp_junk(s, "501 5.5.2 SCRAM: %s", why.text);
+}
+
+void smtp_challenge(struct connection *c, const char *encoded)
+{
+	struct smtp_session *s = c->state;
+	s->auth = SMTP_AUTH_SCRAM;
+	s->state = SMTP_STATE_AUTH;
+	smtp_reply(s, "334 %s", encoded);
+}
+
+/* What a mechanism is given to begin with; RFC 4954 §4: "=" is an empty response. */
+static void begin(struct smtp_session *s, enum smtp_auth auth, struct span initial, const char *challenge)
+{
+	s->auth = auth;
+	s->state = SMTP_STATE_AUTH;
+	if (initial.len)
+		smtp_auth_response(s, auth != SMTP_AUTH_LOGIN_USER && span_equal(initial, SPAN("=")) ? SPAN("") : initial);
+	else
+		smtp_reply(s, "334 %s", challenge);
+}
+
 void smtp_auth(struct smtp_session *s, const struct smtp_command *command)
 {
 	struct connection *c = s->connection;
@@ -56,21 +84,13 @@ void smtp_auth(struct smtp_session *s, const struct smtp_command *command)
 	} else if (!connection_may_login(c)) {
 		smtp_reply(s, "538 5.7.11 STARTTLS first");
 	} else if (span_equal_nocase(mechanism, SPAN("PLAIN"))) {
-		s->auth = SMTP_AUTH_PLAIN;
-		s->state = SMTP_STATE_AUTH;
-		if (initial.len)
-			try_plain(s, span_equal(initial, SPAN("=")) ? SPAN("") : initial);
-		else
-			smtp_reply(s, "334 ");
+		begin(s, SMTP_AUTH_PLAIN, initial, "");
 	} else if (span_equal_nocase(mechanism, SPAN("LOGIN"))) {
-		s->auth = SMTP_AUTH_LOGIN_USER;
-		s->state = SMTP_STATE_AUTH;
-		if (initial.len)
-			try_login(s, initial);
-		else
-			smtp_reply(s, "334 VXNlcm5hbWU6"); /* Username: */
+		begin(s, SMTP_AUTH_LOGIN_USER, initial, "VXNlcm5hbWU6"); /* Username: */
+	} else if (scram_begin(c, mechanism)) {
+		begin(s, SMTP_AUTH_SCRAM, initial, "");
 	} else {
-		smtp_junk(s, "504 5.5.4 Mechanism not known: PLAIN or LOGIN");
+		smtp_junk(s, "504 5.5.4 Mechanism not known, see the answer to EHLO");
 	}
 }
 
@@ -78,7 +98,10 @@ void smtp_auth_response(struct smtp_session *s, struct span line)
 {
 	if (span_equal(line, SPAN("*"))) {
 		end_auth(s);
+		scram_cancel(s->connection);
 		smtp_junk(s, "501 5.0.0 Cancelled");
+	} else if (s->auth == SMTP_AUTH_SCRAM) {
+		try_scram(s, line);
 	} else if (s->auth == SMTP_AUTH_PLAIN) {
 		try_plain(s, line);
 	} else {

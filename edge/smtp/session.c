@@ -180,7 +180,7 @@ static void shutdown_session(struct connection *c, const char *why)
 
 #define SMTP_FUNCTIONS \
 	.open = open_session, .input = input, .secured = secured, .closed = closed, .store_gone = store_gone, \
-	.shutdown = shutdown_session, .logged_in = smtp_logged_in
+	.shutdown = shutdown_session, .logged_in = smtp_logged_in, .challenge = smtp_challenge
 
 const struct protocol smtp_protocol = {.name = "smtp", SMTP_FUNCTIONS};
 const struct protocol lmtp_protocol = {.name = "lmtp", .is_lmtp = true, SMTP_FUNCTIONS};

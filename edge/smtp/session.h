@@ -25,7 +25,7 @@ enum smtp_state {
 	SMTP_STATE_CONNECTED, /* it has to wait for the greeting */
 };
 
-enum smtp_auth { SMTP_AUTH_NONE, SMTP_AUTH_PLAIN, SMTP_AUTH_LOGIN_USER, SMTP_AUTH_LOGIN_PASSWORD };
+enum smtp_auth { SMTP_AUTH_NONE, SMTP_AUTH_PLAIN, SMTP_AUTH_LOGIN_USER, SMTP_AUTH_LOGIN_PASSWORD, SMTP_AUTH_SCRAM };
 
 struct smtp_session {
 	struct connection *connection;
@@ -83,6 +83,7 @@ bool smtp_is_stranger(const struct smtp_session *s);
 /* auth.c */
 void smtp_auth(struct smtp_session *s, const struct smtp_command *command);
 void smtp_auth_response(struct smtp_session *s, struct span line);
+void smtp_challenge(struct connection *c, const char *encoded);
 void smtp_logged_in(struct connection *c, enum login_outcome outcome);
 /* transaction.c */
 void smtp_mail(struct smtp_session *s, const struct smtp_command *command);

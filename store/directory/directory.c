@@ -6,14 +6,16 @@
 #include "base/die.h"
 #include "base/log.h"
 #include "base/pack.h"
-#include "base/random.h"
+#include "store/directory/secrets.h"
 #include "wire/password_hash.h"
+#include "wire/scram.h"
 #include "wire/smtp.h"
 
 #include <errno.h>
 
 enum {
 	DIRECTORY_VERSION = 1,
+	SCRAM_VERSION = 2, /* of an account's record that has keys for SCRAM at its end */
 	KIND_ACCOUNT = 1,
 	KIND_ALIAS = 2,
 	NEXT_HOP_BYTES_MOST = 255,
@@ -116,11 +118,13 @@ static int read_entry(struct span value, struct arena *a, struct directory_entry
 	struct unpacker u = {.rest = arena_dup(a, value)};
 	uint8_t version = unpack_u8(&u), kind = unpack_u8(&u);
 	*out = (struct directory_entry){.is_alias = kind == KIND_ALIAS};
-	if (version != DIRECTORY_VERSION || (kind != KIND_ACCOUNT && kind != KIND_ALIAS))
+	bool has_scram = version == SCRAM_VERSION && kind == KIND_ACCOUNT;
+	if ((version != DIRECTORY_VERSION && !has_scram) || (kind != KIND_ACCOUNT && kind != KIND_ALIAS))
 		return -1;
 	if (kind == KIND_ACCOUNT) {
 		out->account = unpack_u64(&u);
 		out->hash = unpack_bytes(&u, PASSWORD_HASH_BYTES_MOST);
+		out->scram = has_scram ? unpack_bytes(&u, SCRAM_KEYS_TEXT_MOST) : SPAN("");
 		return unpack_done(&u) ? 0 : -1;
 	}
 	uint32_t count = unpack_u32(&u);
@@ -220,28 +224,6 @@ static struct span target_of(struct span target, struct span canonical, struct a
 
 /* ---- rewritten senders ---- */
 
-static const unsigned char *srs_key(struct store *s)
-{
-	BUF_AUTO value = {0};
-	struct error why = {0};
-	if (s->has_srs_key)
-		return s->srs_key;
-	int found = engine_get(s->engine, DIRECTORY, SPAN("x"), &value, &why);
-	if (found < 0 || (found && value.len != sizeof s->srs_key))
-		die("store: the directory's key cannot be read: %s", why.text); /* a new one would refuse what is on its way */
-	if (found) {
-		memcpy(s->srs_key, value.ptr, sizeof s->srs_key);
-	} else {
-		struct batch b = {0};
-		random_bytes(s->srs_key, sizeof s->srs_key);
-		/* before any message that leaves with it: commits keep their order */
-		batch_put(&b, DIRECTORY, SPAN("x"), span_of(s->srs_key, sizeof s->srs_key));
-		store_commit(s, &b, NULL, NULL);
-	}
-	s->has_srs_key = true;
-	return s->srs_key;
-}
-
 static uint64_t today(void)
 {
 	return (uint64_t)clock_wall_s() / 86400;
@@ -252,7 +234,7 @@ void directory_forward_sender(struct store *s, struct span sender, struct span v
 	BUF_AUTO domain = {0};
 	struct parts p = split(sender);
 	bool is_rewritten = via.len && p.domain.len && (domain_canonical(p.domain, &domain, NULL) || directory_domain(s, buf_span(&domain), NULL) == 0);
-	if (!is_rewritten || srs_make(srs_key(s), sender, via, today(), out))
+	if (!is_rewritten || srs_make(directory_secret(s, DIRECTORY_SECRET_SENDERS), sender, via, today(), out))
 		buf_add(out, sender);
 }
 
@@ -261,7 +243,7 @@ void directory_forward_sender(struct store *s, struct span sender, struct span v
 static enum rcpt_outcome resolve_rewritten(struct store *s, const struct address *address, struct arena *a, struct targets *targets)
 {
 	BUF_AUTO sender = {0};
-	if (srs_undo(srs_key(s), address->local_part, today(), &sender))
+	if (srs_undo(directory_secret(s, DIRECTORY_SECRET_SENDERS), address->local_part, today(), &sender))
 		return RCPT_UNKNOWN;
 	enum rcpt_outcome outcome = directory_resolve(s, buf_span(&sender), true, a, targets);
 	return outcome == RCPT_REMOTE ? RCPT_LOCAL : outcome; /* of our own making, so strangers may send there */
@@ -486,14 +468,16 @@ void directory_delete_domain(struct batch *b, struct span domain)
 	delete(b, 'd', domain);
 }
 
-void directory_put_account(struct batch *b, struct span address, uint64_t account, struct span hash)
+void directory_put_account(struct batch *b, struct span address, uint64_t account, struct span hash, struct span scram)
 {
 	BUF_AUTO value = {0};
 	char bytes[8];
-	pack_u8(&value, DIRECTORY_VERSION);
+	pack_u8(&value, scram.len ? SCRAM_VERSION : DIRECTORY_VERSION);
 	pack_u8(&value, KIND_ACCOUNT);
 	pack_u64(&value, account);
 	pack_bytes(&value, hash);
+	if (scram.len)
+		pack_bytes(&value, scram);
 	put(b, 'a', address, buf_span(&value));
 	put(b, 'u', id_span(account, bytes), address);
 }

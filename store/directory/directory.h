@@ -8,6 +8,7 @@
  *   "n"                       -> the next account id
  *   "p" domain                -> the MTA-STS policy of somebody else's (store/directory/policy.c)
  *   "x"                       -> the key of rewritten senders (auth/srs.h)
+ *   "s"                       -> the secret that makes the salts of accounts that are not there (vault/scram.c)
  * Names are canonical (wire/address.h) on the way in. All of it is for the loop's thread. Reads are of what is on the disk;
  * what was read is remembered until a change, so that a recipient that gets mail often costs no look-up. */
 #ifndef STORE_DIRECTORY_DIRECTORY_H
@@ -24,6 +25,7 @@ struct directory_entry {
 	bool is_alias;
 	uint64_t account;     /* of an account */
 	struct span hash;     /* its password's hash */
+	struct span scram;    /* its keys for SCRAM (wire/scram.h); empty: none */
 	struct span *targets; /* of an alias: canonical addresses */
 	size_t target_count;
 };
@@ -70,7 +72,7 @@ bool directory_owns(struct store *s, uint64_t account, struct span address);
 void directory_changed(struct store *s);
 void directory_put_domain(struct batch *b, struct span domain, struct span next_hop);
 void directory_delete_domain(struct batch *b, struct span domain);
-void directory_put_account(struct batch *b, struct span address, uint64_t account, struct span hash);
+void directory_put_account(struct batch *b, struct span address, uint64_t account, struct span hash, struct span scram);
 /* Its mail is to be erased then: directory_walk_removed names it until directory_erased. */
 void directory_delete_account(struct batch *b, struct span address, uint64_t account);
 void directory_erased(struct batch *b, uint64_t account);
