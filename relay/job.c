@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/die.h"
 #include "base/log.h"
+#include "relay/demand.h"
 #include "relay/former.h"
 #include "relay/session.h"
 #include "wire/address.h"
@@ -19,7 +20,6 @@ enum {
 	TRANSFER_BYTES_PER_S_LEAST = 4096,  /* a server that takes less is given up */
 	FINAL_REPLY_MS = 10 * 60 * 1000,    /* RFC 5321 §4.5.3.2.6 */
 	RECIPIENTS_MOST = 100000,           /* recipients_most's largest value: config/settings.def */
-	SUBMISSIONS_PORT = 465,             /* RFC 8314 §3.3 */
 };
 
 static const char *const outcome_words[] = {"delivered", "later", "failed"};
@@ -174,7 +174,10 @@ static void note_failure(struct job *j, const char *host, const char *why)
 
 static void end_without_host(struct job *j)
 {
-	if (j->refused_loopbacks && j->refused_loopbacks == j->targets.count && j->route == ROUTE_DOMAIN)
+	const char *status = j->lacks_requiretls ? "5.7.30" : "5.7.10";
+	if (demand_is_secret(j) && j->was_unsafe) /* RFC 8689 §4.2.1: at once */
+		end_all(j, RELAY_FAILED, 0, status, j->last_failure);
+	else if (j->refused_loopbacks && j->refused_loopbacks == j->targets.count && j->route == ROUTE_DOMAIN)
 		end_all(j, RELAY_FAILED, 0, "5.4.6", j->last_failure);
 	else
 		end_all(j, RELAY_LATER, 0, j->was_unsafe ? "4.7.5" : "4.4.1", j->last_failure[0] ? j->last_failure : "there is no address to connect to");
@@ -214,7 +217,7 @@ static void try_next(struct job *j)
 static void send_question(struct job *j)
 {
 	j->targets.count = j->target_at = 0;
-	channel_send(j->relay->resolve, mx_ask, .id = j->question, .domain = span_cstr(j->next_hop));
+	channel_send(j->relay->resolve, mx_ask, .id = j->question, .domain = span_cstr(j->next_hop), .is_lax = demand_is_lax(j));
 }
 
 static void ask_for_hosts(struct job *j)
@@ -234,30 +237,9 @@ void jobs_ask_again(struct relay_process *p)
 		send_question(j);
 }
 
-/* The password is shown to none but relay_host itself: one that has proved its name. */
-static void use_login(struct job *j, struct target *t)
-{
-	const struct config *config = child_config(j->relay->self);
-	t->wants_login = config->relay_host_login[0] != 0;
-	if (!t->wants_login)
-		return;
-	t->must_use_tls = true;
-	if ((!t->proof || t->proof->is_advisory) && t->host[0] != '[') { /* by the name that was configured: a host's may be made up, if DNSSEC does not prove it */
-		struct tls_proof *p = arena_alloc(&j->arena, sizeof *p);
-		*p = (struct tls_proof){.name = j->hop_host, .other_name = t->is_named_securely ? arena_dup(&j->arena, span_cstr(t->host)).ptr : NULL};
-		t->proof = p;
-		t->is_tested = false;
-	}
-}
-
 static void use_hosts(struct job *j)
 {
-	for (size_t i = 0; j->route != ROUTE_DOMAIN && i < j->targets.count; i++) {
-		if (j->route == ROUTE_RELAY_HOST)
-			use_login(j, &j->targets.list[i]);
-		j->targets.list[i].is_tls_first = j->port == SUBMISSIONS_PORT;
-		j->targets.list[i].must_use_tls |= j->targets.list[i].is_tls_first;
-	}
+	demand_of_hosts(j);
 	j->state = JOB_TRYING;
 	try_next(j);
 }
@@ -303,7 +285,7 @@ bool job_hosts(struct relay_process *p, const struct msg_mx_answer *m)
 		end_all(j, RELAY_LATER, 0, "4.4.3", text);
 		return true;
 	case MX_UNSAFE:
-		end_all(j, RELAY_LATER, 0, "4.7.5", text);
+		end_all(j, demand_is_secret(j) ? RELAY_FAILED : RELAY_LATER, 0, demand_is_secret(j) ? "5.7.10" : "4.7.5", text);
 		return true;
 	}
 	return false;

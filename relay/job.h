@@ -53,6 +53,7 @@ struct job {
 	int64_t deadline_ms;        /* monotonic */
 	char last_failure[REPLY_TEXT_MOST + 1];
 	bool was_unsafe;            /* the last failure was: RFC 3463 §3.8, X.7.5 */
+	bool lacks_requiretls;      /* a server does not offer it */
 	/* the structure, where it must be converted: found by reading the message */
 	const struct mime_tree *tree;
 	struct mime_parser *parser;

@@ -24,6 +24,7 @@
 #include "base/die.h"
 #include "base/log.h"
 #include "base/tls.h"
+#include "relay/demand.h"
 #include "relay/login.h"
 
 #include <errno.h>
@@ -65,7 +66,7 @@ static const char *const waiting_for[SESSION_STATES] = {
 
 static const char *tls_is_a_must(const struct session *s)
 {
-	return s->target.is_by_policy ? "TLS is a must here (the domain's MTA-STS policy)" : "TLS is a must here (DANE, or a login)";
+	return s->target.is_by_policy ? "TLS is a must here (the domain's MTA-STS policy)" : "TLS is a must here (DANE, REQUIRETLS or a login)";
 }
 
 static void say(struct session *s, const char *command)
@@ -207,7 +208,8 @@ void session_done(struct session *s, bool is_usable)
 struct session *session_reuse(struct job *j)
 {
 	for (struct session *s = j->relay->sessions; s; s = s->next) {
-		if (s->state != SESSION_IDLE || strcmp(s->next_hop, j->next_hop) != 0)
+		if (s->state != SESSION_IDLE || strcmp(s->next_hop, j->next_hop) != 0 || s->target.is_lax != demand_is_lax(j) ||
+		    (demand_is_secret(j) && !s->target.wants_requiretls))
 			continue;
 		s->job = j;
 		say(s, "RSET\r\n");
@@ -236,6 +238,7 @@ static void note_offer(struct session *s, struct span keyword)
 	s->offers.eightbitmime |= span_equal_nocase(word, SPAN("8BITMIME"));
 	s->offers.size |= span_equal_nocase(word, SPAN("SIZE"));
 	s->offers.smtputf8 |= span_equal_nocase(word, SPAN("SMTPUTF8"));
+	s->offers.requiretls |= span_equal_nocase(word, SPAN("REQUIRETLS"));
 	s->offers.mt_priority |= span_equal_nocase(word, SPAN("MT-PRIORITY"));
 	s->offers.dsn |= span_equal_nocase(word, SPAN("DSN"));
 	bool is_auth = span_equal_nocase(word, SPAN("AUTH"));
@@ -268,6 +271,12 @@ static void begin_transaction(struct session *s)
 	transaction_begin(s);
 }
 
+static void lack_requiretls(struct session *s)
+{
+	s->job->lacks_requiretls = true;
+	session_fail(s, FAILURE_UNSAFE, "REQUIRETLS support required", "the server does not offer it"); /* RFC 8689 §4.2.1 */
+}
+
 static void on_ehlo(struct session *s, const struct reply *r)
 {
 	if (r->code / 100 == 5 && s->state == SESSION_EHLO && !stream_is_secured(s->stream) && !s->target.must_use_tls) {
@@ -285,6 +294,8 @@ static void on_ehlo(struct session *s, const struct reply *r)
 	}
 	if (s->target.must_use_tls && !stream_is_secured(s->stream))
 		session_fail(s, FAILURE_UNSAFE, tls_is_a_must(s), "the server does not offer STARTTLS");
+	else if (s->target.wants_requiretls && !s->offers.requiretls)
+		lack_requiretls(s);
 	else if (s->target.wants_login)
 		login_begin(s);
 	else

@@ -29,7 +29,7 @@ enum session_state {
 
 /* What the server offered in its last answer to EHLO. */
 struct session_offers {
-	bool starttls, pipelining, eightbitmime, size, smtputf8, dsn, mt_priority, auth_plain, auth_login;
+	bool starttls, pipelining, eightbitmime, size, smtputf8, dsn, mt_priority, requiretls, auth_plain, auth_login;
 };
 
 struct session {

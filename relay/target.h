@@ -23,6 +23,8 @@ struct target {
 	bool is_named_securely;            /* DNSSEC, or who configured it, says that this is the host */
 	bool must_use_tls;                 /* its DNS says so (RFC 7672 §2.2), or a login is to be kept secret: no mail in the clear */
 	bool is_tls_first;                 /* before its greeting (RFC 8314 §3.3) */
+	bool wants_requiretls;             /* it must offer that (RFC 8689 §4.2.1) */
+	bool is_lax;                       /* what its DNS demands was not asked for: for mail that says so, and for no other */
 	bool wants_login;                  /* it is relay_host, and relay_host_login is set */
 	bool is_by_policy;                 /* an MTA-STS policy demands that it proves its name (RFC 8461 §4) */
 	bool is_tested;                    /* the policy is one for testing: what it would demand is looked at for the log */

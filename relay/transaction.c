@@ -104,6 +104,8 @@ static void add_mail(const struct session *s, struct buf *out)
 		buf_printf(out, " RET=%s", j->ret == SMTP_RET_FULL ? "FULL" : "HDRS");
 	if (s->offers.dsn && j->envid.len)
 		buf_printf(out, " ENVID=%.*s", SPAN_ARG(j->envid));
+	if (j->facts & FACT_REQUIRETLS && s->offers.requiretls && stream_is_secured(s->stream))
+		buf_add_cstr(out, " REQUIRETLS");
 	if (s->offers.mt_priority && j->priority)
 		buf_printf(out, " MT-PRIORITY=%d", j->priority);
 	buf_add_cstr(out, "\r\n");

@@ -135,7 +135,7 @@ static void on_addresses(void *context, const struct lookup_result *result)
 		h->failed_for_now = true;
 		snprintf(q->text, sizeof q->text, "addresses of %.70s: %s", h->name, result->text);
 	}
-	if (--h->waiting == 0 && q->is_secure && !h->is_insecure && h->v4_count + h->v6_count)
+	if (--h->waiting == 0 && q->is_secure && !q->is_lax && !h->is_insecure && h->v4_count + h->v6_count)
 		ask_tlsa(h);
 	question_one_less(q);
 }

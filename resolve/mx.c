@@ -315,7 +315,7 @@ static void answer_literal(struct resolve_process *p, uint64_t id, struct span l
 	send_answer(p, id, MX_FOUND, "");
 }
 
-void mx_ask(struct resolve_process *p, uint64_t id, struct span next_hop)
+void mx_ask(struct resolve_process *p, uint64_t id, struct span next_hop, bool is_lax)
 {
 	BUF_AUTO name = {0};
 	struct next_hop hop;
@@ -335,7 +335,7 @@ void mx_ask(struct resolve_process *p, uint64_t id, struct span next_hop)
 		return;
 	}
 	struct question *q = xcalloc(1, sizeof *q);
-	*q = (struct question){.process = p, .next = p->questions, .id = id,
+	*q = (struct question){.process = p, .next = p->questions, .id = id, .is_lax = is_lax,
 	                       .is_port_named = hop.port != 0, .port = hop.port ? hop.port : (unsigned)child_config(p->self)->smtp_out_port};
 	snprintf(q->domain, sizeof q->domain, "%s", buf_cstr(&name));
 	if (q->next)
@@ -343,7 +343,10 @@ void mx_ask(struct resolve_process *p, uint64_t id, struct span next_hop)
 	p->questions = q;
 	p->question_count++;
 	q->waiting = 2; /* for the names of the hosts, and for the policy: of the next hop, whoever named that (RFC 8461 §3.4) */
-	policy_ask(&q->policy, &p->policies, q->domain, on_policy, q);
+	if (is_lax)
+		question_one_less(q);
+	else
+		policy_ask(&q->policy, &p->policies, q->domain, on_policy, q);
 	if (!hop.is_host) {
 		lookup_start(&q->mx, p->dns, q->domain, RDATA_TYPE_MX, on_mx, q);
 		return;

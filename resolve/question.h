@@ -42,6 +42,7 @@ struct question {
 	struct host hosts[HOSTS_MOST];
 	size_t host_count;
 	size_t waiting;           /* for the hosts' names, for the policy, and for look-ups of addresses and TLSA records */
+	bool is_lax;              /* neither policy nor TLSA records matter */
 	bool has_mx, is_secure;   /* DNSSEC has proved that it has these hosts */
 	char text[256], refused[256];
 };

@@ -26,7 +26,7 @@
 
 static void on_mx_ask(void *context, const struct msg_mx_ask *m)
 {
-	mx_ask(context, m->id, m->domain);
+	mx_ask(context, m->id, m->domain, m->is_lax);
 }
 
 static const struct relay_to_resolve relay_handlers = {.mx_ask = on_mx_ask};

@@ -29,7 +29,7 @@ CASES = {
     'odd': ('mx.odd A {b}\n_25._tcp.mx.odd TLSA 3 1 1 {short}\n_25._tcp.mx.odd TLSA 3 9 1 {wrong}', 'encrypted', None),
     'garbage': ('mx.garbage A {b}\n_25._tcp.mx.garbage TLSA 3 0 0 {short}', 'encrypted', None),
     'none': ('mx.none A {b}', 'encrypted', None),
-    'bare': ('mx.bare A {plain}\n_25._tcp.mx.bare TLSA 3 1 1 {spki}', 'waits', 'TLS is a must here (DANE, or a login): the server does not offer STARTTLS'),
+    'bare': ('mx.bare A {plain}\n_25._tcp.mx.bare TLSA 3 1 1 {spki}', 'waits', 'TLS is a must here (DANE, REQUIRETLS or a login): the server does not offer STARTTLS'),
     'pkixbare': ('mx.pkixbare A {plain}\n_25._tcp.mx.pkixbare TLSA 1 1 1 {wrong}', 'waits', 'TLS is a must here'),
     'clear': ('mx.clear A {plain}', 'clear', None),
     # the DNS itself: spoiled records, and those that nothing proves
@@ -189,3 +189,56 @@ forward-zone:
         assert until(lambda: 'Verified TLS connection established to mx.ee.test[' in verdict(), 20), verdict()
     finally:
         net.end(resolver)
+
+
+# ---- REQUIRETLS (RFC 8689) ----
+
+def submit_secret(server, recipient, what=MESSAGE, options=' REQUIRETLS'):
+    with server.smtp('submission') as s:
+        s.tls()
+        assert s.plain('u@a.test', hosts.PASSWORD).code == 235
+        reply = s.send_message('u@a.test', [recipient], what, options)
+    assert reply.code == 250, reply
+    return reply.split()[-1]
+
+
+@pytest.mark.parametrize('domain, status', [
+    ('ee', None), ('ta', None), ('clear', '5.7.10'), ('none', '5.7.10'), ('wrong', '5.7.10'), ('bare', '5.7.10'), ('pkix', '5.7.10')])
+def test_a_message_that_requires_tls_leaves_proved_or_comes_back_at_once(server, b, domain, status):
+    server.empty('u@a.test')
+    b.empty('v@b.test')
+    name = submit_secret(server, 'v@%s.test' % domain)
+    if not status:
+        assert ' DANE' in delivered(server, name)
+        (got,) = hosts.arrived(b, 'v@b.test')
+        return
+    (bounce,) = hosts.arrived(server, 'u@a.test')
+    assert b'Status: ' + status.encode() in bounce and b'text/rfc822-headers' in bounce, bounce
+    assert b.messages('v@b.test') == []
+
+
+def test_a_bounce_of_a_secret_message_is_as_secret(server, b):
+    """It leaves with REQUIRETLS, where that is possible, and its header alone is in it (RFC 8689 §5)."""
+    b.empty('v@b.test')
+    with server.smtp() as s:
+        s.tls()
+        assert s.command('MAIL FROM:<v@ee.test> REQUIRETLS RET=FULL').code == 250
+        assert s.command('RCPT TO:<u@a.test> NOTIFY=SUCCESS').code == 250
+        assert s.data(MESSAGE).code == 250
+    (report,) = hosts.arrived(b, 'v@b.test')
+    assert b'text/rfc822-headers' in report
+
+
+@pytest.mark.parametrize('domain, outcome', [('bare', 'clear'), ('wrong', 'encrypted'), ('spoiled', 'encrypted')])
+def test_a_message_may_say_that_tls_does_not_matter(server, domain, outcome):
+    """To tell a postmaster that his certificate is wrong; it opens no door for the mail behind it."""
+    lax = b'TLS-Required: No\r\n' + MESSAGE
+    line = delivered(server, hosts.submit(server, ['v@%s.test' % domain], lax))
+    assert ('tls=""' in line) == (outcome == 'clear') and ' DANE' not in line
+    name = hosts.submit(server, ['v@%s.test' % domain], MESSAGE)
+    assert until(lambda: relayed(server, name), 20) and 'outcome=later' in relayed(server, name)[0]
+    server.must('queue', 'remove', name)
+    server.empty('u@a.test')
+    if domain != 'spoiled':  # which may be well again tomorrow
+        submit_secret(server, 'v@%s.test' % domain, lax)  # REQUIRETLS counts more than the field
+        hosts.arrived(server, 'u@a.test')

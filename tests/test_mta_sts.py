@@ -297,6 +297,26 @@ def test_mail_leaves_as_the_policy_demands_or_waits(server, receivers, domain):
         assert 'host=mx2.second.test[' in line
 
 
+@pytest.mark.parametrize('domain, status', [('good', b'5.7.30'), ('wrong', b'5.7.10'), ('unnamed', b'5.7.10'), ('tgood', b'5.7.30')])
+def test_what_requires_tls_comes_back_where_it_cannot_leave_so(server, receivers, domain, status):
+    """RFC 8689: from a server that proves itself and does not offer REQUIRETLS, and from those that do not prove themselves."""
+    server.empty('u@a.test')
+    with server.smtp('submission') as s:
+        s.tls()
+        assert s.plain('u@a.test', hosts.PASSWORD).code == 235
+        assert s.send_message('u@a.test', ['v@%s.test' % domain], MESSAGE, ' REQUIRETLS').code == 250
+    (bounce,) = hosts.arrived(server, 'u@a.test')
+    assert b'Status: ' + status in bounce, bounce
+
+
+@pytest.mark.parametrize('domain', ['unnamed', 'stripped', 'plain'])
+def test_what_says_that_tls_does_not_matter_leaves_in_spite_of_a_policy(server, receivers, domain):
+    name = hosts.submit(server, ['v@%s.test' % domain], b'TLS-Required: No\r\n' + MESSAGE)
+    lines = lambda: [line for line in server.log().splitlines() if ' relayed ' in line and 'id=%s ' % name in line]  # noqa: E731
+    assert until(lambda: any('outcome=delivered' in line for line in lines()) or (domain == 'stripped' and receivers), 20), server.log()[-2000:]
+    server.command('queue', 'remove', name)
+
+
 def test_nobody_is_asked_who_should_not_be(server, web):
     """Only the one file, and nothing behind an address that is none of the world's."""
     assert {path for _, path in web.asked} == {'/.well-known/mta-sts.txt'}
