@@ -33,6 +33,8 @@ static const char help[] =
 	"  carteiro user list [without-scram] | remove ADDRESS\n"
 	"  carteiro domain add DOMAIN [NEXT-HOP]   with it, mail for the domain is taken and goes there: mail.example.net, [10.0.0.5]:25\n"
 	"  carteiro domain list | remove DOMAIN\n"
+	"  carteiro route add DOMAIN|.DOMAIN|from:DOMAIN|* NEXT-HOP|mx [tls=never|must|verified]   where mail for elsewhere goes\n"
+	"  carteiro route list | remove DOMAIN|.DOMAIN|from:DOMAIN|*\n"
 	"  carteiro dkim list | records [DOMAIN] | new DOMAIN | activate DOMAIN | remove DOMAIN\n"
 	"  carteiro alias add ADDRESS TARGET... | list | remove ADDRESS\n"
 	"  carteiro alias import FILE [DOMAIN]   lines as aliases(5) and Postfix's virtual(5) have them\n"
@@ -91,7 +93,7 @@ static const struct {
 } commands[] = {
 	{"run", run}, {"setup", cli_setup}, {"check", cli_check}, {"user", cli_user}, {"settings", settings},
 	{"status", forward_to_running}, {"reload", forward_to_running}, {"stop", forward_to_running},
-	{"drop", cli_drop}, {"domain", cli_domain}, {"dkim", cli_dkim}, {"alias", cli_alias}, {"queue", forward}, {"trace", forward},
+	{"drop", cli_drop}, {"domain", cli_domain}, {"dkim", cli_dkim}, {"alias", cli_alias}, {"queue", forward}, {"route", forward}, {"trace", forward},
 };
 
 /* Under its other names the program is what programs have always called. The words are sendmail's own then, options and all. */

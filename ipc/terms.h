@@ -112,6 +112,15 @@ enum route {
 	ROUTE_DOMAIN,     /* the recipients' own domain */
 	ROUTE_RELAYED,    /* their domain is relayed to it */
 	ROUTE_RELAY_HOST, /* the setting */
+	ROUTE_ROUTED,     /* a route that was made by command */
+};
+
+/* job.tls: what a route wants of TLS. */
+enum route_tls {
+	ROUTE_TLS_USUAL,    /* what the receiver's DNS demands, else what there is */
+	ROUTE_TLS_NEVER,    /* in the clear: for servers whose TLS is broken */
+	ROUTE_TLS_MUST,     /* encrypted, by whomever */
+	ROUTE_TLS_VERIFIED, /* with a certificate for the host or the domain, by one of tls_authorities */
 };
 
 /* job_result.outcome of relay. */

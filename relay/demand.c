@@ -1,5 +1,7 @@
 #include "relay/demand.h"
 
+#include "relay/login.h"
+
 #include <stdio.h>
 
 enum { SUBMISSIONS_PORT = 465 }; /* RFC 8314 §3.3 */
@@ -9,9 +11,10 @@ bool demand_is_secret(const struct job *j)
 	return j->facts & FACT_REQUIRETLS && j->reverse_path.len;
 }
 
+/* What never uses TLS need not know what the domain would demand. */
 bool demand_is_lax(const struct job *j)
 {
-	return j->facts & FACT_TLS_OPTIONAL;
+	return j->facts & FACT_TLS_OPTIONAL || j->tls == ROUTE_TLS_NEVER;
 }
 
 /* By `name`, or another one; where DANE proves it, that stays. */
@@ -26,20 +29,27 @@ static void demand_proof(struct job *j, struct target *t, const char *name, cons
 	t->is_tested = false;
 }
 
-/* The password is shown to none but relay_host itself, by the name that was configured: a host's may be made up, if DNSSEC does not prove it. */
+/* The password is shown to none but the next hop itself, by the name that was configured: a host's may be made up, if DNSSEC does not prove it. */
 static void demand_for_login(struct job *j, struct target *t)
 {
-	t->wants_login = child_config(j->relay->self)->relay_host_login[0] != 0;
+	t->wants_login = login_is_wanted(j->relay, j->route, j->next_hop);
 	if (t->wants_login)
 		demand_proof(j, t, j->hop_host, t->is_named_securely ? arena_dup(&j->arena, span_cstr(t->host)).ptr : NULL);
 }
 
 static void demand_of_configured(struct job *j, struct target *t)
 {
-	if (j->route == ROUTE_RELAY_HOST)
-		demand_for_login(j, t);
+	demand_for_login(j, t);
 	t->is_tls_first = j->port == SUBMISSIONS_PORT;
 	t->must_use_tls |= t->is_tls_first;
+}
+
+static void demand_of_route(struct job *j, struct target *t)
+{
+	t->tls = j->tls;
+	t->must_use_tls |= j->tls == ROUTE_TLS_MUST;
+	if (j->tls == ROUTE_TLS_VERIFIED)
+		demand_proof(j, t, arena_dup(&j->arena, span_cstr(t->host)).ptr, j->hop_host);
 }
 
 /* RFC 8689 §4.2.1: the name of the host is proved by DNSSEC, by an MTA-STS policy or by who has configured it; then the certificate proves
@@ -66,6 +76,7 @@ void demand_of_hosts(struct job *j)
 		struct target t = j->targets.list[i];
 		if (j->route != ROUTE_DOMAIN)
 			demand_of_configured(j, &t);
+		demand_of_route(j, &t);
 		t.is_lax = demand_is_lax(j);
 		if (!demand_is_secret(j) || demand_secrecy(j, &t))
 			j->targets.list[kept++] = t;

@@ -19,6 +19,7 @@ enum {
 	DEADLINE_MS = 10 * 60 * 1000,       /* until a server takes the message; a slow one must not hold a slot longer */
 	TRANSFER_BYTES_PER_S_LEAST = 4096,  /* a server that takes less is given up */
 	FINAL_REPLY_MS = 10 * 60 * 1000,    /* RFC 5321 §4.5.3.2.6 */
+	LMTP_PORT = 24,                     /* RFC 2033 §5: not 25; this is what private mail systems use */
 	RECIPIENTS_MOST = 100000,           /* recipients_most's largest value: config/settings.def */
 };
 
@@ -341,7 +342,7 @@ bool job_new(struct relay_process *p, const struct msg_job *m)
 		return false;
 	p->open_slots--;
 	struct job *j = xcalloc(1, sizeof *j);
-	*j = (struct job){.relay = p, .number = m->job, .delivery = m->delivery, .size = m->size, .facts = m->facts, .route = m->route, .priority = m->priority - PRIORITY_NORMAL};
+	*j = (struct job){.relay = p, .number = m->job, .delivery = m->delivery, .size = m->size, .facts = m->facts, .route = m->route, .tls = m->tls, .priority = m->priority - PRIORITY_NORMAL};
 	j->reverse_path = arena_dup(&j->arena, m->reverse_path);
 	j->ret = m->ret;
 	j->envid = smtp_is_value(m->envid) ? arena_dup(&j->arena, m->envid) : SPAN("");
@@ -391,8 +392,10 @@ static void read_next_hop(struct job *j)
 	BUF_AUTO host = {0};
 	struct next_hop hop = {0};
 	bool is_one = next_hop_parse(span_cstr(j->next_hop), &hop, NULL) == 0;
-	j->is_port_named = j->route != ROUTE_DOMAIN && is_one && hop.port;
-	j->port = j->is_port_named ? hop.port : (uint16_t)child_config(j->relay->self)->smtp_out_port;
+	bool is_configured = j->route != ROUTE_DOMAIN && is_one;
+	j->is_lmtp = is_configured && hop.is_lmtp;
+	j->is_port_named = is_configured && (hop.port || hop.is_lmtp);
+	j->port = is_configured && hop.port ? hop.port : j->is_lmtp ? LMTP_PORT : (uint16_t)child_config(j->relay->self)->smtp_out_port;
 	if (is_one && domain_canonical(hop.host, &host, NULL) == 0)
 		snprintf(j->hop_host, sizeof j->hop_host, "%s", buf_cstr(&host));
 }

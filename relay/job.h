@@ -34,9 +34,11 @@ struct job {
 	struct span reverse_path;   /* empty: the null reverse-path */
 	char next_hop[256];
 	enum route route;           /* ROUTE_RELAY_HOST: it may want a login */
+	enum route_tls tls;
 	char hop_host[256];         /* the next hop without its port, with A-labels */
 	uint16_t port;
 	bool is_port_named;         /* by an administrator, who may mean a server on this machine */
+	bool is_lmtp;               /* RFC 2033 */
 	uint64_t size;
 	unsigned facts;             /* enum message_facts */
 	int priority;               /* RFC 6710 */

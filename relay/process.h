@@ -12,10 +12,13 @@
 struct job;
 struct session;
 
-/* What relay_host wants to hear; name empty: nothing. */
+/* What relay_host, or another next hop, wants to hear. */
 struct relay_login {
+	struct buf next_hop; /* empty: relay_host's */
 	struct buf name, password;
 };
+
+enum { RELAY_LOGINS_MOST = 1000 };
 
 struct relay_process {
 	struct child *self;
@@ -23,7 +26,9 @@ struct relay_process {
 	struct channel *store, *resolve;  /* NULL while there is none */
 	struct ssl_ctx_st *tls;
 	struct key_file_taken login_file; /* relay_host_login, as master has opened it */
-	struct relay_login login;         /* what is in it */
+	struct relay_login *logins;       /* what is in it */
+	size_t login_count;
+	bool is_login_unread;             /* the file is named and cannot be read */
 	struct map jobs;                  /* by store's number; whoever gave them is there: `store` is not NULL */
 	struct map questions;             /* jobs that wait for an mx_answer, by its id */
 	uint64_t last_question;

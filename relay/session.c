@@ -208,7 +208,8 @@ void session_done(struct session *s, bool is_usable)
 struct session *session_reuse(struct job *j)
 {
 	for (struct session *s = j->relay->sessions; s; s = s->next) {
-		if (s->state != SESSION_IDLE || strcmp(s->next_hop, j->next_hop) != 0 || s->target.is_lax != demand_is_lax(j) ||
+		if (s->state != SESSION_IDLE || strcmp(s->next_hop, j->next_hop) != 0 || s->target.is_lax != demand_is_lax(j) || s->target.tls != j->tls ||
+		    s->target.wants_login != login_is_wanted(j->relay, j->route, j->next_hop) ||
 		    (demand_is_secret(j) && !s->target.wants_requiretls))
 			continue;
 		s->job = j;
@@ -224,7 +225,7 @@ struct session *session_reuse(struct job *j)
 static void say_hello(struct session *s, enum session_state state)
 {
 	char line[300];
-	snprintf(line, sizeof line, "%s %s\r\n", state == SESSION_EHLO ? "EHLO" : "HELO", child_hostname(s->relay->self));
+	snprintf(line, sizeof line, "%s %s\r\n", s->is_lmtp ? "LHLO" : state == SESSION_EHLO ? "EHLO" : "HELO", child_hostname(s->relay->self));
 	s->offers = (struct session_offers){0};
 	say(s, line);
 	session_enter(s, state);
@@ -279,7 +280,7 @@ static void lack_requiretls(struct session *s)
 
 static void on_ehlo(struct session *s, const struct reply *r)
 {
-	if (r->code / 100 == 5 && s->state == SESSION_EHLO && !stream_is_secured(s->stream) && !s->target.must_use_tls) {
+	if (r->code / 100 == 5 && s->state == SESSION_EHLO && !s->is_lmtp && !stream_is_secured(s->stream) && !s->target.must_use_tls) {
 		say_hello(s, SESSION_HELO); /* RFC 5321 §3.2 */
 		return;
 	}
@@ -512,7 +513,7 @@ struct session *session_open(struct job *j, const struct target *target, bool ma
 	if (fd < 0)
 		return NULL;
 	struct session *s = xcalloc(1, sizeof *s);
-	*s = (struct session){.relay = p, .next = p->sessions, .job = j, .target = *target, .fd = fd, .may_use_tls = may_use_tls || target->must_use_tls};
+	*s = (struct session){.relay = p, .next = p->sessions, .job = j, .target = *target, .fd = fd, .is_lmtp = j->is_lmtp, .may_use_tls = (may_use_tls && target->tls != ROUTE_TLS_NEVER) || target->must_use_tls};
 	memcpy(s->next_hop, j->next_hop, sizeof s->next_hop);
 	if (s->next)
 		s->next->before = s;

@@ -45,7 +45,7 @@ struct session {
 	struct timer *patience;      /* for the whole answer that is waited for, so that single bytes do not prolong it */
 	struct reply_reader reader;
 	struct session_offers offers;
-	bool may_use_tls, was_greeted, is_retired;
+	bool may_use_tls, was_greeted, is_retired, is_lmtp;
 	unsigned login_steps;        /* of AUTH LOGIN that are done */
 	unsigned mail_count;         /* handed over on this connection */
 	/* the transaction */

@@ -5,6 +5,7 @@
 #include "base/arena.h"
 #include "base/tls.h"
 #include "ipc/messages.gen.h"
+#include "ipc/terms.h"
 
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -24,6 +25,7 @@ struct target {
 	bool must_use_tls;                 /* its DNS says so (RFC 7672 §2.2), or a login is to be kept secret: no mail in the clear */
 	bool is_tls_first;                 /* before its greeting (RFC 8314 §3.3) */
 	bool wants_requiretls;             /* it must offer that (RFC 8689 §4.2.1) */
+	enum route_tls tls;                /* of the route that it was chosen for: other mail goes over another connection */
 	bool is_lax;                       /* what its DNS demands was not asked for: for mail that says so, and for no other */
 	bool wants_login;                  /* it is relay_host, and relay_host_login is set */
 	bool is_by_policy;                 /* an MTA-STS policy demands that it proves its name (RFC 8461 §4) */

@@ -138,7 +138,7 @@ void transaction_mail(struct session *s)
 	BUF_AUTO out = {0};
 	s->accepted = 0;
 	s->is_mail_refused = false;
-	s->is_pipelined = s->offers.pipelining;
+	s->is_pipelined = s->offers.pipelining && !s->is_lmtp; /* which says nothing to the end of a message for nobody */
 	s->rcpt_at = next_undecided(j, 0);
 	add_mail(s, &out);
 	if (s->is_pipelined) {
@@ -264,10 +264,31 @@ void transaction_on_early_reply(struct session *s, const struct reply *r)
 	job_session_done(j);
 }
 
+/* RFC 2033 §4.2: a reply for each recipient, in their order. True if there are more to come. */
+static bool decide_next_accepted(struct session *s, const struct verdict *v)
+{
+	struct job *j = s->job;
+	bool has_one = false;
+	for (size_t i = 0; i < j->recipient_count; i++) {
+		struct recipient *r = &j->recipients[i];
+		if (!r->is_accepted || r->is_decided)
+			continue;
+		if (has_one)
+			return true;
+		job_decide(j, r, v);
+		has_one = true;
+	}
+	return false;
+}
+
 void transaction_on_end(struct session *s, const struct reply *r)
 {
 	struct verdict v = verdict_of(s, r);
 	v.has_dsn = s->offers.dsn;
+	if (s->is_lmtp && r->code != 421 && decide_next_accepted(s, &v)) {
+		session_enter(s, SESSION_END);
+		return;
+	}
 	decide_accepted(s, &v);
 	session_done(s, r->code != 421);
 }

@@ -322,7 +322,7 @@ void mx_ask(struct resolve_process *p, uint64_t id, struct span next_hop, bool i
 	bool is_one = next_hop_parse(next_hop, &hop, NULL) == 0;
 	p->asked_count++;
 	if (is_one && span_starts_with(hop.host, SPAN("["))) {
-		answer_literal(p, id, hop.host, hop.port != 0);
+		answer_literal(p, id, hop.host, hop.port != 0 || hop.is_lmtp);
 		return;
 	}
 	/* RFC 6531 §3.2: the DNS knows A-labels only */
@@ -336,7 +336,7 @@ void mx_ask(struct resolve_process *p, uint64_t id, struct span next_hop, bool i
 	}
 	struct question *q = xcalloc(1, sizeof *q);
 	*q = (struct question){.process = p, .next = p->questions, .id = id, .is_lax = is_lax,
-	                       .is_port_named = hop.port != 0, .port = hop.port ? hop.port : (unsigned)child_config(p->self)->smtp_out_port};
+	                       .is_port_named = hop.port != 0 || hop.is_lmtp, .port = hop.port ? hop.port : (unsigned)child_config(p->self)->smtp_out_port};
 	snprintf(q->domain, sizeof q->domain, "%s", buf_cstr(&name));
 	if (q->next)
 		q->next->before = q;

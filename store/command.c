@@ -1,16 +1,15 @@
 /* domain, user, alias, queue and trace commands: a table, and a function each. */
-#include "store/command.h"
+#include "store/command_run.h"
 
 #include "base/die.h"
 #include "base/log.h"
 #include "ipc/words.h"
-#include "store/directory/directory.h"
+#include "store/directory/route.h"
 #include "store/mailbox/view.h"
 #include "store/queue/queue.h"
 #include "store/scram.h"
 #include "store/session.h"
 #include "store/trace.h"
-#include "wire/next_hop.h"
 #include "wire/password_hash.h"
 #include "wire/scram.h"
 
@@ -19,33 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Exit codes of sysexits.h that people's scripts know. */
-enum { CODE_OK = 0, CODE_REFUSED = 1, CODE_USAGE = 64, CODE_NO_USER = 67, CODE_BROKEN = 70 };
-
 enum { OUTPUT_BYTES = 60000 };
-
-struct command_run {
-	struct command_run *next;
-	void (*asked)(struct command_run *c); /* by a process, not by a person: its words are no command's */
-	uint64_t account; /* that it is about */
-	uint64_t erase;   /* an account whose data go once it is out of the directory */
-	uint64_t locked_out; /* an account whose sessions end when the change is on the disk */
-	const char *locked_out_why;
-	struct span renewed; /* whose password's hash is another one, or who has keys for SCRAM, when the change is on the disk */
-	const char *renewed_event;
-	int scram_missing; /* accounts without keys for SCRAM that there are more of then */
-	struct store *store;
-	peer_id master;
-	uint64_t id;
-	struct span *words;
-	size_t count;
-	struct arena arena;
-	struct buf text;  /* said so far */
-	struct batch batch;
-	struct job job;   /* of one that reads the whole store */
-	bool is_elsewhere; /* another thread is at it, and finishes it */
-	uint8_t code;
-};
 
 static void start_next(struct store *s);
 
@@ -103,6 +76,7 @@ static void changed(void *context)
 {
 	struct command_run *c = context;
 	directory_changed(c->store);
+	routes_changed(c->store);
 	if (c->renewed.len)
 		log_event(LOG_LEVEL_INFO, c->renewed_event, log_s("user", c->renewed));
 	if (c->scram_missing)
@@ -112,9 +86,7 @@ static void changed(void *context)
 	finish(c);
 }
 
-static void fail(struct command_run *c, uint8_t code, const char *format, ...) __attribute__((format(printf, 3, 4)));
-
-static void fail(struct command_run *c, uint8_t code, const char *format, ...)
+void command_fail(struct command_run *c, uint8_t code, const char *format, ...)
 {
 	struct error text;
 	va_list args;
@@ -125,13 +97,12 @@ static void fail(struct command_run *c, uint8_t code, const char *format, ...)
 	c->code = code;
 }
 
-/* The canonical form of a word, or an empty span after saying what is wrong with it. */
-static struct span name_of(struct command_run *c, size_t word, bool is_domain)
+struct span command_name(struct command_run *c, size_t word, bool is_domain)
 {
 	BUF_AUTO canonical = {0};
 	struct error why = {0};
 	if (directory_canonical(c->words[word], is_domain, &canonical, &why)) {
-		fail(c, CODE_USAGE, "%s", why.text);
+		command_fail(c, CODE_USAGE, "%s", why.text);
 		return SPAN("");
 	}
 	return arena_dup(&c->arena, buf_span(&canonical));
@@ -142,63 +113,8 @@ static bool is_in_our_domain(struct command_run *c, struct span address)
 	struct span domain = span_skip(address, (size_t)(span_rchr(address, '@') + 1));
 	if (directory_domain(c->store, domain, NULL) > 0)
 		return true;
-	fail(c, CODE_REFUSED, "%.*s is not one of this server's domains: `carteiro domain add %.*s` first", SPAN_ARG(domain), SPAN_ARG(domain));
+	command_fail(c, CODE_REFUSED, "%.*s is not one of this server's domains: `carteiro domain add %.*s` first", SPAN_ARG(domain), SPAN_ARG(domain));
 	return false;
-}
-
-/* ---- domains ---- */
-
-static void domain_add(struct command_run *c)
-{
-	struct span domain = name_of(c, 2, true), hop = c->count > 3 ? c->words[3] : SPAN("");
-	struct error why;
-	if (!domain.len)
-		return;
-	if (directory_domain(c->store, domain, NULL) > 0) {
-		fail(c, CODE_REFUSED, "%.*s is there already", SPAN_ARG(domain));
-	} else if (hop.len > 250 || (c->count > 3 && next_hop_parse(hop, &(struct next_hop){0}, &why))) {
-		fail(c, CODE_USAGE, "\"%.*s\": %s", SPAN_ARG(span_slice(hop, 0, 250)), hop.len > 250 ? "it is too long" : why.text);
-	} else {
-		directory_put_domain(&c->batch, domain, hop);
-		if (!hop.len && !child_config(c->store->self)->postmaster[0])
-			buf_printf(&c->text, "postmaster@%.*s has to get mail (RFC 5321 section 4.5.1): add it, or name who gets it by `postmaster =` in the configuration\n",
-			           SPAN_ARG(domain));
-	}
-}
-
-static int list_domain(void *context, struct span name, const struct directory_entry *entry)
-{
-	struct command_run *c = context;
-	buf_add(&c->text, name);
-	if (entry->target_count)
-		buf_printf(&c->text, " -> %.*s", SPAN_ARG(entry->targets[0]));
-	buf_add_char(&c->text, '\n');
-	return 0;
-}
-
-static void domain_list(struct command_run *c)
-{
-	directory_walk(c->store, true, list_domain, c, NULL);
-}
-
-static int find_in_domain(void *context, struct span name, const struct directory_entry *entry)
-{
-	(void)entry;
-	const struct span *domain = context;
-	return span_equal(span_skip(name, (size_t)(span_rchr(name, '@') + 1)), *domain);
-}
-
-static void domain_remove(struct command_run *c)
-{
-	struct span domain = name_of(c, 2, true);
-	if (!domain.len)
-		return;
-	if (directory_domain(c->store, domain, NULL) <= 0)
-		fail(c, CODE_REFUSED, "%.*s is not one of this server's domains", SPAN_ARG(domain));
-	else if (directory_walk(c->store, false, find_in_domain, &domain, NULL) > 0)
-		fail(c, CODE_REFUSED, "there are still users or aliases in %.*s: remove them first", SPAN_ARG(domain));
-	else
-		directory_delete_domain(&c->batch, domain);
 }
 
 /* ---- users ---- */
@@ -211,7 +127,7 @@ static bool is_hash(struct command_run *c, struct span text)
 	bool is_one = password_hash_parse(text, &hash, &why) == 0;
 	if (is_one && hash.scheme != PASSWORD_PLAIN)
 		return true;
-	fail(c, CODE_USAGE, "%s", is_one ? "that is a password, and not a hash" : why.text);
+	command_fail(c, CODE_USAGE, "%s", is_one ? "that is a password, and not a hash" : why.text);
 	return false;
 }
 
@@ -222,18 +138,18 @@ static bool take_scram(struct command_run *c, size_t word, struct span *scram)
 	*scram = c->count > word ? c->words[word] : SPAN("");
 	if (!scram->len || scram_keys_parse(*scram, &(struct scram_keys){0}, &why) == 0)
 		return true;
-	fail(c, CODE_USAGE, "%s", why.text);
+	command_fail(c, CODE_USAGE, "%s", why.text);
 	return false;
 }
 
 static void user_add(struct command_run *c)
 {
 	struct directory_entry entry;
-	struct span scram, name = name_of(c, 2, false);
+	struct span scram, name = command_name(c, 2, false);
 	if (!name.len || !is_in_our_domain(c, name))
 		return;
 	if (directory_get(c->store, name, &c->arena, &entry, NULL) > 0) {
-		fail(c, CODE_REFUSED, "%.*s is there already", SPAN_ARG(name));
+		command_fail(c, CODE_REFUSED, "%.*s is there already", SPAN_ARG(name));
 	} else if (is_hash(c, c->words[3]) && take_scram(c, 4, &scram)) {
 		directory_put_account(&c->batch, name, directory_new_account(c->store, &c->batch), c->words[3], scram);
 		c->scram_missing = !scram.len;
@@ -252,7 +168,7 @@ static int list_user(void *context, struct span name, const struct directory_ent
 static void user_list(struct command_run *c)
 {
 	if (c->count > 2 && !span_equal(c->words[2], SPAN("without-scram")))
-		fail(c, CODE_USAGE, "`carteiro user list`, or `carteiro user list without-scram`");
+		command_fail(c, CODE_USAGE, "`carteiro user list`, or `carteiro user list without-scram`");
 	else
 		directory_walk(c->store, false, list_user, c, NULL);
 }
@@ -260,12 +176,12 @@ static void user_list(struct command_run *c)
 /* The account of a word; false after saying that there is none. */
 static bool find_user(struct command_run *c, struct span *name, struct directory_entry *entry)
 {
-	*name = name_of(c, 2, false);
+	*name = command_name(c, 2, false);
 	if (!name->len)
 		return false;
 	if (directory_get(c->store, *name, &c->arena, entry, NULL) > 0 && !entry->is_alias)
 		return true;
-	fail(c, CODE_NO_USER, "there is no user %.*s: `carteiro user list` shows them", SPAN_ARG(*name));
+	command_fail(c, CODE_NO_USER, "there is no user %.*s: `carteiro user list` shows them", SPAN_ARG(*name));
 	return false;
 }
 
@@ -340,9 +256,9 @@ static struct span address_or_domain_of(struct command_run *c, size_t word)
 {
 	BUF_AUTO name = {0};
 	if (!span_starts_with(c->words[word], SPAN("@")))
-		return name_of(c, word, false);
+		return command_name(c, word, false);
 	c->words[word] = span_skip(c->words[word], 1);
-	struct span domain = name_of(c, word, true);
+	struct span domain = command_name(c, word, true);
 	buf_add_char(&name, '@');
 	buf_add(&name, domain);
 	return domain.len ? arena_dup(&c->arena, buf_span(&name)) : domain;
@@ -356,13 +272,13 @@ static void alias_add(struct command_run *c)
 	if (!name.len || !is_in_our_domain(c, name))
 		return;
 	if (directory_get(c->store, name, &c->arena, &entry, NULL) > 0) {
-		fail(c, CODE_REFUSED, "%.*s is there already", SPAN_ARG(name));
+		command_fail(c, CODE_REFUSED, "%.*s is there already", SPAN_ARG(name));
 		return;
 	}
 	size_t count = c->count - 3;
 	struct span *targets = arena_alloc_array(&c->arena, count, sizeof *targets);
 	for (size_t i = 0; i < count; i++) {
-		targets[i] = is_of_domain ? address_or_domain_of(c, 3 + i) : name_of(c, 3 + i, false);
+		targets[i] = is_of_domain ? address_or_domain_of(c, 3 + i) : command_name(c, 3 + i, false);
 		if (!targets[i].len)
 			return;
 	}
@@ -395,7 +311,7 @@ static void alias_remove(struct command_run *c)
 	if (directory_get(c->store, name, &c->arena, &entry, NULL) > 0 && entry.is_alias)
 		directory_delete_alias(&c->batch, name);
 	else
-		fail(c, CODE_NO_USER, "there is no alias %.*s: `carteiro alias list` shows them", SPAN_ARG(name));
+		command_fail(c, CODE_NO_USER, "there is no alias %.*s: `carteiro alias list` shows them", SPAN_ARG(name));
 }
 
 /* ---- queue and trace ---- */
@@ -409,7 +325,7 @@ static bool find_id(struct command_run *c, struct id128 *id)
 {
 	if (id128_parse(c->words[2], id) == 0)
 		return true;
-	fail(c, CODE_USAGE, "that is not a message's id: `carteiro queue list` shows them");
+	command_fail(c, CODE_USAGE, "that is not a message's id: `carteiro queue list` shows them");
 	return false;
 }
 
@@ -417,7 +333,7 @@ static void queue_show_one(struct command_run *c)
 {
 	struct id128 id;
 	if (find_id(c, &id) && queue_show(c->store, id, &c->text))
-		fail(c, CODE_REFUSED, "there is no such message in the queue");
+		command_fail(c, CODE_REFUSED, "there is no such message in the queue");
 }
 
 static void queue_for_some(struct command_run *c, size_t (*act)(struct store *s, const struct id128 *id), const char *what)
@@ -428,7 +344,7 @@ static void queue_for_some(struct command_run *c, size_t (*act)(struct store *s,
 		return;
 	size_t count = act(c->store, is_all ? NULL : &id);
 	if (!count && !is_all)
-		fail(c, CODE_REFUSED, "there is no such message in the queue, or it is held: `carteiro queue release` lets it go on");
+		command_fail(c, CODE_REFUSED, "there is no such message in the queue, or it is held: `carteiro queue release` lets it go on");
 	else
 		buf_printf(&c->text, "%zu %s\n", count, what);
 }
@@ -452,7 +368,7 @@ static void queue_remove_one(struct command_run *c)
 {
 	struct id128 id;
 	if (find_id(c, &id) && queue_remove(c->store, id))
-		fail(c, CODE_REFUSED, "there is no such message in the queue");
+		command_fail(c, CODE_REFUSED, "there is no such message in the queue");
 }
 
 static void run_trace(struct worker *w, struct job *j)
@@ -460,9 +376,9 @@ static void run_trace(struct worker *w, struct job *j)
 	struct command_run *c = (struct command_run *)((char *)j - offsetof(struct command_run, job));
 	struct error why = {0};
 	if (trace_find(c->store, c->words[1], &c->text, &why))
-		fail(c, CODE_BROKEN, "%s", why.text);
+		command_fail(c, CODE_BROKEN, "%s", why.text);
 	else if (!c->text.len)
-		fail(c, CODE_REFUSED, "nothing is known of that");
+		command_fail(c, CODE_REFUSED, "nothing is known of that");
 	atomic_fetch_sub(&c->store->background, 1);
 	worker_say(w, parcel_to_call(finish, c));
 }
@@ -483,6 +399,9 @@ static const struct {
 	{"domain", "add", 3, 4, domain_add},
 	{"domain", "list", 2, 2, domain_list},
 	{"domain", "remove", 3, 3, domain_remove},
+	{"route", "add", 4, 5, route_add},
+	{"route", "list", 2, 2, route_list},
+	{"route", "remove", 3, 3, route_remove},
 	{"user", "add", 4, 5, user_add},
 	{"user", "list", 2, 3, user_list},
 	{"user", "passwd", 4, 5, user_passwd},

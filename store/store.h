@@ -3,10 +3,10 @@
 #define STORE_STORE_H
 
 #include "base/map.h"
+#include "base/rate.h"
 #include "ipc/child.h"
 #include "ipc/terms.h"
 #include "store/commit.h"
-#include "base/rate.h"
 #include "store/worker.h"
 
 enum { STORE_PEERS_MOST = 96, WORKERS_MOST = 16 };
@@ -49,6 +49,7 @@ struct store {
 	struct outbox *outbox;
 	struct waker *outbox_waker;
 	struct directory_cache *directory_cache; /* store/directory/directory.c */
+	struct routes *routes;   /* store/directory/route.c; NULL: to be read */
 	struct policy_counts policies; /* store/directory/policy.h */
 	uint64_t next_account;   /* 0: not read yet */
 	struct rates rates;      /* of what accounts send */

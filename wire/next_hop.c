@@ -15,8 +15,11 @@ static int parse_port(struct span text, struct next_hop *out, struct error *why)
 
 int next_hop_parse(struct span text, struct next_hop *out, struct error *why)
 {
+	static const struct span lmtp = SPAN("lmtp:");
 	bool is_literal = false;
-	*out = (struct next_hop){0};
+	*out = (struct next_hop){.is_lmtp = span_starts_with_nocase(text, lmtp)};
+	out->is_host = out->is_lmtp;
+	text = span_skip(text, out->is_lmtp ? lmtp.len : 0);
 	if (span_starts_with(text, SPAN("["))) {
 		ssize_t end = span_chr(text, ']');
 		struct span literal = span_slice(text, 0, end < 0 ? 0 : (size_t)end + 1);

@@ -18,7 +18,7 @@ enum {
 	SCRAM_VERSION = 2, /* of an account's record that has keys for SCRAM at its end */
 	KIND_ACCOUNT = 1,
 	KIND_ALIAS = 2,
-	NEXT_HOP_BYTES_MOST = 255,
+	HOP_BYTES_MOST = 255,
 	CACHE_BYTES_MOST = 32 * 1024 * 1024, /* of remembered rows; then it begins anew */
 };
 
@@ -99,7 +99,7 @@ static struct span hop_of(struct span value)
 {
 	struct unpacker u = {.rest = value};
 	unpack_u8(&u);
-	return u.rest.len ? unpack_bytes(&u, NEXT_HOP_BYTES_MOST) : SPAN("");
+	return u.rest.len ? unpack_bytes(&u, HOP_BYTES_MOST) : SPAN("");
 }
 
 int directory_next_hop(struct store *s, struct span domain, struct buf *hop)

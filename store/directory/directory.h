@@ -6,6 +6,7 @@
  *   "u" account id            -> its canonical address
  *   "e" account id            -> nothing: it has been removed, and its mail is still to be erased
  *   "n"                       -> the next account id
+ *   "t" which                 -> where mail for elsewhere goes (store/directory/route.h)
  *   "p" domain                -> the MTA-STS policy of somebody else's (store/directory/policy.c)
  *   "x"                       -> the key of rewritten senders (auth/srs.h)
  *   "s"                       -> the secret that makes the salts of accounts that are not there (vault/scram.c)

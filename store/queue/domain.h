@@ -34,6 +34,7 @@ struct relay_job {
 	uint32_t *recipients;    /* indexes */
 	uint32_t count;
 	uint8_t route;           /* enum route */
+	uint8_t tls;             /* enum route_tls */
 	bool is_answered;        /* a server has said something about it, or the DNS that there is none */
 	bool is_silent;          /* no server was reached */
 };

@@ -6,6 +6,7 @@
 #include "base/die.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "store/directory/route.h"
 #include "store/queue/asleep.h"
 #include "store/trace.h"
 #include "wire/smtp.h"
@@ -130,7 +131,7 @@ static void send_job(struct store_peer *relay, struct relay_job *j)
 	map_put(&q->jobs, j->number, j);
 	relay->slots--;
 	channel_send(relay->channel, job, .job = j->number, .delivery = m->id, .reverse_path = buf_span(&sender),
-	             .next_hop = span_slice(span_cstr(j->domain->name), 0, 255), .route = j->route, .size = m->size - m->return_path_bytes,
+	             .next_hop = span_slice(span_cstr(j->domain->name), 0, 255), .route = j->route, .tls = j->tls, .size = m->size - m->return_path_bytes,
 	             .facts = m->facts & FACTS_OF_MESSAGE, .ret = m->ret, .envid = span_cstr(m->envid ? m->envid : ""),
 	             .priority = m->priority);
 	for (uint32_t i = 0; i < j->count; i++) {
@@ -203,17 +204,27 @@ struct leg {
 	struct span next_hop, via; /* in an arena, or valid until the configuration changes */
 	uint32_t index;
 	enum route route;
+	enum route_tls tls;
 };
 
 /* Where it goes next. -1 if the directory cannot be read. */
-static int find_route(const struct queue *q, const struct recipient *r, struct arena *a, struct leg *out)
+static int find_route(const struct queued *m, const struct recipient *r, struct arena *a, struct leg *out)
 {
+	const struct queue *q = m->queue;
 	BUF_AUTO hop = {0};
-	struct span domain = recipient_domain(r);
+	struct span domain = recipient_domain(r), sender = span_cstr(m->reverse_path);
 	if (q->find_hop && q->find_hop(q->store, domain, &hop) < 0)
 		return -1;
-	out->route = hop.len ? ROUTE_RELAYED : q->relay_host.len ? ROUTE_RELAY_HOST : ROUTE_DOMAIN;
-	out->next_hop = hop.len ? arena_dup(a, buf_span(&hop)) : q->relay_host.len ? q->relay_host : domain;
+	struct span sender_domain = span_skip(sender, (size_t)(span_rchr(sender, '@') + 1));
+	const struct route_row *routed = q->find_hop && !hop.len ? route_find(q->store, domain, sender_domain) : NULL;
+	*out = (struct leg){.via = out->via, .index = out->index, .next_hop = domain, .route = ROUTE_DOMAIN, .tls = routed ? routed->tls : ROUTE_TLS_USUAL};
+	if (hop.len || (routed && routed->next_hop.len)) {
+		out->route = hop.len ? ROUTE_RELAYED : ROUTE_ROUTED;
+		out->next_hop = arena_dup(a, hop.len ? buf_span(&hop) : routed->next_hop);
+	} else if (q->relay_host.len && !routed) {
+		out->route = ROUTE_RELAY_HOST;
+		out->next_hop = q->relay_host;
+	}
 	return 0;
 }
 
@@ -224,6 +235,8 @@ static int by_transaction(const struct leg *a, const struct leg *b)
 		order = strncasecmp(a->next_hop.ptr, b->next_hop.ptr, a->next_hop.len);
 	if (!order)
 		order = (a->route > b->route) - (a->route < b->route);
+	if (!order)
+		order = (a->tls > b->tls) - (a->tls < b->tls);
 	return order ? order : span_compare(a->via, b->via);
 }
 
@@ -249,7 +262,7 @@ bool schedule_jobs(struct queued *m, int64_t now_ms)
 		if (r->account || r->state != RECIPIENT_WAITING || r->next_ms > now_ms)
 			continue;
 		due[count] = (struct leg){.via = via_of(r), .index = i};
-		if (find_route(m->queue, r, &hops, &due[count])) {
+		if (find_route(m, r, &hops, &due[count])) {
 			r->next_ms = schedule_next(m->queue, ++r->attempts);
 			recipient_set_last(r, "4.3.0", SPAN("the directory cannot be read now"), SPAN(""));
 			continue;
@@ -271,6 +284,7 @@ bool schedule_jobs(struct queued *m, int64_t now_ms)
 			;
 		struct relay_job *j = new_job(m, due[i].next_hop, end - i);
 		j->route = (uint8_t)due[i].route;
+		j->tls = (uint8_t)due[i].tls;
 		for (size_t k = i; k < end; k++)
 			j->recipients[j->count++] = due[k].index;
 	}

@@ -18,7 +18,7 @@ struct queue {
 	struct map jobs;            /* at a relay, by number */
 	uint64_t last_job;
 	struct span relay_host;     /* the setting: who takes all mail for elsewhere; empty: nobody */
-	int (*find_hop)(struct store *s, struct span domain, struct buf *hop); /* directory_next_hop; NULL: no domain is relayed */
+	int (*find_hop)(struct store *s, struct span domain, struct buf *hop); /* directory_next_hop; NULL: no domain is relayed, nor routed */
 };
 
 void schedule_open(struct queue *q);

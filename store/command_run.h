@@ -1,0 +1,48 @@
+/* One command that is being carried out, between the files that do: store/command.c and store/command_domain.c. Everyone else uses
+ * store/command.h. */
+#ifndef STORE_COMMAND_RUN_H
+#define STORE_COMMAND_RUN_H
+
+#include "store/command.h"
+#include "store/directory/directory.h"
+
+/* Exit codes of sysexits.h that people's scripts know. */
+enum { CODE_OK = 0, CODE_REFUSED = 1, CODE_USAGE = 64, CODE_NO_USER = 67, CODE_BROKEN = 70 };
+
+struct command_run {
+	struct command_run *next;
+	void (*asked)(struct command_run *c); /* by a process, not by a person: its words are no command's */
+	uint64_t account; /* that it is about */
+	uint64_t erase;   /* an account whose data go once it is out of the directory */
+	uint64_t locked_out; /* an account whose sessions end when the change is on the disk */
+	const char *locked_out_why;
+	struct span renewed; /* whose password's hash is another one, or who has keys for SCRAM, when the change is on the disk */
+	const char *renewed_event;
+	int scram_missing; /* accounts without keys for SCRAM that there are more of then */
+	struct store *store;
+	peer_id master;
+	uint64_t id;
+	struct span *words;
+	size_t count;
+	struct arena arena;
+	struct buf text;  /* said so far */
+	struct batch batch;
+	struct job job;   /* of one that reads the whole store */
+	bool is_elsewhere; /* another thread is at it, and finishes it */
+	uint8_t code;
+};
+
+/* Says what is wrong, and what the command's exit code is. */
+void command_fail(struct command_run *c, uint8_t code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* The canonical form of a word, or an empty span after saying what is wrong with it. */
+struct span command_name(struct command_run *c, size_t word, bool is_domain);
+
+/* store/command_domain.c */
+void domain_add(struct command_run *c);
+void domain_list(struct command_run *c);
+void domain_remove(struct command_run *c);
+void route_add(struct command_run *c);
+void route_list(struct command_run *c);
+void route_remove(struct command_run *c);
+
+#endif
