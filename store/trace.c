@@ -5,6 +5,7 @@
 #include "base/die.h"
 #include "base/pack.h"
 #include "wire/date.h"
+#include "wire/remedy.h"
 
 #include <stdio.h>
 
@@ -118,8 +119,12 @@ static void add_events(const struct search_for *f, struct span partition, struct
 		buf_add_cstr(f->out, "    ");
 		date_format_internet(time_ms / 1000, f->out);
 		buf_add_char(f->out, ' ');
-		add_safe(f->out, unpack_bytes(&u, 1000));
+		struct span text = unpack_bytes(&u, 1000);
+		const char *remedy = remedy_for(text);
+		add_safe(f->out, text);
 		buf_add_char(f->out, '\n');
+		if (remedy)
+			buf_printf(f->out, "        what to do: %s\n", remedy);
 	}
 	engine_scan_close(scan);
 }

@@ -183,3 +183,16 @@ def test_a_message_is_not_lost_though_relay_dies_before_it_has_told_the_answer(s
         assert until(lambda: queue_is_empty(server), 30), server.must('queue', 'list')
         assert 1 <= len(receiver.got) <= 2 and len(set(receiver.got)) == 1
     assert server.messages('u@a.test') == []
+
+
+def test_trace_says_what_to_do_about_a_large_receivers_refusal(server, net):
+    def session(client):
+        greet(client)
+        read_line(client)
+        client.sendall(b'550-5.7.26 This mail has been blocked because the sender is unauthenticated.\r\n550 5.7.26 Gmail requires all senders to authenticate with either SPF or DKIM.\r\n')
+        return True
+    with fake_server(net, session):
+        name = submit(server, ['x@fake.test'], message())
+        assert until(lambda: 'what to do: ' in server.must('trace', name)), server.must('trace', name)
+    shown = server.must('trace', name)
+    assert '550 5.7.26' in shown and '`carteiro dkim records` shows' in shown
