@@ -43,6 +43,7 @@ enum rcpt_outcome {
 	RCPT_FULL,       /* its mailbox is over quota: 452 4.2.2 */
 	RCPT_NO_SPACE,   /* the disk is full: 452 4.3.1 */
 	RCPT_RATE,       /* the account has sent to too many lately: 450 4.7.1 */
+	RCPT_GREYLISTED, /* a stranger's first try: 450 4.2.0 */
 };
 
 /* delivery_result.outcome. Only the first two mean that the message is ours now. */

@@ -15,6 +15,7 @@
 #include "store/command.h"
 #include "store/deliver.h"
 #include "store/directory/directory.h"
+#include "store/greylist.h"
 #include "store/directory/policy.h"
 #include "store/mailbox/view.h"
 #include "store/parse.h"
@@ -177,6 +178,8 @@ static void on_rcpt_ask(void *context, const struct msg_rcpt_ask *m)
 		outcome = RCPT_NO_SPACE;
 	if ((outcome == RCPT_LOCAL || outcome == RCPT_REMOTE) && s && s->account && is_over_rate(p->store, s->account))
 		outcome = RCPT_RATE;
+	if (outcome == RCPT_LOCAL && m->stranger.len && !greylist_lets_pass(p->store, m->stranger, m->reverse_path, m->address))
+		outcome = RCPT_GREYLISTED;
 	channel_send(p->channel, rcpt_answer, .token = m->token, .sequence = m->sequence, .outcome = (uint8_t)outcome);
 }
 

@@ -7,6 +7,7 @@
 #include "base/pack.h"
 #include "store/blob.h"
 #include "store/deliver.h"
+#include "store/greylist.h"
 #include "store/queue/message.h"
 #include "store/trace.h"
 
@@ -133,6 +134,7 @@ static void run(struct worker *worker, struct job *job)
 	struct store *s = j->store;
 	struct error why = {0};
 	trace_sweep(s, j->oldest_trace_ms);
+	greylist_sweep(s);
 	sweep_blobs(s, &j->in_use);
 	if (engine_compact(s->engine, &why))
 		log_event(LOG_LEVEL_WARNING, "compaction-failed", log_c("why", why.text));

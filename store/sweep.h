@@ -2,6 +2,7 @@
  *   - trace records that are older than trace_lifetime (store/trace.h)
  *   - blobs that several accounts shared and that no account and no queued message names any more. Marks by reading the
  *     accounts' counts (not their rows), and leaves alone what is younger than an hour.
+ *   - what is greylisted or known no longer (store/greylist.h)
  *   - the space of what was deleted (engine_compact) */
 #ifndef STORE_SWEEP_H
 #define STORE_SWEEP_H

@@ -242,3 +242,49 @@ def test_who_does_not_read_what_is_offered_is_cut_off(patient, client):
     with stranger(patient, client) as s:  # a group behind it is as it should be: RFC 2920
         s.send(b'MAIL FROM:<x@remote.example>\r\nRCPT TO:<%s>\r\nDATA\r\n' % US.encode())
         assert [s.reply().code for _ in range(3)] == [250, 250, 354]
+
+
+# ---- greylisting ----
+
+@pytest.fixture(scope='module')
+def grey(make_server):
+    s = make_server('grey', settings={'proxies': PROXY, 'sender_checks': 'off', 'greeting_delay': '0', 'greylist_delay': '1s'})
+    s.add_user('u')
+    s.add_user('v')
+    return s
+
+
+def rcpt(server, client, sender, recipient=US):
+    with stranger(server, client) as s:
+        assert s.command('MAIL FROM:<%s>' % sender).code == 250
+        return s.command('RCPT TO:<%s>' % recipient)
+
+
+def comes_through(server, client, sender, recipient=US):
+    return until(lambda: rcpt(server, client, sender, recipient).code == 250, 20, 0.2)
+
+
+def test_a_strangers_first_message_is_put_off(grey, client):
+    assert rcpt(grey, client, 'x@remote.example').startswith('450 4.2.0 ')
+    assert rcpt(grey, client, 'x@remote.example', 'nobody@example.test').code == 550  # which is as well said at once
+    assert comes_through(grey, client, 'x@remote.example')
+    # known now: its domain, from its network
+    assert rcpt(grey, client, 'other@Remote.Example', 'v@example.test').code == 250
+    assert rcpt(grey, client.rsplit('.', 1)[0] + '.251', 'x@remote.example').code == 250
+    assert rcpt(grey, client, 'x@elsewhere.example').code == 450
+    assert rcpt(grey, '192.0.2.200', 'x@remote.example').code == 450
+    assert 'greylisted' in grey.log() and 'client=192.0.2.200' in grey.log()
+
+
+def test_known_servers_are_known_after_a_restart(grey):
+    assert comes_through(grey, '2001:db8:9::1', 'x@six.example')
+    grey.stop()
+    grey.start()
+    assert rcpt(grey, '2001:db8:9::ffff', 'y@six.example').code == 250
+    assert rcpt(grey, '2001:db8:9:1::1', 'y@six.example').code == 450
+
+
+def test_this_machine_and_users_are_not_greylisted(grey):
+    assert grey.send(US, b'Subject: s\r\n\r\nb\r\n').code == 250
+    with grey.smtp('lmtp') as s:
+        assert s.command('MAIL FROM:<x@remote.example>').code == 250 and s.command('RCPT TO:<%s>' % US).code == 250

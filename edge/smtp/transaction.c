@@ -214,9 +214,10 @@ void smtp_rcpt(struct smtp_session *s, const struct smtp_command *command)
 	}
 	s->asked = (struct delivery_recipient){.address = address_text(s, &rcpt.forward_path), .notify = (uint8_t)rcpt.notify,
 	                                       .orcpt = arena_dup(&s->memory, rcpt.orcpt)};
+	bool is_greylisted = child_config(c->edge->self)->greylist_delay_s && smtp_is_stranger(s);
 	connection_wait(c);
 	channel_send(c->edge->store, rcpt_ask, .token = c->token, .sequence = ++s->sequence, .session = c->session, .is_local = c->protocol->is_local,
-	             .address = s->asked.address);
+	             .address = s->asked.address, .stranger = is_greylisted ? span_cstr(c->address) : SPAN(""), .reverse_path = s->reverse_path);
 }
 
 static void add_recipient(struct smtp_session *s)
@@ -243,6 +244,7 @@ void smtp_rcpt_answered(struct connection *c, const struct msg_rcpt_answer *m)
 		[RCPT_LATER] = "451 4.3.0 Cannot be checked now, try again later",
 		[RCPT_FULL] = "452 4.2.2 The mailbox is full",
 		[RCPT_NO_SPACE] = "452 4.3.1 No room on the disk, try again later",
+		[RCPT_GREYLISTED] = "450 4.2.0 Greylisted: try again later",
 		[RCPT_RATE] = "450 4.7.1 You have sent to too many recipients in the last hour, try again later"};
 	struct smtp_session *s = c->state;
 	if (!s || m->sequence != s->sequence || !c->is_waiting)
