@@ -1,6 +1,8 @@
 /* `carteiro check`: what is wrong in the configuration, and around it. */
 #include "cli/cli.h"
 
+#include "wire/milter.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <pwd.h>
@@ -44,6 +46,23 @@ int cli_read_config(const char *file, struct config *out)
 	return 0;
 }
 
+static int check_milters(const struct config *c)
+{
+	struct span rest = span_cstr(c->milters), word;
+	int faults = 0;
+	while ((word = span_next_word(&rest)).len) {
+		struct milter_socket at;
+		struct timeval most = {.tv_sec = 5};
+		milter_socket_parse(word, &at, NULL); /* it has been read once */
+		int fd = socket(at.address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &most, sizeof most); /* of connect too */
+		if (connect(fd, (const struct sockaddr *)&at.address, at.length))
+			faults += printf("milters: %.*s: %s: start it, or let the user %s connect there\n", SPAN_ARG(word), strerror(errno), c->user) > 0;
+		close(fd);
+	}
+	return faults;
+}
+
 int cli_check(const struct cli *cli)
 {
 	struct config c;
@@ -69,6 +88,7 @@ int cli_check(const struct cli *cli)
 		faults += printf("relay_host_login: cannot read %s: %s\n", c.relay_host_login, strerror(errno)) > 0;
 	if (c.relay_host_login[0] && access(c.tls_authorities, R_OK))
 		faults += printf("tls_authorities: cannot read %s: install ca-certificates, or name another file\n", c.tls_authorities) > 0;
+	faults += check_milters(&c);
 	config_free(&c);
 	if (!faults)
 		printf("%s is right\n", cli->config_file);

@@ -17,6 +17,7 @@ enum {
 	CONFIG_ERRORS_MOST = 50,      /* a person reads them */
 	CONFIG_LISTENERS_MOST = 64,   /* over all protocols that run */
 	CONFIG_NETWORKS_MOST = 64,    /* in one setting */
+	CONFIG_MILTERS_MOST = 16,     /* each message goes through all of them, one after the other */
 };
 
 /* In the order of the words in `protocols`. */
@@ -36,6 +37,7 @@ enum { CONFIG_PROTOCOLS = 8 };
 enum { CONFIG_LOCAL = CONFIG_PROTOCOLS };
 
 enum sender_checks { SENDER_CHECKS_OFF, SENDER_CHECKS_REPORT, SENDER_CHECKS_OBEY };
+enum milter_default { MILTER_DEFAULT_TEMPFAIL, MILTER_DEFAULT_ACCEPT, MILTER_DEFAULT_REJECT };
 enum plaintext_login { PLAINTEXT_LOGIN_OFF, PLAINTEXT_LOGIN_LOOPBACK, PLAINTEXT_LOGIN_ON };
 
 struct config_listener {
@@ -60,6 +62,7 @@ struct config_networks {
 #define CONFIG_FIELD_HOSTNAME(name) char *name;
 #define CONFIG_FIELD_MAILBOX(name) char *name;
 #define CONFIG_FIELD_NEXT_HOP(name) char *name;
+#define CONFIG_FIELD_MILTERS(name) char *name;   /* words, each a socket: wire/milter.h */
 #define CONFIG_FIELD_DNS_LISTS(name) char *name; /* words, each a list: wire/dns_list.h */
 #define CONFIG_FIELD_PATH(name) char *name;
 #define CONFIG_FIELD_ADDRESS(name) char *name;

@@ -149,6 +149,8 @@ static void every_fault_names_its_line_and_its_remedy(void **state)
 		{"resolver = 127.0.0.1@0", "carteiro.conf:1: resolver has port \"0\": a port is a number from 1 to 65535"},
 		{"login_exempt = 127.0.0.1/8", "carteiro.conf:1: login_exempt has \"127.0.0.1/8\": write an address, or a network as "
 		 "192.0.2.0/24 or 2001:db8::/32 with nothing but zeros behind its prefix"},
+		{"milters = unix:/run/x inet:localhost:1", "carteiro.conf:1: milters has \"inet:localhost:1\": write an address and no name, as "
+		 "inet:127.0.0.1:11332 or inet:[::1]:11332"},
 		{"log_level = loud", "carteiro.conf:1: log_level is \"loud\": write one of error warning info debug"},
 		{"\ntls_key = /k", "carteiro.conf:2: tls_certificate and tls_key belong together: set both or neither"},
 		{"retry_first = 5h", "carteiro.conf:1: retry_first is longer than retry_most: make it shorter"},

@@ -3,6 +3,7 @@
 #include "base/die.h"
 #include "config/settings.h"
 #include "wire/dns_list.h"
+#include "wire/milter.h"
 #include "wire/next_hop.h"
 
 #include <arpa/inet.h>
@@ -115,6 +116,20 @@ static int dns_lists_check(const struct setting *s, struct span value, struct er
 	return 0;
 }
 
+static int milters_check(const struct setting *s, struct span value, struct error *why)
+{
+	struct span rest = value, word;
+	struct error reason;
+	for (size_t n = 0; (word = span_next_word(&rest)).len; n++) {
+		struct milter_socket at;
+		if (n == CONFIG_MILTERS_MOST)
+			return error_set(why, 0, "%s has more than %d milters", s->name, CONFIG_MILTERS_MOST);
+		if (milter_socket_parse(word, &at, &reason))
+			return error_set(why, 0, "%s has \"%.*s\": %s", s->name, SHOWN(word), reason.text);
+	}
+	return 0;
+}
+
 static int text_check(const struct setting *s, struct span value, struct error *why)
 {
 	char address[INET6_ADDRSTRLEN];
@@ -130,6 +145,8 @@ static int text_check(const struct setting *s, struct span value, struct error *
 		return error_set(why, 0, "%s \"%.*s\" is not a fully qualified name: write one as mail.example.org", s->name,
 		                 SHOWN(value));
 	if (s->kind == SETTING_DNS_LISTS && dns_lists_check(s, value, why))
+		return -1;
+	if (s->kind == SETTING_MILTERS && milters_check(s, value, why))
 		return -1;
 	if (s->kind == SETTING_NEXT_HOP && next_hop_parse(value, &(struct next_hop){0}, &reason))
 		return error_set(why, 0, "%s \"%.*s\": %s", s->name, SHOWN(value), reason.text);
@@ -336,6 +353,7 @@ int setting_read(const struct setting *s, struct span value, struct config *c, s
 	case SETTING_MAILBOX:
 	case SETTING_DNS_LISTS:
 	case SETTING_NEXT_HOP:
+	case SETTING_MILTERS:
 	case SETTING_PATH:
 	case SETTING_ADDRESS: return text_read(s, value, c, why);
 	case SETTING_FLAG: return flag_read(s, value, c, why);

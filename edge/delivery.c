@@ -94,9 +94,16 @@ uint64_t delivery_size(const struct delivery *d)
 	return d->size;
 }
 
+/* What milters are asked about: not what a neighbour delivers, nor what a user puts into a mailbox. */
+static bool is_for_milters(const struct delivery *d)
+{
+	return child_config(d->edge->self)->milters[0] && (d->kind == DELIVERY_SMTP || d->kind == DELIVERY_SUBMISSION || d->kind == DELIVERY_LOCAL);
+}
+
 static void begin(struct delivery *d)
 {
 	struct edge_process *e = d->edge;
+	size_t for_milters = is_for_milters(d) ? d->recipient_count : 0;
 	struct connection *c = connection_of_token(e, d->token);
 	char tls[128] = "";
 	if (c)
@@ -113,7 +120,10 @@ static void begin(struct delivery *d)
 	channel_send(e->filters[d->filter], judge_begin, .delivery = d->id, .kind = d->kind, .facts = d->facts,
 	             .reverse_path = buf_span(&d->reverse_path), .client_address = span_cstr(c ? c->address : ""),
 	             .helo = span_slice(buf_span(&d->helo), 0, 255), .with = buf_span(&d->with), .tls = span_cstr(tls),
-	             .recipient = d->recipient_count == 1 ? d->recipients[0].address : SPAN(""), .priority = d->priority);
+	             .recipient = d->recipient_count == 1 ? d->recipients[0].address : SPAN(""), .priority = d->priority,
+	             .user = c ? buf_span(&c->user) : SPAN(""), .recipients = (uint32_t)for_milters);
+	for (size_t i = 0; i < for_milters; i++)
+		channel_send(e->filters[d->filter], judge_rcpt, .delivery = d->id, .address = d->recipients[i].address);
 }
 
 static void send_piece(struct delivery *d)

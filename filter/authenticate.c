@@ -34,8 +34,8 @@ struct authentication {
 	bool has_names, has_lists, has_spf, has_dkim, has_ended; /* what is decided */
 	bool has_dmarc_begun;
 	bool has_too_many_authors;
-	loop_fn *done;
-	void *context;
+	loop_fn *named, *done;
+	void *named_context, *context;
 };
 
 static void go_on(struct authentication *a);
@@ -44,6 +44,8 @@ static void on_names(void *context)
 {
 	struct authentication *a = context;
 	a->has_names = true;
+	if (a->named)
+		a->named(a->named_context);
 	go_on(a);
 }
 
@@ -83,6 +85,8 @@ struct authentication *authentication_new(const struct authentication_facts *fac
 	a->hostname = facts->hostname;
 	a->dns = facts->dns;
 	a->loop = facts->loop;
+	a->named = facts->named;
+	a->named_context = facts->context;
 	a->client_address = arena_dup(&a->memory, facts->client_address);
 	a->helo = arena_dup(&a->memory, facts->helo);
 	a->reverse_path = arena_dup(&a->memory, facts->reverse_path);
@@ -223,6 +227,11 @@ void authentication_end(struct authentication *a, loop_fn *done, void *context)
 struct span authentication_client(const struct authentication *a)
 {
 	return a->client_address;
+}
+
+bool authentication_knows_name(const struct authentication *a)
+{
+	return a->has_names;
 }
 
 struct span authentication_client_name(const struct authentication *a)

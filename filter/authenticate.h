@@ -19,6 +19,8 @@ struct authentication_facts {
 	struct span dns_lists;   /* the setting */
 	struct dns_client *dns;
 	struct loop *loop;
+	loop_fn *named;          /* called when authentication_client_name becomes known; NULL is allowed */
+	void *context;           /* of named */
 };
 
 /* The texts are copied. */
@@ -30,13 +32,16 @@ void authentication_body(struct authentication *a, struct span piece);
 /* The message is whole, and its header was given. Calls done(context), perhaps before it returns. */
 void authentication_end(struct authentication *a, loop_fn *done, void *context);
 
+/* Whether the client's name in the DNS is known, or known to be none. */
+bool authentication_knows_name(const struct authentication *a);
+/* The client's name in the DNS, that leads back to its address; empty if there is none, or if it is not known yet. */
+struct span authentication_client_name(const struct authentication *a);
+
 /* ---- once done was called ---- */
 
 /* Appends the Authentication-Results field. */
 void authentication_write(const struct authentication *a, struct buf *out);
 struct span authentication_client(const struct authentication *a);
-/* The client's name in the DNS, that leads back to its address; empty if there is none. */
-struct span authentication_client_name(const struct authentication *a);
 /* The weight of the lists in the DNS that have the client; *zone: the heaviest of them. */
 int authentication_listed(const struct authentication *a, struct span *zone);
 /* True if SPF or a key could not be looked up, or not in time: what nothing vouches for may still be vouched for later. */

@@ -1,6 +1,6 @@
 /* The filter process.
  *
- *   from an edge   judge_begin, judge_piece, judge_end, judge_cancel -> filter/message.c; its verdict goes to store
+ *   from an edge   judge_begin, judge_rcpt, judge_piece, judge_end, judge_cancel -> filter/message.c; its verdict goes to store
  *   from store     parse_begin, parse_piece, parse_end -> filter/question.c */
 #include "filter/filter.h"
 
@@ -8,6 +8,7 @@
 #include "base/sandbox.h"
 #include "filter/dns.h"
 #include "filter/message.h"
+#include "filter/milter.h"
 #include "filter/question.h"
 #include "filter/sign.h"
 #include "wire/charset.h"
@@ -25,6 +26,12 @@ static void on_begin(void *context, const struct msg_judge_begin *m)
 {
 	if (message_begin(context, m))
 		violation(context, "judge_begin");
+}
+
+static void on_rcpt(void *context, const struct msg_judge_rcpt *m)
+{
+	if (message_rcpt(context, m))
+		violation(context, "judge_rcpt");
 }
 
 static void on_piece(void *context, const struct msg_judge_piece *m)
@@ -45,7 +52,7 @@ static void on_cancel(void *context, const struct msg_judge_cancel *m)
 }
 
 static const struct edge_to_filter edge_handlers = {
-	.judge_begin = on_begin, .judge_piece = on_piece, .judge_end = on_end, .judge_cancel = on_cancel};
+	.judge_begin = on_begin, .judge_rcpt = on_rcpt, .judge_piece = on_piece, .judge_end = on_end, .judge_cancel = on_cancel};
 
 static void on_parse_begin(void *context, const struct msg_parse_begin *m)
 {
@@ -102,6 +109,10 @@ static void attach(void *context, enum role role, unsigned index, int fd)
 		filter_vault_attach(f->vault, fd);
 		return;
 	}
+	if (role == ROLE_MILTER) {
+		filter_milter_attach(f->milter, fd);
+		return;
+	}
 	if (role == ROLE_STORE) {
 		struct channel_use use = {store_to_filter_dispatch, &store_handlers, f, on_store_closed, "store"};
 		if (f->store)
@@ -122,6 +133,7 @@ static void configure(void *context, const struct config *config)
 	f->loop = child_loop(f->self);
 	f->dns = filter_dns_new(f);
 	f->vault = filter_vault_new(f);
+	f->milter = filter_milter_new(f);
 	/* ICU and OpenSSL open what they need now, while they can */
 	unsigned char digest[32];
 	charset_is_known(SPAN("utf-8"));

@@ -10,6 +10,7 @@
 struct filter_edge;
 struct filter_dns;
 struct filter_vault;
+struct filter_milter;
 
 struct filter_process {
 	struct child *self;
@@ -17,6 +18,7 @@ struct filter_process {
 	struct channel *store;
 	struct filter_dns *dns; /* towards resolve (filter/dns.h) */
 	struct filter_vault *vault; /* filter/sign.h */
+	struct filter_milter *milter; /* filter/milter.h */
 	struct map judged;    /* messages being judged, by id128_hash (filter/message.h) */
 	struct map questions; /* of store, by job (filter/question.h) */
 	uint64_t judged_count, refused_count, asked_count;

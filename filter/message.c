@@ -4,6 +4,7 @@
 #include "base/die.h"
 #include "base/network.h"
 #include "filter/dns.h"
+#include "filter/milter.h"
 #include "filter/verdict.h"
 #include "wire/header.h"
 
@@ -24,22 +25,82 @@ static void free_message(struct message *m)
 		buf_free(bufs[i]);
 	authentication_free(m->authentication);
 	signing_free(m->signing);
+	asking_free(m->asking);
 	verdict_free(m->verdict);
 	mime_parser_free(m->parser);
 	EVP_MD_CTX_free(m->sha256);
 	free(m);
 }
 
+/* ---- milters ---- */
+
+static void judge(struct message *m);
+
+/* A piece of the body that the milters were given has been used up. */
+static void on_credit(void *context)
+{
+	struct message *m = context;
+	if (!m->pieces_out)
+		return;
+	m->pieces_out--;
+	channel_send(m->edge->channel, judge_credit, .delivery = m->id, .pieces = 1);
+}
+
+static void on_answered(void *context)
+{
+	struct message *m = context;
+	while (m->pieces_out)
+		on_credit(m);
+	judge(m);
+}
+
+static void on_client_named(void *context)
+{
+	struct message *m = context;
+	if (m->asking && m->authentication)
+		asking_client(m->asking, authentication_client_name(m->authentication));
+}
+
+static void add_field(void *context, struct span whole)
+{
+	asking_field(context, whole);
+}
+
+/* They see the header as it will leave but for what they do to it themselves. */
+static void give_header(struct message *m)
+{
+	m->verdict = verdict_new(m);
+	verdict_fields(m->verdict, add_field, m->asking);
+	asking_header_end(m->asking);
+}
+
+/* Bytes of the body. True if they go to the milters, who say when there may be more. */
+static bool ask_about(struct message *m, struct span piece)
+{
+	if (!m->asking || !asking_is_open(m->asking) || !piece.len)
+		return false;
+	m->pieces_out++;
+	asking_body(m->asking, piece);
+	return true;
+}
+
+/* ---- beginning ---- */
+
 /* Strangers only: not what this machine itself sends, nor neighbours and users. */
 static void start_checks(struct message *m)
 {
 	const struct config *config = child_config(m->filter->self);
+	bool has_reason = config->sender_checks != SENDER_CHECKS_OFF || config->dns_lists[0] || m->asking; /* which want to know the client's name */
 	struct authentication_facts facts = {
 		.dns_lists = span_cstr(config->dns_lists),
 		.client_address = buf_span(&m->client), .helo = buf_span(&m->helo), .reverse_path = buf_span(&m->reverse_path),
-		.hostname = child_hostname(m->filter->self), .dns = filter_dns_client(m->filter->dns), .loop = m->filter->loop};
-	if (m->kind == DELIVERY_SMTP && !network_is_loopback(facts.client_address) && (config->sender_checks != SENDER_CHECKS_OFF || config->dns_lists[0]))
+		.hostname = child_hostname(m->filter->self), .named = on_client_named, .context = m, .dns = filter_dns_client(m->filter->dns), .loop = m->filter->loop};
+	if (m->kind == DELIVERY_SMTP && !network_is_loopback(facts.client_address) && has_reason)
 		m->authentication = authentication_new(&facts);
+	else if (m->asking)
+		asking_client(m->asking, SPAN(""));
+	if (m->authentication && authentication_knows_name(m->authentication))
+		on_client_named(m);
 	if (message_is_ours(m))
 		m->signing = signing_new(m->filter);
 }
@@ -70,7 +131,21 @@ int message_begin(struct filter_edge *e, const struct msg_judge_begin *b)
 	if (!m->sha256 || EVP_DigestInit_ex(m->sha256, EVP_sha256(), NULL) != 1)
 		die("filter: no SHA-256");
 	map_put(&f->judged, id128_hash(m->id), m);
+	m->recipients_coming = b->recipients;
+	if (b->recipients && child_config(f->self)->milters[0])
+		m->asking = asking_new(f, b, on_credit, on_answered, m);
 	start_checks(m);
+	return 0;
+}
+
+int message_rcpt(struct filter_edge *e, const struct msg_judge_rcpt *r)
+{
+	struct message *m = find(e, r->delivery);
+	if (!m || !m->recipients_coming)
+		return -1;
+	m->recipients_coming--;
+	if (m->asking)
+		asking_recipient(m->asking, r->address);
 	return 0;
 }
 
@@ -89,8 +164,15 @@ static size_t header_end(struct span kept, size_t looked_at)
 	return first;
 }
 
+/* Bytes of the body, if there are any among them. True if `judge_credit` is somebody else's business. */
+static bool pass_body(struct message *m, struct span piece)
+{
+	take_body(m, piece);
+	return ask_about(m, piece);
+}
+
 /* Keeps the header: up to the first empty line. */
-static void keep_header(struct message *m, struct span piece)
+static bool keep_header(struct message *m, struct span piece)
 {
 	size_t before = m->header.len;
 	buf_add(&m->header, span_slice(piece, 0, HEADER_BYTES_MOST + 1 - before));
@@ -98,23 +180,29 @@ static void keep_header(struct message *m, struct span piece)
 	m->has_header = end || m->header.len > HEADER_BYTES_MOST;
 	if (m->has_header && m->authentication)
 		authentication_header(m->authentication, span_slice(buf_span(&m->header), 0, end));
-	if (end)
-		take_body(m, span_skip(piece, end - before));
+	if (!end) {
+		if (m->has_header) {
+			asking_free(m->asking); /* it is refused for its length */
+			m->asking = NULL;
+		}
+		return false;
+	}
+	if (m->asking)
+		give_header(m);
+	return pass_body(m, span_skip(piece, end - before));
 }
 
 int message_piece(struct filter_edge *e, const struct msg_judge_piece *p)
 {
 	struct message *m = find(e, p->delivery);
-	if (!m || m->has_ended)
+	if (!m || m->has_ended || m->recipients_coming)
 		return -1;
-	if (!m->has_header)
-		keep_header(m, p->bytes);
-	else
-		take_body(m, p->bytes);
+	bool is_passed = m->has_header ? pass_body(m, p->bytes) : keep_header(m, p->bytes);
 	m->size += p->bytes.len;
 	EVP_DigestUpdate(m->sha256, p->bytes.ptr, p->bytes.len);
 	mime_parser_feed(m->parser, p->bytes);
-	channel_send(e->channel, judge_credit, .delivery = m->id, .pieces = 1);
+	if (!is_passed)
+		channel_send(e->channel, judge_credit, .delivery = m->id, .pieces = 1);
 	return 0;
 }
 
@@ -151,27 +239,44 @@ static void sign(struct message *m)
 	signing_end(m->signing, buf_span(&header), verdict_author_domain(m->verdict), give_verdict, m);
 }
 
-static void judge(void *context)
+/* When the sender is checked and the milters have answered. */
+static void judge(struct message *m)
 {
-	struct message *m = context;
-	m->verdict = verdict_new(m);
+	const struct milter_said *said = m->asking ? asking_said(m->asking) : NULL;
+	if (!m->has_ended || !m->is_checked || (m->asking && !said))
+		return;
+	if (!m->verdict)
+		m->verdict = verdict_new(m);
+	verdict_judge(m->verdict, said);
 	if (m->signing)
 		sign(m);
 	else
 		give_verdict(m);
 }
 
+static void on_checked(void *context)
+{
+	struct message *m = context;
+	m->is_checked = true;
+	on_client_named(m); /* if it is not known by now, it will not be */
+	judge(m);
+}
+
 int message_end(struct filter_edge *e, const struct msg_judge_end *end)
 {
 	struct message *m = find(e, end->delivery);
-	if (!m || m->has_ended || end->size != m->size)
+	if (!m || m->has_ended || m->recipients_coming || end->size != m->size)
 		return -1;
 	m->has_ended = true;
 	if (m->authentication && !m->has_header)
 		authentication_header(m->authentication, buf_span(&m->header)); /* no body, not even an empty line */
+	if (m->asking && !m->has_header)
+		give_header(m);
+	if (m->asking)
+		asking_end(m->asking);
 	if (m->authentication)
-		authentication_end(m->authentication, judge, m);
+		authentication_end(m->authentication, on_checked, m);
 	else
-		judge(m);
+		on_checked(m);
 	return 0;
 }

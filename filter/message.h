@@ -7,6 +7,7 @@
 
 /* -1 if it is what no honest edge says. */
 int message_begin(struct filter_edge *e, const struct msg_judge_begin *m);
+int message_rcpt(struct filter_edge *e, const struct msg_judge_rcpt *m);
 int message_piece(struct filter_edge *e, const struct msg_judge_piece *m);
 int message_end(struct filter_edge *e, const struct msg_judge_end *m);
 void message_cancel(struct filter_edge *e, struct id128 delivery);

@@ -4,13 +4,16 @@
 #include "base/clock.h"
 #include "base/die.h"
 #include "base/pack.h"
+#include "base/utf8.h"
 #include "filter/fate.h"
+#include "filter/milter.h"
 #include "ipc/words.h"
 #include "wire/address.h"
 #include "wire/date.h"
 #include "wire/header.h"
 #include "wire/lexical.h"
 #include "wire/message_cache.h"
+#include "wire/milter.h"
 
 #include <stdlib.h>
 
@@ -30,8 +33,11 @@ struct verdict {
 	uint64_t cut_bytes;
 	bool has_date, has_message_id, has_from, is_tls_optional;
 	bool is_junk;
+	const struct milter_said *said; /* what is done of it; NULL: nothing */
+	bool has_other_structure;       /* the milters changed what the parsed structure has */
 	struct arena memory;
 	struct authors authors;
+	struct span author_domain;      /* of the From field that a milter put in the place of the author's; empty: it did not */
 	struct span date, message_id;
 };
 
@@ -123,6 +129,147 @@ static void read_header(struct verdict *v)
 		refuse(v, "552 5.3.4 The header is too large");
 }
 
+/* ---- what the milters did ---- */
+
+/* Fields are numbered in this order, which verdict_change walks too. */
+void verdict_fields(const struct verdict *v, void (*each)(void *context, struct span whole), void *context)
+{
+	struct header_reader missing = {.header = buf_span(&v->missing)}, r = {.header = buf_span(&v->message->header)};
+	struct unpacker cuts = {.rest = buf_span(&v->cuts)};
+	struct header_field field;
+	uint64_t next_cut = unpack_u64(&cuts);
+	while (header_next(&missing, &field))
+		each(context, field.whole);
+	while (header_next(&r, &field)) {
+		if (!cuts.bad && field.offset == next_cut) {
+			unpack_u64(&cuts); /* its length */
+			next_cut = unpack_u64(&cuts);
+			continue;
+		}
+		each(context, field.whole);
+	}
+}
+
+/* Which fields the parsed structure is made of: the envelope (RFC 9051 §7.5.2), MIME, and what threads are made by. */
+static bool is_of_structure(struct span name)
+{
+	static const struct span names[] = {SPAN("Date"), SPAN("Subject"), SPAN("From"), SPAN("Sender"), SPAN("Reply-To"), SPAN("To"), SPAN("Cc"), SPAN("Bcc"),
+	                                    SPAN("In-Reply-To"), SPAN("Message-ID"), SPAN("References"), SPAN("MIME-Version")};
+	bool is_one = span_starts_with_nocase(name, SPAN("Content-"));
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+		is_one |= span_equal_nocase(name, names[i]);
+	return is_one;
+}
+
+/* What the milters take out: the numbers, ascending. */
+struct removal {
+	struct unpacker numbers;
+	uint32_t next, at;
+	bool has_next;
+};
+
+static void take_number(struct removal *r)
+{
+	r->has_next = r->numbers.rest.len > 0;
+	r->next = r->has_next ? unpack_u32(&r->numbers) : 0;
+}
+
+/* Whether the field whose turn it is stays. */
+static bool stays(struct verdict *v, struct removal *r, struct span name)
+{
+	bool is_next = r->has_next && r->next == r->at;
+	r->at++;
+	if (is_next) {
+		take_number(r);
+		v->has_other_structure |= is_of_structure(name);
+	}
+	return !is_next;
+}
+
+/* Cuts are ascending: those of read_header, and the milters' between them. */
+static void remove_fields(struct verdict *v, struct removal *removal)
+{
+	struct header_reader missing = {.header = buf_span(&v->missing)}, r = {.header = buf_span(&v->message->header)};
+	struct buf old_missing = v->missing, old_cuts = v->cuts;
+	struct unpacker cuts = {.rest = buf_span(&old_cuts)};
+	struct header_field field;
+	uint64_t next_cut = unpack_u64(&cuts);
+	v->missing = v->cuts = (struct buf){0};
+	v->cut_count = 0;
+	v->cut_bytes = 0;
+	while (header_next(&missing, &field))
+		if (stays(v, removal, field.name))
+			buf_add(&v->missing, field.whole);
+	while (header_next(&r, &field)) {
+		bool is_cut = !cuts.bad && field.offset == next_cut;
+		if (is_cut) {
+			unpack_u64(&cuts);
+			next_cut = unpack_u64(&cuts);
+		}
+		if (is_cut || !stays(v, removal, field.name))
+			cut(v, &field);
+	}
+	buf_free(&old_missing);
+	buf_free(&old_cuts);
+}
+
+static void read_front(struct verdict *v, struct span fields)
+{
+	struct header_reader r = {.header = fields};
+	struct header_field field;
+	struct authors authors = {0};
+	while (header_next(&r, &field)) {
+		v->has_other_structure |= is_of_structure(field.name);
+		if (!span_equal_nocase(field.name, SPAN("From")) || authors_add(field.value, &authors) || !authors.count)
+			continue;
+		v->author_domain = arena_dup(&v->memory, span_skip(authors.list[0], (size_t)(span_rchr(authors.list[0], '@') + 1)));
+	}
+	arena_free(&authors.memory);
+}
+
+static bool sender_is_valid(struct span sender)
+{
+	struct address address;
+	return sender.len == 0 || address_parse_mailbox(sender, ADDRESS_UTF8 | ADDRESS_LOOSE, &address, NULL) == 0;
+}
+
+/* Does what they say. -1 if it makes no sense: then they were asked about something else. */
+static int change(struct verdict *v, const struct milter_said *said)
+{
+	struct removal removal = {.numbers = {.rest = buf_span(&said->removed)}};
+	if (!milter_fields_are_whole(buf_span(&said->above)) || !milter_fields_are_whole(buf_span(&said->behind)) || !sender_is_valid(buf_span(&said->sender)))
+		return -1;
+	take_number(&removal);
+	remove_fields(v, &removal);
+	if (removal.has_next || removal.numbers.bad || removal.at != said->came)
+		return -1;
+	read_front(v, buf_span(&said->above));
+	read_front(v, buf_span(&said->behind));
+	v->said = said;
+	if (said->has_sender) {
+		buf_clear(&v->message->reverse_path);
+		buf_add(&v->message->reverse_path, buf_span(&said->sender));
+	}
+	return 0;
+}
+
+static void obey_milters(struct verdict *v, const struct milter_said *said)
+{
+	const char *text = arena_dup(&v->memory, buf_span(&said->text)).ptr;
+	switch (said->outcome) {
+	case VERDICT_ACCEPT:
+		if (change(v, said))
+			put_off(v, "451 4.3.0 The milters' answer cannot be followed, try again later");
+		break;
+	case VERDICT_REFUSE: refuse(v, text); break;
+	case VERDICT_LATER: put_off(v, text); break;
+	case VERDICT_DISCARD:
+		if (v->outcome == VERDICT_ACCEPT)
+			v->outcome = VERDICT_DISCARD;
+		break;
+	}
+}
+
 /* ---- what goes in front ---- */
 
 /* RFC 5321 §4.4: Return-Path and Received. What the client said was checked as grammar by edge; here it only must not break
@@ -136,6 +283,8 @@ static void add_trace(struct verdict *v)
 	buf_add_cstr(out, "Return-Path: <");
 	buf_add(out, buf_span(&m->reverse_path));
 	buf_add_cstr(out, ">\r\n");
+	if (v->said)
+		buf_add(out, buf_span(&v->said->above));
 	if (m->authentication && child_config(m->filter->self)->sender_checks != SENDER_CHECKS_OFF)
 		authentication_write(m->authentication, out);
 	if (m->signing)
@@ -236,7 +385,9 @@ static void say(struct verdict *v, const struct mime_tree *tree)
 	unsigned char digest[32];
 	EVP_DigestFinal_ex(m->sha256, digest, NULL);
 	struct span message_id = tree->parts[0].envelope ? tree->parts[0].envelope->message_id : SPAN("");
-	if (v->outcome == VERDICT_ACCEPT)
+	static const struct milter_said nothing;
+	const struct milter_said *said = v->said ? v->said : &nothing;
+	if (v->outcome == VERDICT_ACCEPT && !v->has_other_structure) /* otherwise it is parsed anew when somebody wants to know */
 		message_cache_pack(tree, &cache);
 	words_pack(&authors, v->authors.list, v->authors.count);
 	if (authors.len > 8192) {
@@ -247,9 +398,10 @@ static void say(struct verdict *v, const struct mime_tree *tree)
 		refuse(v, "552 5.3.4 The header is too large");
 	m->filter->judged_count++;
 	m->filter->refused_count += v->outcome == VERDICT_REFUSE;
-	channel_send(m->filter->store, verdict, .delivery = m->id, .outcome = (uint8_t)v->outcome, .is_junk = v->is_junk, .text = span_cstr(v->text ? v->text : ""),
+	channel_send(m->filter->store, verdict, .delivery = m->id, .outcome = (uint8_t)v->outcome, .is_junk = v->is_junk, .is_held = said->is_held, .has_sender = said->has_sender,
+	             .sender = buf_span(&said->sender), .rcpt_added = buf_span(&said->rcpt_added), .rcpt_removed = buf_span(&said->rcpt_removed), .text = span_cstr(v->text ? v->text : ""),
 	             .prefix = span_slice(buf_span(&v->prefix), 0, PREFIX_BYTES_MOST), .cuts = span_slice(buf_span(&v->cuts), 0, 4096),
-	             .sha256 = span_of(digest, sizeof digest), .size = m->size, .has_8bit = tree->has_8bit, .is_tls_optional = v->is_tls_optional,
+	             .sha256 = span_of(digest, sizeof digest), .size = m->size, .has_8bit = tree->has_8bit || utf8_has_8bit(buf_span(&said->above)) || utf8_has_8bit(buf_span(&said->behind)), .is_tls_optional = v->is_tls_optional,
 	             .header_bytes = (uint32_t)tree->parts[0].header_len, .authors = buf_span(&authors),
 	             .message_id = span_slice(span_trim(message_id), 0, 1000), .cache = buf_span(&cache));
 }
@@ -277,9 +429,15 @@ struct verdict *verdict_new(struct message *m)
 	if (m->kind == DELIVERY_APPEND)
 		return v;
 	read_header(v);
-	judge_sender(v);
 	make_missing(v);
 	return v;
+}
+
+void verdict_judge(struct verdict *v, const struct milter_said *said)
+{
+	judge_sender(v);
+	if (said)
+		obey_milters(v, said);
 }
 
 void verdict_header(const struct verdict *v, struct buf *out)
@@ -287,6 +445,10 @@ void verdict_header(const struct verdict *v, struct buf *out)
 	struct span header = buf_span(&v->message->header);
 	struct unpacker cuts = {.rest = buf_span(&v->cuts)};
 	size_t at = 0;
+	if (v->said) {
+		buf_add(out, buf_span(&v->said->above));
+		buf_add(out, buf_span(&v->said->behind));
+	}
 	buf_add(out, buf_span(&v->missing));
 	while (cuts.rest.len) {
 		size_t offset = (size_t)unpack_u64(&cuts), len = (size_t)unpack_u64(&cuts);
@@ -300,6 +462,8 @@ struct span verdict_author_domain(const struct verdict *v)
 {
 	if (v->outcome != VERDICT_ACCEPT || !v->authors.count)
 		return SPAN("");
+	if (v->author_domain.len)
+		return v->author_domain;
 	struct span author = v->authors.list[0];
 	return span_skip(author, (size_t)(span_rchr(author, '@') + 1));
 }
@@ -315,6 +479,8 @@ void verdict_give(struct verdict *v)
 		if (m->signing && signing_is_lost(m->signing))
 			put_off(v, "451 4.3.0 Cannot be signed now, try again later");
 		add_trace(v);
+		if (v->said)
+			buf_add(&v->prefix, buf_span(&v->said->behind));
 		buf_add(&v->prefix, buf_span(&v->missing));
 		shift_tree(&tree, v);
 	}

@@ -17,6 +17,8 @@ enum {
 };
 
 struct verdict;
+struct asking;
+struct milter_said;
 
 struct message {
 	struct filter_process *filter;
@@ -28,10 +30,13 @@ struct message {
 	EVP_MD_CTX *sha256;
 	uint64_t size;
 	struct buf header;       /* its first bytes, until the blank line is in them */
-	bool has_header, has_ended;
+	bool has_header, has_ended, is_checked; /* is_checked: its sender */
 	struct authentication *authentication; /* NULL: the sender is not checked */
 	struct signing *signing;               /* NULL: it is not signed */
-	struct verdict *verdict;               /* once it is whole */
+	struct asking *asking;                 /* NULL: no milter is asked */
+	uint32_t recipients_coming;            /* judge_rcpt that edge has still to send */
+	unsigned pieces_out;                   /* that edge waits for the milters to use up */
+	struct verdict *verdict;               /* once its header is looked at */
 };
 
 /* Of a user, or of a program on this machine: it is completed (RFC 6409 §8), signed, and its Bcc stays here. */
@@ -40,8 +45,12 @@ static inline bool message_is_ours(const struct message *m)
 	return m->kind == DELIVERY_SUBMISSION || m->kind == DELIVERY_LOCAL;
 }
 
-/* The message is whole: its header is read, and its fate decided. */
+/* The header is whole, and is read. */
 struct verdict *verdict_new(struct message *m);
+/* Calls each(context, whole) for the fields of the header as it will leave this server, but for the trace fields. */
+void verdict_fields(const struct verdict *v, void (*each)(void *context, struct span whole), void *context);
+/* The message is whole, and its sender checked: its fate is decided, and what the milters did is done; NULL: none was asked. */
+void verdict_judge(struct verdict *v, const struct milter_said *said);
 /* Appends the header as it will leave this server, but for the trace fields. */
 void verdict_header(const struct verdict *v, struct buf *out);
 /* The domain of the first author; empty if there is none, or if the message is refused. */

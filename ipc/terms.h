@@ -58,11 +58,13 @@ enum delivery_outcome {
 	DELIVERY_NO_SPACE,    /* 452 4.3.1 */
 	DELIVERY_NO_RECIPIENT, /* the last recipient has gone meanwhile: 550 5.1.1 */
 	DELIVERY_TOO_LARGE,   /* 552 5.3.4 */
+	DELIVERY_DISCARDED,   /* a milter has thrown it away, and the client is not to know: 250 */
 };
 
 enum { DELIVERY_ALL_RECIPIENTS = 0xffffffff }; /* delivery_result.recipient, but for LMTP */
 
-enum verdict_outcome { VERDICT_ACCEPT, VERDICT_REFUSE, VERDICT_LATER };
+enum verdict_outcome { VERDICT_ACCEPT, VERDICT_REFUSE, VERDICT_LATER, VERDICT_DISCARD /* taken, and nothing is kept */ };
+enum { MILTER_LIST_MOST = 65536, MILTER_RECIPIENTS_MOST = 100000 }; /* octets of recipients that milters add or take out; those that they are told of */
 
 /* request_done.outcome of what is asked about mailboxes. */
 enum request_outcome {

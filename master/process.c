@@ -45,6 +45,7 @@ void process_plan(struct master *m)
 		return;
 	add_process(m, ROLE_RESOLVE, 1);
 	add_process(m, ROLE_RELAY, 1);
+	add_process(m, ROLE_MILTER, 1);
 	add_process(m, ROLE_EDGE_MX, (unsigned)m->config.edges_mx);
 	add_process(m, ROLE_EDGE_USER, (unsigned)m->config.edges_user);
 }

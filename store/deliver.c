@@ -51,7 +51,7 @@ void deliver_free(struct delivery *d)
 	EVP_MD_CTX_free(d->sha256);
 	arena_free(&d->recipients_memory);
 	struct buf *bufs[] = {&d->reverse_path, &d->client, &d->mailbox, &d->keywords, &d->block, &d->text, &d->prefix, &d->cuts,
-	                      &d->authors, &d->message_id, &d->cache, &d->envid};
+	                      &d->authors, &d->message_id, &d->cache, &d->envid, &d->sender, &d->rcpt_added, &d->rcpt_removed};
 	for (size_t i = 0; i < sizeof bufs / sizeof bufs[0]; i++)
 		buf_free(bufs[i]);
 	free(d->recipients);
@@ -61,7 +61,7 @@ void deliver_free(struct delivery *d)
 void deliver_log(const struct delivery *d, uint32_t recipient, enum delivery_outcome outcome)
 {
 	static const char *words[] = {"delivered", "queued", "refused", "later", "unknown", "no-mailbox", "not-yours", "no-space",
-	                              "no-recipient", "too-large"};
+	                              "no-recipient", "too-large", "discarded"};
 	bool is_all = recipient == DELIVERY_ALL_RECIPIENTS, is_judged = outcome == DELIVERY_REFUSED || outcome == DELIVERY_LATER;
 	struct span to = d->recipient_count ? d->recipients[is_all ? 0 : recipient].address : SPAN("");
 	char id[ID128_TEXT_BYTES + 1];
@@ -83,7 +83,7 @@ void deliver_say(struct delivery *d, uint32_t recipient, enum delivery_outcome o
 /* Answers for all recipients and forgets the delivery. */
 void deliver_answer(struct delivery *d, enum delivery_outcome outcome, struct span text)
 {
-	if (outcome == DELIVERED || outcome == QUEUED)
+	if (outcome == DELIVERED || outcome == QUEUED || outcome == DELIVERY_DISCARDED)
 		d->store->accepted_count++;
 	else
 		d->store->refused_count++;
@@ -273,11 +273,16 @@ int deliver_verdict(struct store_peer *filter, const struct msg_verdict *m)
 	d->has_verdict = true;
 	d->verdict = m->outcome;
 	d->is_junk = m->is_junk;
+	d->is_held = m->is_held;
+	d->has_sender = m->has_sender;
 	d->judged_size = m->size;
 	d->header_bytes = m->header_bytes;
 	d->has_8bit = m->has_8bit;
 	d->is_tls_optional = m->is_tls_optional;
 	memcpy(d->judged_digest, m->sha256.ptr, sizeof d->judged_digest);
+	buf_add(&d->sender, m->sender);
+	buf_add(&d->rcpt_added, m->rcpt_added);
+	buf_add(&d->rcpt_removed, m->rcpt_removed);
 	buf_add(&d->text, m->text);
 	buf_add(&d->prefix, m->prefix);
 	buf_add(&d->cuts, m->cuts);
@@ -316,6 +321,8 @@ static void try_to_finish(struct delivery *d)
 		deliver_answer(d, DELIVERY_LATER, SPAN(""));
 	} else if (d->kind == DELIVERY_SUBMISSION && !authors_are_own(d)) {
 		deliver_answer(d, DELIVERY_NOT_YOURS, SPAN(""));
+	} else if (d->verdict == VERDICT_DISCARD) {
+		deliver_discard(d);
 	} else {
 		deliver_write(d);
 	}

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/die.h"
+#include "ipc/words.h"
 #include "store/mailbox/append.h"
 #include "store/queue/queue.h"
 #include "store/trace.h"
@@ -126,6 +127,7 @@ static uint16_t queue_facts(const struct delivery *d)
 	unsigned facts = d->facts & (FACT_SMTPUTF8 | FACT_BINARY | FACT_REQUIRETLS);
 	facts |= d->has_8bit ? FACT_8BIT : 0;
 	facts |= d->is_junk ? FACT_JUNK : 0;
+	facts |= d->is_held ? FACT_HELD : 0;
 	/* RFC 8689 §4.1: with REQUIRETLS the field says nothing */
 	facts |= d->is_tls_optional && !(facts & FACT_REQUIRETLS) ? FACT_TLS_OPTIONAL : 0;
 	return (uint16_t)facts;
@@ -190,16 +192,77 @@ static void accept_lmtp(struct delivery *d, struct accepted *m)
 		deliver_free(d);
 }
 
+/* ---- what milters did to the envelope ---- */
+
+static void drop_recipient(struct delivery *d, struct span address)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < d->recipient_count; i++)
+		if (!span_equal_nocase(d->recipients[i].address, address))
+			d->recipients[kept++] = d->recipients[i];
+	d->recipient_count = kept;
+}
+
+/* -1 if filter says what makes no sense. */
+static int change_envelope(struct delivery *d)
+{
+	struct arena *a = &d->recipients_memory;
+	struct span *added = NULL, *removed = NULL;
+	ssize_t added_count = d->rcpt_added.len ? words_unpack(buf_span(&d->rcpt_added), a, &added) : 0;
+	ssize_t removed_count = d->rcpt_removed.len ? words_unpack(buf_span(&d->rcpt_removed), a, &removed) : 0;
+	struct address sender;
+	if (added_count < 0 || removed_count < 0 || (d->sender.len && address_parse_mailbox(buf_span(&d->sender), ADDRESS_UTF8 | ADDRESS_LOOSE, &sender, NULL)))
+		return -1;
+	for (ssize_t i = 0; i < removed_count; i++)
+		drop_recipient(d, removed[i]);
+	d->recipients = xrealloc_array(d->recipients, d->recipient_count + (size_t)added_count + 1, sizeof *d->recipients);
+	for (ssize_t i = 0; i < added_count; i++)
+		d->recipients[d->recipient_count++] = (struct given_recipient){.address = added[i], .may_relay = true};
+	d->is_changed = added_count || removed_count;
+	if (d->has_sender) {
+		buf_clear(&d->reverse_path);
+		buf_add(&d->reverse_path, buf_span(&d->sender));
+	}
+	return 0;
+}
+
+static void on_discarded(void *context)
+{
+	struct delivery *d = context;
+	d->waiting--;
+	d->is_sent_on = false; /* what was staged goes with it */
+	deliver_answer(d, DELIVERY_DISCARDED, SPAN(""));
+}
+
+void deliver_discard(struct delivery *d)
+{
+	BUF_AUTO trace = {0};
+	make_trace(d, &trace);
+	d->is_sent_on = true;
+	d->waiting = 1;
+	queue_discard(d->store, d->id, buf_span(&trace), SPAN("thrown away by a milter"), on_discarded, d);
+}
+
+/* ---- where it goes ---- */
+
 void deliver_write(struct delivery *d)
 {
 	ARENA_AUTO a = {0};
 	struct targets targets = {0};
+	if (change_envelope(d)) {
+		deliver_answer(d, DELIVERY_LATER, SPAN(""));
+		return;
+	}
+	if (d->is_changed && !d->recipient_count) {
+		deliver_discard(d);
+		return;
+	}
 	bool is_later = false, has_any = d->kind == DELIVERY_APPEND;
 	if (d->kind == DELIVERY_APPEND)
 		targets_add(&a, &targets, d->account, SPAN(""));
 	for (size_t i = 0; d->kind != DELIVERY_APPEND && i < d->recipient_count; i++) {
 		enum rcpt_outcome outcome =
-			directory_resolve_recipient(d->store, &d->recipients[i], d->kind == DELIVERY_SUBMISSION || d->kind == DELIVERY_LOCAL, &a, &targets);
+			directory_resolve_recipient(d->store, &d->recipients[i], d->recipients[i].may_relay || d->kind == DELIVERY_SUBMISSION || d->kind == DELIVERY_LOCAL, &a, &targets);
 		is_later |= outcome == RCPT_LATER;
 		has_any |= outcome == RCPT_LOCAL || outcome == RCPT_REMOTE;
 	}
@@ -220,7 +283,9 @@ void deliver_write(struct delivery *d)
 		return;
 	}
 	d->waiting = 1;
-	if (targets.count == 1 && targets.list[0].account && !(targets.list[0].notify & SMTP_NOTIFY_SUCCESS) && !d->hold_s)
+	/* with other recipients than edge's, only the queue's record tells it later what became of the message */
+	bool needs_queue = d->hold_s || d->is_held || d->is_changed;
+	if (targets.count == 1 && targets.list[0].account && !(targets.list[0].notify & SMTP_NOTIFY_SUCCESS) && !needs_queue)
 		append_to(d, m, targets.list[0].account, on_appended, d);
 	else
 		accept_for_several(d, m, &targets);

@@ -33,7 +33,9 @@ struct delivery {
 	unsigned waiting;        /* writes whose outcome is still to come, once is_sent_on */
 	/* of the verdict */
 	uint8_t verdict;
-	bool is_junk;
+	bool is_junk, is_held, has_sender;
+	struct buf sender, rcpt_added, rcpt_removed; /* of the milters */
+	bool is_changed;         /* they added or took out recipients */
 	struct buf text, prefix, cuts, authors, message_id, cache;
 	unsigned char judged_digest[32];
 	uint64_t judged_size;
@@ -52,6 +54,9 @@ void deliver_say(struct delivery *d, uint32_t recipient, enum delivery_outcome o
 
 /* Counts, logs and tells one outcome for all recipients, and frees the delivery. */
 void deliver_answer(struct delivery *d, enum delivery_outcome outcome, struct span text);
+
+/* Answers as if it had been written, and keeps no more of it than its trace. */
+void deliver_discard(struct delivery *d);
 
 /* Writes a delivery whose bytes and verdict are here, and answers it, now or when the disk has it. `d` may be gone when it
  * returns. */

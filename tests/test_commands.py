@@ -206,7 +206,7 @@ def test_commands_without_a_configuration_say_how_to_get_one(tmp_path, server):
 
 def test_status_shows_every_process(server):
     roles = [role for role, _ in server.pids()]
-    assert sorted(roles) == sorted(['store', 'vault', 'filter', 'resolve', 'relay', 'edge-mx', 'edge-user'])
+    assert sorted(roles) == sorted(['store', 'vault', 'filter', 'resolve', 'relay', 'milter', 'edge-mx', 'edge-user'])
     assert server.status().splitlines()[0].startswith('mx.example.test ')
 
 

@@ -10,6 +10,7 @@ import pytest
 import network
 import talk
 from conftest import strip_trace, until
+from milters import CONTINUE, Raw, change
 
 DNS, SERVER, FRIEND, OTHER = '10.99.0.2', '10.99.0.10', '10.99.0.20', '10.99.0.30'
 ZONE = network.ZONE_START + '''\
@@ -295,3 +296,24 @@ def test_hosts_that_lists_have_are_refused(net, server):
     server.configure(dns_lists='bad..test')
     assert server.command('check').returncode == 78
     server.configure(dns_lists='')
+
+
+@pytest.mark.parametrize('checks', ['off', 'obey'])
+def test_milters_hear_the_clients_name_whether_senders_are_checked_or_not(server, net, folder, checks):
+    milter = Raw(folder / 'senders/milter', {'E': change(b'i', b'Authentication-Results', b'milter.test; none', index=1) + CONTINUE})
+    server.configure(sender_checks=checks, milters=milter.socket)
+    server.must('reload')
+    try:
+        assert send(net, 'friend', MESSAGE, recipients=['u@a.test', 'v@a.test']).code == 250
+        assert send(net, 'other', MESSAGE, sender='ana@calm.test').code == (550 if checks == 'obey' else 250)
+    finally:
+        server.configure(sender_checks='obey', milters='')
+        server.must('reload')
+        milter.close()
+        milter.path.unlink()
+    assert [what.split(b'\0')[0] for what in milter.heard if what[:1] == b'C'] == [b'Cmail.friend.test', b'Cunknown']
+    assert until(lambda: server.messages('v@a.test'))
+    (whole,) = server.messages('v@a.test')
+    fields = re.findall(rb'(?m)^(Return-Path|Authentication-Results|Received)(?:: (mx.a.test|milter.test))?', whole)
+    assert fields == [(b'Return-Path', b'')] + [(b'Authentication-Results', b'mx.a.test')] * (checks == 'obey') + [
+        (b'Received', b''), (b'Authentication-Results', b'milter.test')]

@@ -38,7 +38,7 @@ static void on_delivered(struct connection *c, const struct msg_delivery_result 
 	case DELIVERY_NO_SPACE: imap_no(s, "[OVERQUOTA] There is no room"); return;
 	case DELIVERY_TOO_LARGE: imap_no(s, "[TOOBIG] The message is too large"); return;
 	case DELIVERY_REFUSED: imap_no(s, "[CANNOT] The message is refused"); return;
-	case DELIVERY_LATER: case DELIVERY_UNKNOWN: case DELIVERY_NOT_YOURS: case DELIVERY_NO_RECIPIENT:
+	case DELIVERY_LATER: case DELIVERY_UNKNOWN: case DELIVERY_NOT_YOURS: case DELIVERY_NO_RECIPIENT: case DELIVERY_DISCARDED:
 		imap_no(s, "[UNAVAILABLE] The message was not kept: try again later");
 		return;
 	}

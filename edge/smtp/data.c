@@ -29,7 +29,7 @@ static void reply_for(struct smtp_session *s, const struct msg_delivery_result *
 	id128_text(m->delivery, id);
 	switch ((enum delivery_outcome)m->outcome) {
 	case DELIVERED: smtp_reply(s, "250 2.0.0 Ok: delivered as %s", id); break;
-	case QUEUED: smtp_reply(s, "250 2.0.0 Ok: queued as %s", id); break;
+	case QUEUED: case DELIVERY_DISCARDED: smtp_reply(s, "250 2.0.0 Ok: queued as %s", id); break;
 	case DELIVERY_REFUSED: smtp_reply(s, "%.*s", SPAN_ARG(m->text)); break;
 	case DELIVERY_LATER: case DELIVERY_UNKNOWN: case DELIVERY_NO_MAILBOX:
 		smtp_reply(s, "%.*s", SPAN_ARG(m->text.len ? m->text : SPAN("451 4.3.0 Cannot be stored now, try again later")));

@@ -53,6 +53,7 @@ enum rcpt_outcome directory_resolve(struct store *s, struct span address, bool m
 struct given_recipient {
 	struct span address, orcpt;
 	uint8_t notify;
+	bool may_relay; /* whoever sent the message: a milter has added it */
 };
 
 /* As directory_resolve; the targets get what the RCPT asked for. One that RCPT took, and that is none of ours any more, becomes a

@@ -137,6 +137,16 @@ void queue_accept(struct store *s, const struct queue_message *q, const struct t
 	store_commit(s, &b, on_accepted, a);
 }
 
+void queue_discard(struct store *s, struct id128 delivery, struct span trace, struct span why, loop_fn *done, void *context)
+{
+	struct batch b = {.is_durable = true};
+	BUF_AUTO key = {0};
+	queue_key(&key, 'd', delivery);
+	batch_put(&b, QUEUE_PARTITION, buf_span(&key), trace);
+	trace_event(&b, QUEUE_PARTITION, delivery, why);
+	store_commit(s, &b, done, context);
+}
+
 /* ---- to accounts ---- */
 
 struct fan_out {
@@ -203,7 +213,8 @@ static void append_to(struct queued *m, uint32_t i)
 void queue_deliver_due(struct queued *m)
 {
 	int64_t now = clock_monotonic_ms();
-	for (uint32_t i = 0; i < m->recipient_count; i++) {
+	bool is_held = m->facts & FACT_HELD; /* from its first moment on: by a milter */
+	for (uint32_t i = 0; i < m->recipient_count && !is_held; i++) {
 		struct recipient *r = &m->recipients[i];
 		if (r->account && r->state == RECIPIENT_WAITING && r->next_ms <= now)
 			append_to(m, i);
@@ -212,7 +223,7 @@ void queue_deliver_due(struct queued *m)
 		accepted_release(m->message); /* what is tried later, or elsewhere, is read again */
 		m->message = NULL;
 	}
-	if (!schedule_jobs(m, now) && m->jobs == 0)
+	if ((is_held || !schedule_jobs(m, now)) && m->jobs == 0)
 		settle(m);
 }
 

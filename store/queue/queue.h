@@ -31,6 +31,8 @@ struct queue_message {
 
 /* Writes the accept record and calls done(context) when it is on the disk; then the message goes to its recipients. */
 void queue_accept(struct store *s, const struct queue_message *q, const struct targets *targets, loop_fn *done, void *context);
+/* Writes the trace of a message that is thrown away, so that it can be asked what became of it; calls done(context) when that is on the disk. */
+void queue_discard(struct store *s, struct id128 delivery, struct span trace, struct span why, loop_fn *done, void *context);
 /* Writes a message's blob, ahead of the batches of several accounts that will name it. */
 void queue_share(struct store *s, struct accepted *m);
 /* Notes in the batch that the blob's pieces are being staged. */
