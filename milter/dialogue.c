@@ -225,11 +225,8 @@ bool dialogue_wants_body(const struct dialogue *d)
 static bool has_more(struct dialogue *d)
 {
 	const struct inquiry *m = d->inquiry;
-	if (d->step == RCPT) {
-		while (d->at < m->recipient_count && m->is_refused[d->at])
-			d->at++;
+	if (d->step == RCPT)
 		return d->at < m->recipient_count;
-	}
 	if (d->step == HEADER) {
 		while (d->at < m->header.count && !m->header.list[d->at].name.len)
 			d->at++;
@@ -283,14 +280,6 @@ static bool say_next(struct dialogue *d)
 		timer_set(d->patience, d->inquiry->milters->timeout_ms);
 	else
 		d->at++;
-	return true;
-}
-
-static bool all_are_refused(const struct inquiry *m)
-{
-	for (size_t i = 0; i < m->recipient_count; i++)
-		if (!m->is_refused[i])
-			return false;
 	return true;
 }
 
@@ -413,29 +402,15 @@ static void note_change(struct dialogue *d, const struct milter_packet *packet)
 	timer_set(d->patience, d->inquiry->milters->timeout_ms);
 }
 
-/* Refused at RCPT: the client was told long ago that the recipient is taken, so the others get the message without it. If it may be taken
- * later, the whole message has to come again. */
-static void refuse_recipient(struct dialogue *d, struct span text)
-{
-	struct inquiry *m = d->inquiry;
-	char id[ID128_TEXT_BYTES + 1];
-	m->is_refused[d->at] = true;
-	if (all_are_refused(m)) {
-		end(d, VERDICT_REFUSE, text, true);
-		return;
-	}
-	log_event(LOG_LEVEL_INFO, "milter-refuses-recipient", log_s("id", id128_text(m->id, id)), log_c("milter", milter_name(d)), log_s("to", m->recipients[d->at]),
-	          log_s("reply", text));
-	d->at++;
-	go_on(d);
-}
-
+/* Also at RCPT: the client was told long ago that the recipient is taken, so that nobody but the client can tell the sender. The whole
+ * message comes back to him, rather than that one recipient is left out in silence. */
 static void refuse(struct dialogue *d, enum verdict_outcome outcome, struct span text)
 {
-	if (d->step == RCPT && outcome == VERDICT_REFUSE)
-		refuse_recipient(d, text);
-	else
-		end(d, outcome, text, true);
+	char id[ID128_TEXT_BYTES + 1];
+	if (d->step == RCPT)
+		log_event(LOG_LEVEL_INFO, "milter-refuses-recipient", log_s("id", id128_text(d->inquiry->id, id)), log_c("milter", milter_name(d)),
+		          log_s("to", d->inquiry->recipients[d->at]), log_s("reply", text));
+	end(d, outcome, text, true);
 }
 
 static void take_reply_code(struct dialogue *d, struct span text)

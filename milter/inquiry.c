@@ -80,11 +80,6 @@ static void put_off(struct inquiry *m, const char *text)
 static void answer(struct inquiry *m)
 {
 	BUF_AUTO above = {0}, behind = {0}, removed = {0}, rcpt_added = {0}, rcpt_removed = {0};
-	for (size_t i = 0; i < m->recipient_count; i++)
-		if (m->is_refused[i]) {
-			pack_bytes(&m->removed, m->recipients[i]);
-			m->removed_count++;
-		}
 	bool is_too_much = m->added_count > WORDS_MOST || m->removed_count > WORDS_MOST || m->added.len + 4 > MILTER_LIST_MOST || m->removed.len + 4 > MILTER_LIST_MOST;
 	if (m->outcome == VERDICT_ACCEPT && is_too_much)
 		put_off(m, "452 4.5.3 The milters change too many recipients");
@@ -161,7 +156,6 @@ int inquiry_begin(struct milter_peer *peer, const struct msg_milter_begin *b)
 	buf_add(&m->tls, b->tls);
 	buf_add(&m->user, b->user);
 	m->recipients = arena_alloc_array(&m->memory, b->recipients, sizeof *m->recipients);
-	m->is_refused = arena_alloc_array(&m->memory, b->recipients, sizeof *m->is_refused);
 	m->deadline = timer_new(p->loop, on_deadline, m);
 	map_put(&p->inquiries, id128_hash(m->id), m);
 	return 0;

@@ -20,7 +20,6 @@ struct inquiry {
 	struct buf link_key;           /* what a milter hears of the client */
 	struct arena memory;
 	struct span *recipients;
-	bool *is_refused;              /* by a milter, at its RCPT */
 	size_t recipient_count, recipients_coming;
 	struct milter_header header;
 	bool has_client, has_fields, has_ended, is_late;

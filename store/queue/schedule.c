@@ -75,8 +75,8 @@ static void begin(struct queue *q, const struct due *d)
 {
 	bool was_asleep = !d->message;
 	struct queued *m = was_asleep ? asleep_wake(q, d->id) : d->message;
-	if (!m || (was_asleep && m->due_at))
-		return; /* it has gone, or was woken before and has a time of its own */
+	if (!m || (was_asleep && (m->due_at || m->jobs || m->is_writing)))
+		return; /* it has gone, or was woken before: then it has a time of its own, or gets one */
 	if (was_asleep && m->facts & FACT_HELD && may_sleep(m)) {
 		asleep_put(m); /* since its time was noted */
 		return;
