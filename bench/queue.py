@@ -4,6 +4,7 @@ message leaves, how many leave in a second, and the memory of the process that k
 
     queue.py CARTEIRO [--count N]"""
 import argparse
+import contextlib
 import os
 import re
 import shutil
@@ -18,7 +19,7 @@ from instance import TOP, command, folder, wait_until_ready  # noqa: E402
 
 LOAD = os.path.join(TOP, 'build', 'mailload')
 SMTP, SINK = 2535, 2536
-WAIT_S = 3600  # the first wait of what found no server: it is over when the clock of the machine says so, or by `queue retry`
+WAIT_S = 3600  # the first wait of what found no server: `queue retry` ends it
 SETTINGS = """
 protocols = smtp
 smtp_listen = 127.0.0.1:%d
@@ -61,7 +62,8 @@ class Server:
 
     def kill(self):
         for pid in re.findall(r'process-started .*pid=(\d+)', self.log()):
-            os.kill(int(pid), signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
         self.process.kill()
         self.process.wait()
 

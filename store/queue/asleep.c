@@ -1,5 +1,6 @@
 #include "store/queue/asleep.h"
 
+#include "base/clock.h"
 #include "base/die.h"
 #include "base/log.h"
 #include "base/pack.h"
@@ -60,6 +61,7 @@ void asleep_open(struct queue *q)
 	struct engine_scan *scan = engine_scan_open(q->store->engine, QUEUE_PARTITION, SPAN("r"), SPAN("s"));
 	struct span value;
 	struct id128 id;
+	int64_t now_ms = clock_monotonic_ms();
 	while (next_record(scan, &id, &value)) {
 		struct queued *m = read_record(q, id, value);
 		if (!m)
@@ -67,7 +69,8 @@ void asleep_open(struct queue *q)
 		q->count++;
 		q->held += m->facts & FACT_HELD ? 1 : 0;
 		struct due d = {.at_ms = schedule_due_ms(m), .id = id};
-		if (d.at_ms != INT64_MAX)
+		bool is_parked = d.at_ms <= now_ms && schedule_park(m, now_ms);
+		if (d.at_ms != INT64_MAX && !is_parked)
 			due_put(&q->due, &d);
 		queued_free(m);
 	}

@@ -10,7 +10,7 @@
 struct queued *asleep_wake(struct queue *q, struct id128 id);
 /* Forgets a message that nobody works on: its record says all. */
 void asleep_put(struct queued *m);
-/* At the start: finds all messages, each of which is asleep then, and when they are due. */
+/* At the start: finds all messages, each of which is asleep then, and when they are due; what is due already is parked with its domain. */
 void asleep_open(struct queue *q);
 /* Calls each(context, id) for all messages, in memory or not, in the order in which they came, until it says false. */
 void asleep_walk(struct queue *q, bool (*each)(void *context, struct id128 id), void *context);

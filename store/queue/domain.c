@@ -192,7 +192,9 @@ bool domains_are_full(const struct domains *d, struct span written)
 
 void domains_park(struct domains *d, struct span name, struct id128 id)
 {
-	buf_add(&domain_of(d, name)->parked, id128_span(&id));
+	struct domain *to = domain_of(d, name);
+	buf_add(&to->parked, id128_span(&id));
+	note_hunger(d, to);
 }
 
 bool domains_are_hungry(const struct domains *d)

@@ -18,6 +18,8 @@
 enum {
 	AWAKE_MS = 60 * 1000,   /* what is due within that stays in memory */
 	AT_ONCE = 200,          /* messages: then other work has its turn */
+	AT_ONCE_BESIDE = 20,    /* the same while relay is at work: waking what is due must not slow down what is ready */
+	PAUSE_MS = 5,
 	IN_MEMORY_MOST = 50000, /* messages that are due: more are left asleep until some of these are done */
 	LOOK_AGAIN_MS = 1000,
 };
@@ -89,11 +91,14 @@ static void begin(struct queue *q, const struct due *d)
 static void on_timer(void *context)
 {
 	struct queue *q = context;
-	for (int n = 0; n < AT_ONCE && q->due.count && q->due.list[0].at_ms <= clock_monotonic_ms() && q->messages.count < IN_MEMORY_MOST; n++) {
+	int most = q->jobs.count ? AT_ONCE_BESIDE : AT_ONCE;
+	for (int n = 0; n < most && q->due.count && q->due.list[0].at_ms <= clock_monotonic_ms() && q->messages.count < IN_MEMORY_MOST; n++) {
 		struct due d = due_take(&q->due, 0);
 		begin(q, &d);
 	}
 	schedule_set_timer(q);
+	if (q->jobs.count && q->due.count && q->due.list[0].at_ms <= clock_monotonic_ms())
+		timer_set(q->timer, PAUSE_MS);
 }
 
 int64_t schedule_next(struct queue *q, uint32_t attempts)
@@ -252,31 +257,50 @@ static bool is_one_transaction(const struct leg *due, size_t count)
 	return count <= JOB_RECIPIENTS_MOST && by_transaction(&due[0], &due[count - 1]) == 0;
 }
 
-bool schedule_jobs(struct queued *m, int64_t now_ms)
+/* Whoever elsewhere is due, sorted into transactions, and allocated in `a`; those whose next hop cannot be told now wait. */
+static struct leg *find_legs(struct queued *m, int64_t now_ms, struct arena *a, size_t *count)
 {
-	ARENA_AUTO hops = {0};
-	struct leg *due = xcalloc(m->recipient_count ? m->recipient_count : 1, sizeof *due);
-	size_t count = 0;
+	struct leg *due = arena_alloc_array(a, m->recipient_count, sizeof *due);
+	*count = 0;
 	for (uint32_t i = 0; i < m->recipient_count; i++) {
 		struct recipient *r = &m->recipients[i];
 		if (r->account || r->state != RECIPIENT_WAITING || r->next_ms > now_ms)
 			continue;
-		due[count] = (struct leg){.via = via_of(r), .index = i};
-		if (find_route(m, r, &hops, &due[count])) {
-			r->next_ms = schedule_next(m->queue, ++r->attempts);
-			recipient_set_last(r, "4.3.0", SPAN("the directory cannot be read now"), SPAN(""));
+		due[*count] = (struct leg){.via = via_of(r), .index = i};
+		if (find_route(m, r, a, &due[*count]) == 0) {
+			++*count;
 			continue;
 		}
-		r->state = RECIPIENT_TRYING;
-		count++;
+		r->next_ms = schedule_next(m->queue, ++r->attempts);
+		recipient_set_last(r, "4.3.0", SPAN("the directory cannot be read now"), SPAN(""));
 	}
-	qsort(due, count, sizeof *due, by_transaction_and_index);
+	qsort(due, *count, sizeof *due, by_transaction_and_index);
+	return due;
+}
+
+bool schedule_park(struct queued *m, int64_t now_ms)
+{
+	ARENA_AUTO a = {0};
+	size_t count;
+	const struct leg *due = find_legs(m, now_ms, &a, &count);
+	bool is_elsewhere = count && is_one_transaction(due, count);
+	for (uint32_t i = 0; i < m->recipient_count; i++) {
+		const struct recipient *r = &m->recipients[i];
+		is_elsewhere &= !(r->account && r->state == RECIPIENT_WAITING) && !recipient_has_news(r);
+	}
+	if (is_elsewhere)
+		domains_park(&m->queue->domains, due[0].next_hop, m->id);
+	return is_elsewhere;
+}
+
+bool schedule_jobs(struct queued *m, int64_t now_ms)
+{
+	ARENA_AUTO a = {0};
+	size_t count;
+	const struct leg *due = find_legs(m, now_ms, &a, &count);
 	if (count && is_one_transaction(due, count) && may_sleep(m) && domains_are_full(&m->queue->domains, due[0].next_hop)) {
-		for (size_t i = 0; i < count; i++)
-			m->recipients[due[i].index].state = RECIPIENT_WAITING;
 		domains_park(&m->queue->domains, due[0].next_hop, m->id);
 		asleep_put(m);
-		free(due);
 		return true;
 	}
 	for (size_t i = 0, end; i < count; i = end) {
@@ -285,10 +309,11 @@ bool schedule_jobs(struct queued *m, int64_t now_ms)
 		struct relay_job *j = new_job(m, due[i].next_hop, end - i);
 		j->route = (uint8_t)due[i].route;
 		j->tls = (uint8_t)due[i].tls;
-		for (size_t k = i; k < end; k++)
+		for (size_t k = i; k < end; k++) {
+			m->recipients[due[k].index].state = RECIPIENT_TRYING;
 			j->recipients[j->count++] = due[k].index;
+		}
 	}
-	free(due);
 	hand_out(m->queue);
 	return false;
 }

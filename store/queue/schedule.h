@@ -31,6 +31,8 @@ void schedule_set_timer(struct queue *q);
 /* Makes a job of each next hop of the recipients that are due, and gives relays what they have room for. True if there are so many jobs for
  * its next hop that the message was put to sleep until some are done: then `m` is gone. */
 bool schedule_jobs(struct queued *m, int64_t now_ms);
+/* At the start: notes a message that is due for the next hop of all its recipients, and may then be forgotten; false if it is more than that. */
+bool schedule_park(struct queued *m, int64_t now_ms);
 /* The results of these jobs, which have ended, are on the disk: says so to their relays, and frees them. */
 void schedule_settled(struct store *s, struct relay_job *ended);
 /* The time of the next attempt after so many: pauses double from retry_first to retry_most. */
