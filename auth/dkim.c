@@ -120,7 +120,7 @@ static void read_signature(struct one *o, struct span value, int64_t now_s)
 {
 	struct error why = {0};
 	struct dkim_signature *s = &o->result.signature;
-	if (dkim_signature_parse(value, &o->check->memory, s, &why)) {
+	if (dkim_signature_parse(DKIM_SIGNATURE, value, &o->check->memory, s, &why)) {
 		conclude(o, AUTH_PERMERROR, why.text);
 		return;
 	}
