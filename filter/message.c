@@ -92,7 +92,7 @@ static void start_checks(struct message *m)
 	const struct config *config = child_config(m->filter->self);
 	bool has_reason = config->sender_checks != SENDER_CHECKS_OFF || config->dns_lists[0] || m->asking; /* which want to know the client's name */
 	struct authentication_facts facts = {
-		.dns_lists = span_cstr(config->dns_lists),
+		.dns_lists = span_cstr(config->dns_lists), .arc_trusted = span_cstr(config->arc_trusted),
 		.client_address = buf_span(&m->client), .helo = buf_span(&m->helo), .reverse_path = buf_span(&m->reverse_path),
 		.hostname = child_hostname(m->filter->self), .named = on_client_named, .context = m, .dns = filter_dns_client(m->filter->dns), .loop = m->filter->loop};
 	if (m->kind == DELIVERY_SMTP && !network_is_loopback(facts.client_address) && has_reason)

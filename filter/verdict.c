@@ -406,6 +406,17 @@ static void say(struct verdict *v, const struct mime_tree *tree)
 	             .message_id = span_slice(span_trim(message_id), 0, 1000), .cache = buf_span(&cache));
 }
 
+/* Of a message that is taken although its author's policy is against it. */
+static void remark_override(struct verdict *v)
+{
+	struct span sealer = authentication_overridden_by(v->message->authentication);
+	BUF_AUTO remark = {0};
+	if (v->outcome != VERDICT_ACCEPT || !sealer.len)
+		return;
+	buf_printf(&remark, "DMARC overridden by the seal of %.*s", SPAN_ARG(sealer));
+	v->text = arena_dup(&v->memory, buf_span(&remark)).ptr;
+}
+
 static void judge_sender(struct verdict *v)
 {
 	const struct message *m = v->message;
@@ -415,7 +426,7 @@ static void judge_sender(struct verdict *v)
 	enum fate fate = fate_of(m->authentication, child_config(m->filter->self), &reply);
 	const char *text = arena_dup(&v->memory, buf_span(&reply)).ptr;
 	switch (fate) {
-	case FATE_TAKE: break;
+	case FATE_TAKE: remark_override(v); break;
 	case FATE_JUNK: v->is_junk = true; break;
 	case FATE_LATER: put_off(v, text); break;
 	case FATE_REFUSE: refuse(v, text); break;
