@@ -65,6 +65,7 @@ struct authentication *authentication_new(const struct authentication_facts *fac
 {
 	struct authentication *a = xcalloc(1, sizeof *a);
 	a->hostname = facts->hostname;
+	a->wants_body_hash = facts->wants_body_hash;
 	a->dns = facts->dns;
 	a->loop = facts->loop;
 	a->named = facts->named;
@@ -91,6 +92,8 @@ void authentication_header(struct authentication *a, struct span header)
 {
 	a->header = header;
 	dkim_fields_read(&a->fields, header);
+	if (a->wants_body_hash)
+		dkim_bodies_want(&a->bodies, DKIM_RELAXED);
 	a->dkim = dkim_check_new(a->dns, &a->fields, &a->bodies, clock_wall_s());
 	a->arc = arc_check_new(a->dns, header, &a->fields, &a->bodies, clock_wall_s());
 }
@@ -325,6 +328,11 @@ const struct arc_result *authentication_arc(const struct authentication *a)
 const struct arc_chain *authentication_chain(const struct authentication *a)
 {
 	return arc_check_chain(a->arc);
+}
+
+struct span authentication_body_hash(const struct authentication *a)
+{
+	return span_of(a->bodies.forms[DKIM_RELAXED].digest, DKIM_DIGEST_BYTES);
 }
 
 size_t authentication_authors(const struct authentication *a)

@@ -17,6 +17,7 @@ struct authentication_facts {
 	struct span client_address, helo, reverse_path; /* as edge heard them */
 	const char *hostname;    /* our own; it stays where it is */
 	struct span dns_lists, arc_trusted; /* the settings */
+	bool wants_body_hash;    /* for authentication_body_hash */
 	struct dns_client *dns;
 	struct loop *loop;
 	loop_fn *named;          /* called when authentication_client_name becomes known; NULL is allowed */
@@ -60,6 +61,8 @@ enum dmarc_policy authentication_policy(const struct authentication *a, struct s
 struct span authentication_overridden_by(const struct authentication *a);
 const struct arc_result *authentication_arc(const struct authentication *a);
 const struct arc_chain *authentication_chain(const struct authentication *a);
+/* SHA-256 of the relaxed body, if it was wanted. */
+struct span authentication_body_hash(const struct authentication *a);
 
 /* At any time; done is not called any more. NULL is allowed. */
 void authentication_free(struct authentication *a);

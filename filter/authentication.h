@@ -34,7 +34,7 @@ struct authentication {
 	size_t testimony_count;
 	bool has_names, has_lists, has_spf, has_dkim, has_arc, has_ended; /* what is decided */
 	bool has_dmarc_begun, has_testimonies;
-	bool has_too_many_authors;
+	bool has_too_many_authors, wants_body_hash;
 	loop_fn *named, *done;
 	void *named_context, *context;
 };

@@ -287,6 +287,8 @@ static void add_trace(struct verdict *v)
 		buf_add(out, buf_span(&v->said->above));
 	if (m->authentication && child_config(m->filter->self)->sender_checks != SENDER_CHECKS_OFF)
 		authentication_write(m->authentication, out);
+	if (m->sealing)
+		buf_add(out, sealing_fields(m->sealing));
 	if (m->signing)
 		buf_add(out, signing_fields(m->signing));
 	buf_add_cstr(out, "Received: from ");
@@ -451,6 +453,11 @@ void verdict_judge(struct verdict *v, const struct milter_said *said)
 		obey_milters(v, said);
 }
 
+bool verdict_is_good(const struct verdict *v)
+{
+	return v->outcome == VERDICT_ACCEPT;
+}
+
 void verdict_header(const struct verdict *v, struct buf *out)
 {
 	struct span header = buf_span(&v->message->header);
@@ -489,6 +496,8 @@ void verdict_give(struct verdict *v)
 	} else {
 		if (m->signing && signing_is_lost(m->signing))
 			put_off(v, "451 4.3.0 Cannot be signed now, try again later");
+		if (m->sealing && sealing_is_lost(m->sealing))
+			put_off(v, "451 4.3.0 Cannot be sealed now, try again later");
 		add_trace(v);
 		if (v->said)
 			buf_add(&v->prefix, buf_span(&v->said->behind));

@@ -1,14 +1,21 @@
-"""The chain of those who handed a message on (ARC): chains that dkimpy makes are judged, and whom the setting trusts is believed."""
+"""The chain of those who handed a message on (ARC): chains that dkimpy makes are judged, whom the setting trusts is believed, and what is
+forwarded to another server is sealed, which dkimpy checks."""
 import base64
+import contextlib
+import email
+import os
 import re
+import signal
 
 import dkim
 import pytest
 
 import network
 import talk
-from conftest import until
-from test_senders import MESSAGE, junk, openssl, results, strings
+from conftest import PASSWORD, until
+from hosts import fake_server, read_line, read_message
+from test_dkim import dkim_records
+from test_senders import MESSAGE, junk, openssl, results, sign, strings
 
 DNS, SERVER, FRIEND, OTHER, FAKE = '10.99.0.2', '10.99.0.10', '10.99.0.20', '10.99.0.30', '10.99.0.40'
 ZONE = network.ZONE_START + '''\
@@ -253,3 +260,172 @@ def test_a_setting_that_names_no_domain_is_told(server):
     done = server.command('check')
     server.configure(arc_trusted=before)
     assert done.returncode == 78 and 'arc_trusted: "bad..test" is no domain' in done.stderr + done.stdout
+
+
+# ---- sealing ----
+
+@contextlib.contextmanager
+def settings(server, **changed):
+    before = {name: server.settings.get(name) for name in changed}
+    server.configure(**changed)
+    server.must('reload')
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del server.settings[name]
+        server.configure(**{name: value for name, value in before.items() if value is not None})
+        server.must('reload')
+
+
+def taken(client):
+    """A session that takes a message as it is: where it must be made 7-bit, no signature holds."""
+    client.sendall(b'220 mx.fake.test ESMTP\r\n')
+    read_line(client)
+    client.sendall(b'250-mx.fake.test\r\n250 8BITMIME\r\n')
+    data = read_message(client)
+    client.sendall(b'250 2.0.0 taken\r\n')
+    return data
+
+
+def forward(net, server, message, recipient='far@a.test', host='friend', sender='ana@friend.test'):
+    """The message as the other server gets it."""
+    with fake_server(net, taken) as said:
+        assert send(net, message, host, sender, recipient).code == 250
+        assert until(lambda: said)
+    assert isinstance(said[0], bytes), said
+    return re.sub(rb'(?m)^\.', b'', said[0][:-3])
+
+
+def check(server, message, record):
+    """What dkimpy says of the chain: (cv, {instance: (domain, cv of its seal, is its signature good)}, why)."""
+    keys = dict(dkim_records(server.must('dkim', 'records')), **{name + '.test': record for name in KEYS})
+    cv, sets, why = dkim.arc_verify(message, dnsfunc=lambda name, timeout=5: keys.get(name.decode().rstrip('.'), '').encode())
+    return cv, {s['instance']: (s['as-domain'], s['cv'], s['ams-valid'] and s['as-valid']) for s in sets}, why
+
+
+def test_what_an_alias_sends_elsewhere_is_sealed(net, server, record):
+    got = forward(net, server, MESSAGE)
+    cv, sets, why = check(server, got, record)
+    assert (cv, sets) == (b'pass', {1: (b'a.test', b'none', True)}), why
+    said = re.sub(rb'\s+', b' ', field(got, b'ARC-Authentication-Results', 1))
+    assert said.startswith(b'ARC-Authentication-Results: i=1; mx.a.test; ') and b'spf=pass' in said and b'dmarc=pass header.from=friend.test' in said and b'arc=none' in said
+    own = re.sub(rb'\s+', b' ', re.search(rb'(?m)^Authentication-Results: (mx\.a\.test;.*\r\n(?:[ \t].*\r\n)*)', got)[1])
+    assert said.endswith(own)
+    assert got.endswith(MESSAGE)
+
+
+def test_the_seal_covers_the_signatures_before(net, server, record, rsa):
+    got = forward(net, server, sign(MESSAGE, rsa))
+    assert check(server, got, record)[0] == b'pass' and b'dkim-signature' in field(got, b'ARC-Message-Signature', 1).lower()
+    assert check(server, got.replace(b'DKIM-Signature: v=1;', b'DKIM-Signature: v=1; x=9999999999;'), record)[0] == b'fail'
+    assert check(server, got.replace(b'Hello', b'Hallo'), record)[0] == b'fail'
+    assert check(server, got.replace(b'From: Ana', b'From: x@y.test\r\nFrom: Ana'), record)[0] == b'fail'
+
+
+@pytest.mark.parametrize('domains', [['list.test'], ['list.test', 'list2.test', 'list3.test']], ids=['1', '3'])
+def test_a_chain_that_holds_is_continued(net, server, record, rsa, domains):
+    cv, sets, why = check(server, forward(net, server, chain(MESSAGE, rsa, *domains)), record)
+    assert cv == b'pass' and sets[len(domains) + 1] == (b'a.test', b'pass', True) and len(sets) == len(domains) + 1, why
+
+
+def test_large_mail_and_mail_without_a_body_are_sealed(net, server, record):
+    for message in (MESSAGE + b'a line of a large message\r\n' * 20000, MESSAGE[:MESSAGE.index(b'\r\n\r\n') + 4], MESSAGE[:MESSAGE.index(b'\r\n\r\n') + 2]):
+        assert check(server, forward(net, server, message), record)[0] == b'pass'
+
+
+def seals_of(message):
+    return [value.split(';')[0] for value in email.message_from_bytes(message).get_all('ARC-Seal', [])]
+
+
+def test_a_broken_chain_is_sealed_as_broken_once(net, server, rsa, record):
+    broken = chain(MESSAGE, rsa, 'list.test', 'list2.test').replace(b'Hello', b'Hallo')
+    got = forward(net, server, broken)
+    assert seals_of(got) == ['i=3', 'i=2', 'i=1'] and b'cv=fail' in field(got, b'ARC-Seal', 3)
+    # the seal is of its own set alone (RFC 8617 section 5.1.2)
+    alone = re.sub(rb'(?m)^ARC-[A-Za-z-]+: +i=[12];.*\r\n(?:[ \t].*\r\n)*', b'', got)
+    a = dkim.ARC(alone)
+    keys = dkim_records(server.must('dkim', 'records'))
+    found = a.verify_instance(a.sorted_arc_headers()[1], 3, dnsfunc=lambda name, timeout=5: keys[name.decode().rstrip('.')].encode())
+    assert found['as-valid'] and found['ams-valid'] and found['cv'] == b'fail'
+    # who gets that adds nothing
+    assert seals_of(forward(net, server, got)) == ['i=3', 'i=2', 'i=1']
+
+
+def test_a_chain_of_fifty_is_not_continued(net, server, rsa, record):
+    message = MESSAGE
+    for i in range(49):
+        message = seal(message, rsa, 'list.test', arc='pass' if i else 'none')
+    full = forward(net, server, message)
+    assert check(server, full, record)[0] == b'pass' and len(seals_of(full)) == 50
+    assert len(seals_of(forward(net, server, full))) == 50
+
+
+def test_a_chain_that_cannot_be_judged_now_is_left_to_others(net, server, rsa):
+    assert seals_of(forward(net, server, chain(MESSAGE, rsa, 'lost.test'))) == ['i=1']
+
+
+def test_mail_for_a_relayed_domain_is_sealed_by_the_host_names_domain(net, server, record):
+    server.must('domain', 'add', 'fake.test', '[mx.fake.test]')
+    try:
+        got = forward(net, server, MESSAGE, 'z@fake.test')
+        cv, sets, why = check(server, got, record)
+        assert cv == b'pass' and list(sets) == [1], why
+    finally:
+        server.must('domain', 'remove', 'fake.test')
+
+
+def test_what_stays_here_is_not_sealed(net, server):
+    assert send(net, MESSAGE, 'friend', 'ana@friend.test').code == 250
+    assert until(lambda: len(server.messages('u@a.test')) == 1) and b'ARC-' not in server.messages('u@a.test')[0]
+
+
+def test_what_a_user_sends_by_an_alias_is_not_sealed(net, server):
+    with fake_server(net, taken) as said:
+        with server.smtp('submission') as s:
+            assert s.plain('u@a.test', PASSWORD).code == 235
+            assert s.send_message('u@a.test', ['far@a.test'], MESSAGE.replace(b'ana@friend.test', b'u@a.test')).code == 250
+        assert until(lambda: said)
+    assert b'DKIM-Signature' in said[0] and b'ARC-' not in said[0]
+
+
+def test_sealing_can_be_turned_off(net, server):
+    with settings(server, arc_seal='off'):
+        assert until(lambda: not seals_of(forward(net, server, MESSAGE)))
+    assert until(lambda: seals_of(forward(net, server, MESSAGE)))
+
+
+def test_nothing_is_sealed_where_nothing_is_checked(net, server):
+    with settings(server, sender_checks='off'):
+        assert until(lambda: not seals_of(forward(net, server, MESSAGE)))
+    assert until(lambda: seals_of(forward(net, server, MESSAGE)))
+
+
+def test_without_a_key_mail_goes_on_without_a_seal(net, server):
+    keys = (server.data / 'keys/dkim').read_text()
+    server.must('dkim', 'remove', 'a.test')
+    try:
+        assert until(lambda: not seals_of(forward(net, server, MESSAGE)))
+        assert forward(net, server, MESSAGE).endswith(MESSAGE)
+    finally:
+        (server.data / 'keys/dkim').write_text(keys)
+        server.must('reload')
+    assert until(lambda: seals_of(forward(net, server, MESSAGE)))
+
+
+def test_mail_waits_while_the_keys_are_away(net, server):
+    (pid,) = [pid for role, pid in server.pids() if role == 'vault']
+    with network.inside(net.name('friend')):
+        s = talk.Smtp(25, SERVER, hello=False)
+    with s:
+        s.hello('mail.friend.test')
+        assert s.command('MAIL FROM:<ana@friend.test>').code == 250 and s.command('RCPT TO:<far@a.test>').code == 250 and s.command('DATA').code == 354
+        s.send(MESSAGE)
+        os.kill(pid, signal.SIGSTOP)
+        s.send('.\r\n')
+        assert s.is_silent()
+        server.killed.add(pid)
+        os.kill(pid, signal.SIGKILL)
+        assert s.reply().startswith('451 4.3.0 Cannot be sealed now')
+    server.wait_all_running()
