@@ -17,7 +17,7 @@ struct key {
 /* A seal or an ARC-Message-Signature. */
 struct one {
 	struct dkim_signature signature;
-	const struct key *key;
+	struct key *key;
 };
 
 struct arc_check {
@@ -74,7 +74,7 @@ static void on_key(void *context)
 }
 
 /* The key of a signature, which others of the chain may have too; NULL: it would be one too many. */
-static const struct key *key_of(struct arc_check *c, const struct dkim_signature *s)
+static struct key *key_of(struct arc_check *c, const struct dkim_signature *s)
 {
 	for (size_t i = 0; i < c->key_count; i++)
 		if (span_equal_nocase(c->keys[i].domain, s->domain) && span_equal_nocase(c->keys[i].selector, s->selector))
@@ -183,10 +183,10 @@ struct arc_check *arc_check_new(struct dns_client *dns, struct span header, cons
 /* Does a key of the DNS say that it has signed this? */
 static enum auth_outcome verify(const struct one *o, const unsigned char *digest, enum fault *fault, const char **reason)
 {
-	const struct dkim_key_question *q = &o->key->question;
+	struct dkim_key_question *q = &o->key->question;
 	*fault = q->outcome == AUTH_TEMPERROR ? FAULT_IS_LATER : FAULT_LASTS;
 	*reason = q->reason;
-	return q->outcome == AUTH_PASS ? dkim_key_verify(&q->key, &o->signature, digest, reason) : q->outcome;
+	return q->outcome == AUTH_PASS ? dkim_key_verify(q, &o->signature, digest, reason) : q->outcome;
 }
 
 static enum auth_outcome verify_message(const struct arc_check *c, size_t at, enum fault *fault, const char **reason)
@@ -290,7 +290,7 @@ void arc_check_free(struct arc_check *c)
 	if (!c)
 		return;
 	for (size_t i = 0; i < c->key_count; i++)
-		dkim_key_cancel(&c->keys[i].question);
+		dkim_key_free(&c->keys[i].question);
 	arena_free(&c->memory);
 	free(c);
 }

@@ -112,7 +112,7 @@ static void verify(struct one *o)
 		dkim_fields_signed(o->check->fields, s->header, s->header_names, s->header_name_count, &data);
 		dkim_field_unsigned(s->header, o->field, s->b_value, &data);
 		EVP_Digest(data.ptr, data.len, digest, NULL, EVP_sha256(), NULL);
-		outcome = dkim_key_verify(&o->key.key, s, digest, &reason);
+		outcome = dkim_key_verify(&o->key, s, digest, &reason);
 	}
 	conclude(o, outcome, reason);
 }
@@ -147,7 +147,7 @@ void dkim_check_free(struct dkim_check *c)
 	if (!c)
 		return;
 	for (size_t i = 0; i < c->count; i++)
-		dkim_key_cancel(&c->list[i].key);
+		dkim_key_free(&c->list[i].key);
 	arena_free(&c->memory);
 	free(c);
 }

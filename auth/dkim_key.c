@@ -60,11 +60,13 @@ bool dkim_key_ask(struct dkim_key_question *q, struct dns_client *dns, struct sp
 	return true;
 }
 
-void dkim_key_cancel(struct dkim_key_question *q)
+void dkim_key_free(struct dkim_key_question *q)
 {
 	if (q->question)
 		q->dns->cancel(q->dns, q->question);
 	q->question = NULL;
+	EVP_PKEY_free(q->loaded);
+	q->loaded = NULL;
 }
 
 /* ---- what it has signed ---- */
@@ -126,17 +128,16 @@ static bool is_signed_by_rsa(EVP_PKEY *key, struct span signature, const unsigne
 	return is_right;
 }
 
-enum auth_outcome dkim_key_verify(const struct dkim_key *key, const struct dkim_signature *s, const unsigned char digest[DKIM_DIGEST_BYTES],
+enum auth_outcome dkim_key_verify(struct dkim_key_question *q, const struct dkim_signature *s, const unsigned char digest[DKIM_DIGEST_BYTES],
                                   const char **reason)
 {
+	bool is_ed25519 = q->key.is_ed25519;
 	*reason = "the key is of another type";
-	if (key->is_ed25519 != (s->algorithm == DKIM_ED25519_SHA256))
+	if (is_ed25519 != (s->algorithm == DKIM_ED25519_SHA256))
 		return AUTH_PERMERROR;
-	EVP_PKEY *k = load(key, reason);
-	if (!k)
+	if (!q->loaded && !(q->loaded = load(&q->key, reason)))
 		return AUTH_PERMERROR;
-	bool is_right = key->is_ed25519 ? is_signed_by_ed25519(k, s->signature, digest) : is_signed_by_rsa(k, s->signature, digest);
-	EVP_PKEY_free(k);
+	bool is_right = is_ed25519 ? is_signed_by_ed25519(q->loaded, s->signature, digest) : is_signed_by_rsa(q->loaded, s->signature, digest);
 	*reason = is_right ? "" : "the signature does not fit the header";
 	return is_right ? AUTH_PASS : AUTH_FAIL;
 }

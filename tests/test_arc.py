@@ -316,6 +316,21 @@ def test_what_an_alias_sends_elsewhere_is_sealed(net, server, record):
     assert got.endswith(MESSAGE)
 
 
+def test_who_gets_it_here_too_gets_it_with_the_seal(net, server, record):
+    server.must('alias', 'add', 'both@a.test', 'u@a.test', 'y@fake.test')
+    try:
+        there = forward(net, server, MESSAGE, 'both@a.test')
+    finally:
+        server.must('alias', 'remove', 'both@a.test')
+    assert until(lambda: len(server.messages('u@a.test')) == 1)
+    (here,) = server.messages('u@a.test')
+    assert check(server, here, record)[0] == check(server, there, record)[0] == b'pass' and field(here, b'ARC-Seal', 1) == field(there, b'ARC-Seal', 1)
+    with server.imap('u@a.test') as i:
+        i.ok('SELECT INBOX')
+        (answer,) = [line for line in i.ok('FETCH 1 (ENVELOPE BODY.PEEK[TEXT])') if b'ENVELOPE' in line]
+        assert b'who sent it' in answer and b'.dots and' in answer
+
+
 def test_the_seal_covers_the_signatures_before(net, server, record, rsa):
     got = forward(net, server, sign(MESSAGE, rsa))
     assert check(server, got, record)[0] == b'pass' and b'dkim-signature' in field(got, b'ARC-Message-Signature', 1).lower()
