@@ -14,6 +14,7 @@ import network
 import talk
 from conftest import PASSWORD, until
 from hosts import fake_server, read_line, read_message
+from milters import CONTINUE, Raw, change
 from test_dkim import dkim_records
 from test_senders import MESSAGE, junk, openssl, results, sign, strings
 
@@ -415,6 +416,18 @@ def test_nothing_is_sealed_where_nothing_is_checked(net, server):
     with settings(server, sender_checks='off'):
         assert until(lambda: not seals_of(forward(net, server, MESSAGE)))
     assert until(lambda: seals_of(forward(net, server, MESSAGE)))
+
+
+def test_what_a_milter_has_sealed_is_not_sealed_again(net, server, place):
+    names = (b'ARC-Authentication-Results', b'ARC-Message-Signature', b'ARC-Seal')
+    milter = Raw(place / 'milter', {'E': b''.join(change(b'h', name, b'i=1; cv=none; by=milter') for name in names) + CONTINUE})
+    try:
+        with settings(server, milters=milter.socket):
+            assert until(lambda: b'by=milter' in forward(net, server, MESSAGE))
+            assert seals_of(forward(net, server, MESSAGE)) == ['i=1']
+    finally:
+        milter.close()
+    assert until(lambda: b'by=milter' not in forward(net, server, MESSAGE))
 
 
 def test_without_a_key_mail_goes_on_without_a_seal(net, server):
