@@ -4,10 +4,11 @@
 #ifndef AUTH_DKIM_H
 #define AUTH_DKIM_H
 
+#include "auth/dkim_bodies.h"
+#include "auth/dkim_fields.h"
 #include "auth/dns.h"
 #include "auth/outcome.h"
 #include "base/loop.h"
-#include "wire/dkim.h"
 
 enum { DKIM_SIGNATURES_MOST = 8 }; /* of a message that are looked at: from the top (attack 55) */
 
@@ -21,12 +22,10 @@ struct dkim_result {
 
 struct dkim_check;
 
-/* header: the message's, up to its blank line or beyond; it stays where it is as long as the check lives. The keys are asked for at
- * once. now_s: wall clock. */
-struct dkim_check *dkim_check_new(struct dns_client *dns, struct span header, int64_t now_s);
-/* Bytes of the body, in their order. */
-void dkim_check_body(struct dkim_check *c, struct span piece);
-/* The body is whole: calls done(context) once all keys are there, perhaps before it returns. */
+/* The message's header, and what its body is fed to from now on; both outlive the check. The keys are asked for at once. now_s: wall
+ * clock. */
+struct dkim_check *dkim_check_new(struct dns_client *dns, const struct dkim_fields *fields, struct dkim_bodies *bodies, int64_t now_s);
+/* The body is whole (dkim_bodies_end): calls done(context) once all keys are there, perhaps before it returns. */
 void dkim_check_end(struct dkim_check *c, loop_fn *done, void *context);
 /* When done was called. Valid as long as the check. */
 const struct dkim_result *dkim_check_results(const struct dkim_check *c, size_t *count);

@@ -47,7 +47,7 @@ int dkim_signed_fields(const struct dkim_fields *f, struct span names, struct bu
 	return out->len - before > DKIM_SIGNED_BYTES_MOST ? -1 : 0;
 }
 
-static int sign(EVP_PKEY *key, struct span data, struct buf *out)
+int dkim_sign_bytes(EVP_PKEY *key, struct span data, struct buf *out)
 {
 	const unsigned char *bytes = (const unsigned char *)data.ptr;
 	bool is_rsa = EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA;
@@ -76,7 +76,7 @@ int dkim_sign(const struct dkim_request *r, EVP_PKEY *key, struct buf *out)
 	buf_add(&data, r->fields);
 	dkim_canonical_field(DKIM_RELAXED, buf_span(&field), &data);
 	data.len -= 2; /* CR LF: RFC 6376 §3.7 */
-	if (sign(key, buf_span(&data), &signature))
+	if (dkim_sign_bytes(key, buf_span(&data), &signature))
 		return -1;
 	n.signature = buf_span(&signature);
 	dkim_build_field(&n, out);

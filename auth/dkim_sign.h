@@ -29,6 +29,8 @@ struct dkim_request {
 	uint64_t now_s;
 };
 
+/* Appends the signature of these bytes: of their SHA-256, by RSA or Ed25519 (RFC 8463). -1 if OpenSSL does not sign with this key. */
+int dkim_sign_bytes(EVP_PKEY *key, struct span data, struct buf *out);
 /* Appends the DKIM-Signature field. -1 if OpenSSL does not sign with this key. */
 int dkim_sign(const struct dkim_request *r, EVP_PKEY *key, struct buf *out);
 

@@ -39,11 +39,15 @@ static void note_end(void *context)
 /* What the first signature of the message is found to be; "pass", or "fail the reason". */
 static void check(struct test_dns *dns, const char *header, const char *body, size_t step, int64_t now_s, struct buf *out)
 {
-	struct dkim_check *c = dkim_check_new(&dns->client, span_cstr(header), now_s);
+	struct dkim_fields fields = {0};
+	struct dkim_bodies bodies = {0};
+	dkim_fields_read(&fields, span_cstr(header));
+	struct dkim_check *c = dkim_check_new(&dns->client, &fields, &bodies, now_s);
 	bool is_done = false;
 	size_t count;
 	for (struct span rest = span_cstr(body); rest.len; rest = span_skip(rest, step))
-		dkim_check_body(c, span_slice(rest, 0, step));
+		dkim_bodies_feed(&bodies, span_slice(rest, 0, step));
+	dkim_bodies_end(&bodies);
 	dkim_check_end(c, note_end, &is_done);
 	test_dns_answer_all(dns);
 	assert_true(is_done);
@@ -52,6 +56,8 @@ static void check(struct test_dns *dns, const char *header, const char *body, si
 	for (size_t i = 0; i < count; i++)
 		buf_printf(out, "%s%s%s%s", i ? ", " : "", auth_outcome_word(results[i].outcome), results[i].reason[0] ? " " : "", results[i].reason);
 	dkim_check_free(c);
+	dkim_bodies_free(&bodies);
+	dkim_fields_free(&fields);
 }
 
 static const struct test_record keys[] = {
@@ -163,11 +169,17 @@ static void of_a_thousand_signatures_eight_are_looked_at(void **state)
 static void a_check_can_end_before_its_answers(void **state)
 {
 	struct test_dns dns = test_dns_of(keys, 2);
-	struct dkim_check *c = dkim_check_new(&dns.client, SPAN(RSA_FIELD FIELDS "\r\n"), NOW);
+	struct dkim_fields fields = {0};
+	struct dkim_bodies bodies = {0};
+	dkim_fields_read(&fields, SPAN(RSA_FIELD FIELDS "\r\n"));
+	struct dkim_check *c = dkim_check_new(&dns.client, &fields, &bodies, NOW);
 	bool is_done = false;
 	(void)state;
+	dkim_bodies_end(&bodies);
 	dkim_check_end(c, note_end, &is_done);
 	dkim_check_free(c);
+	dkim_bodies_free(&bodies);
+	dkim_fields_free(&fields);
 	assert_null(dns.waiting);
 	assert_false(is_done);
 }

@@ -51,6 +51,18 @@ static void stop(void *context)
 	loop_stop(context);
 }
 
+static void print_chain(const struct authentication *a)
+{
+	const struct arc_result *r = authentication_arc(a);
+	struct span trusted = authentication_overridden_by(a);
+	if (r->outcome == AUTH_FAIL)
+		printf("Its chain of seals (ARC) does not hold: %s.\n", r->reason);
+	else if (r->outcome == AUTH_PASS)
+		printf("Its chain of seals (ARC) holds; the last of %u is of %.*s.\n", authentication_chain(a)->count, SPAN_ARG(r->sealer));
+	if (trusted.len)
+		printf("Neither SPF nor DKIM vouch for its author, but %.*s does, which arc_trusted names.\n", SPAN_ARG(trusted));
+}
+
 static void print_fate(const struct authentication *a, const struct config *config)
 {
 	BUF_AUTO reply = {0}, obeyed = {0};
@@ -64,6 +76,7 @@ static void print_fate(const struct authentication *a, const struct config *conf
 		printf("It would be %s: %.*s\n", fate == FATE_LATER ? "put off" : "refused", SPAN_ARG(buf_span(&reply)));
 		break;
 	}
+	print_chain(a);
 	if (fate == FATE_TAKE && fate_of(a, &obeying, &obeyed) != FATE_TAKE)
 		printf("But neither SPF nor DKIM vouch for its author, and that would tell if sender_checks were \"obey\".\n");
 }
@@ -74,7 +87,7 @@ static void check(const struct question *q, struct span message, const struct co
 	struct cli_dns *dns = cli_dns_new(l, config);
 	BUF_AUTO results = {0};
 	struct authentication_facts facts = {
-		.dns_lists = span_cstr(config->dns_lists),
+		.dns_lists = span_cstr(config->dns_lists), .arc_trusted = span_cstr(config->arc_trusted),
 		.client_address = span_cstr(q->client_ip), .helo = span_cstr(q->helo ? q->helo : "unknown"),
 		.reverse_path = span_cstr(q->mail_from ? q->mail_from : ""), .hostname = config->hostname, .dns = cli_dns_client(dns), .loop = l};
 	struct authentication *a = authentication_new(&facts);

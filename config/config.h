@@ -64,6 +64,7 @@ struct config_networks {
 #define CONFIG_FIELD_NEXT_HOP(name) char *name;
 #define CONFIG_FIELD_MILTERS(name) char *name;   /* words, each a socket: wire/milter.h */
 #define CONFIG_FIELD_DNS_LISTS(name) char *name; /* words, each a list: wire/dns_list.h */
+#define CONFIG_FIELD_DOMAINS(name) char *name; /* words: config_domains_have */
 #define CONFIG_FIELD_PATH(name) char *name;
 #define CONFIG_FIELD_ADDRESS(name) char *name;
 #define CONFIG_FIELD_FLAG(name) bool name;
@@ -108,6 +109,9 @@ int config_complete(struct config *c, struct error *why);
 
 /* True if the address, as text, is in one of them. */
 bool config_networks_have(const struct config_networks *networks, struct span address);
+
+/* True if the domain, in A-labels, is one of a setting of domains. */
+bool config_domains_have(const char *setting, struct span domain);
 
 static inline bool config_offers(const struct config *c, enum config_protocol protocol)
 {

@@ -20,6 +20,7 @@ static const char *kind_text(enum setting_kind kind)
 	case SETTING_MILTERS: return "sockets, with spaces between them: inet:127.0.0.1:11332 unix:/run/opendkim/opendkim.sock";
 	case SETTING_NEXT_HOP: return "a domain, or a host in brackets, and a port: example.net, [smtp.example.net]:587";
 	case SETTING_DNS_LISTS: return "lists: zen.spamhaus.org, bl.example.org=127.0.0.[2..11]*2";
+	case SETTING_DOMAINS: return "domains";
 	case SETTING_PATH: return "a path that begins with /";
 	case SETTING_ADDRESS: return "an IPv4 or IPv6 address";
 	case SETTING_FLAG: return "on or off";

@@ -2,6 +2,7 @@
 #include "base/checked.h"
 #include "base/die.h"
 #include "config/settings.h"
+#include "wire/address.h"
 #include "wire/dns_list.h"
 #include "wire/milter.h"
 #include "wire/next_hop.h"
@@ -130,6 +131,33 @@ static int milters_check(const struct setting *s, struct span value, struct erro
 	return 0;
 }
 
+static bool is_domain(struct span word, struct buf *canonical)
+{
+	return domain_is_valid(word, ADDRESS_UTF8) && domain_canonical(word, canonical, NULL) == 0;
+}
+
+static int domains_check(const struct setting *s, struct span value, struct error *why)
+{
+	struct span rest = value, word;
+	while ((word = span_next_word(&rest)).len) {
+		BUF_AUTO canonical = {0};
+		if (!is_domain(word, &canonical))
+			return error_set(why, 0, "%s: \"%.*s\" is no domain: write them as example.org lists.example.net", s->name, SHOWN(word));
+	}
+	return 0;
+}
+
+bool config_domains_have(const char *setting, struct span domain)
+{
+	struct span rest = span_cstr(setting), word;
+	while ((word = span_next_word(&rest)).len) {
+		BUF_AUTO canonical = {0};
+		if (is_domain(word, &canonical) && span_equal(buf_span(&canonical), domain))
+			return true;
+	}
+	return false;
+}
+
 static int text_check(const struct setting *s, struct span value, struct error *why)
 {
 	char address[INET6_ADDRSTRLEN];
@@ -147,6 +175,8 @@ static int text_check(const struct setting *s, struct span value, struct error *
 	if (s->kind == SETTING_DNS_LISTS && dns_lists_check(s, value, why))
 		return -1;
 	if (s->kind == SETTING_MILTERS && milters_check(s, value, why))
+		return -1;
+	if (s->kind == SETTING_DOMAINS && domains_check(s, value, why))
 		return -1;
 	if (s->kind == SETTING_NEXT_HOP && next_hop_parse(value, &(struct next_hop){0}, &reason))
 		return error_set(why, 0, "%s \"%.*s\": %s", s->name, SHOWN(value), reason.text);
@@ -352,6 +382,7 @@ int setting_read(const struct setting *s, struct span value, struct config *c, s
 	case SETTING_HOSTNAME:
 	case SETTING_MAILBOX:
 	case SETTING_DNS_LISTS:
+	case SETTING_DOMAINS:
 	case SETTING_NEXT_HOP:
 	case SETTING_MILTERS:
 	case SETTING_PATH:

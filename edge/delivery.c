@@ -17,7 +17,7 @@ struct delivery {
 	unsigned filter;
 	uint8_t kind, facts, flags, ret, priority;
 	uint32_t hold_s;
-	struct buf reverse_path, helo, with, mailbox, keywords, envid;
+	struct buf reverse_path, helo, with, mailbox, keywords, envid, forwarded_by;
 	uint64_t internaldate_ms;
 	struct arena memory;
 	struct delivery_recipient *recipients;
@@ -34,7 +34,7 @@ struct delivery {
 static void free_delivery(struct delivery *d)
 {
 	map_take(&d->edge->deliveries, id128_hash(d->id));
-	struct buf *bufs[] = {&d->reverse_path, &d->helo, &d->with, &d->mailbox, &d->keywords, &d->envid, &d->piece};
+	struct buf *bufs[] = {&d->reverse_path, &d->helo, &d->with, &d->mailbox, &d->keywords, &d->envid, &d->forwarded_by, &d->piece};
 	for (size_t i = 0; i < sizeof bufs / sizeof bufs[0]; i++)
 		buf_free(bufs[i]);
 	arena_free(&d->memory);
@@ -72,6 +72,7 @@ struct delivery *delivery_new(struct connection *c, const struct delivery_facts 
 	d->priority = facts->priority;
 	d->hold_s = facts->hold_s;
 	buf_add(&d->envid, facts->envid);
+	buf_add(&d->forwarded_by, facts->forwarded_by);
 	d->recipients = arena_alloc_array(&d->memory, facts->recipient_count, sizeof *d->recipients);
 	for (; d->recipient_count < facts->recipient_count; d->recipient_count++) {
 		const struct delivery_recipient *r = &facts->recipients[d->recipient_count];
@@ -121,7 +122,8 @@ static void begin(struct delivery *d)
 	             .reverse_path = buf_span(&d->reverse_path), .client_address = span_cstr(c ? c->address : ""),
 	             .helo = span_slice(buf_span(&d->helo), 0, 255), .with = buf_span(&d->with), .tls = span_cstr(tls),
 	             .recipient = d->recipient_count == 1 ? d->recipients[0].address : SPAN(""), .priority = d->priority,
-	             .user = c ? buf_span(&c->user) : SPAN(""), .recipients = (uint32_t)for_milters);
+	             .user = c ? buf_span(&c->user) : SPAN(""), .recipients = (uint32_t)for_milters,
+	             .forwarded_by = buf_span(&d->forwarded_by));
 	for (size_t i = 0; i < for_milters; i++)
 		channel_send(e->filters[d->filter], judge_rcpt, .delivery = d->id, .address = d->recipients[i].address);
 }

@@ -40,6 +40,7 @@ struct delivery_facts {
 	uint64_t internaldate_ms;
 	const struct delivery_recipient *recipients;
 	size_t recipient_count;
+	struct span forwarded_by;  /* our domain that sends it on to another server; empty: it stays here */
 };
 
 /* Begins one for the connection; everything is copied. NULL if store or filter are not there now: answer 451. */

@@ -1,13 +1,10 @@
-/* SPF and the client's names from the beginning, DKIM from the header's end; when all are there, DMARC for each author. */
-#include "filter/authenticate.h"
+/* SPF and the client's names from the beginning, DKIM and ARC from the header's end; when all are there, DMARC for each author, and for those
+ * that it fails for, what the last seal of a chain says of them. */
+#include "filter/authentication.h"
 
-#include "auth/dkim.h"
-#include "auth/dns_lists.h"
-#include "auth/spf.h"
-#include "auth/spf_name.h"
-#include "base/arena.h"
 #include "base/clock.h"
 #include "base/die.h"
+#include "config/config.h"
 #include "filter/authors.h"
 #include "wire/address.h"
 #include "wire/header.h"
@@ -15,28 +12,6 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-struct authentication {
-	const char *hostname;
-	struct dns_client *dns;
-	struct loop *loop;
-	struct arena memory;
-	struct timer *timer;
-	struct span client_address, helo, reverse_path, header;
-	unsigned char ip[16];
-	struct spf_names names;
-	struct dns_lists_check *lists;
-	struct spf_check *spf;
-	struct dkim_check *dkim;
-	struct dmarc_check *dmarc[AUTHENTICATE_AUTHORS_MOST]; /* one an author's domain, in turn */
-	struct span authors[AUTHENTICATE_AUTHORS_MOST];
-	size_t author_count, dmarc_count;
-	bool has_names, has_lists, has_spf, has_dkim, has_ended; /* what is decided */
-	bool has_dmarc_begun;
-	bool has_too_many_authors;
-	loop_fn *named, *done;
-	void *named_context, *context;
-};
 
 static void go_on(struct authentication *a);
 
@@ -70,6 +45,13 @@ static void on_dkim(void *context)
 	go_on(a);
 }
 
+static void on_arc(void *context)
+{
+	struct authentication *a = context;
+	a->has_arc = true;
+	go_on(a);
+}
+
 static struct span binary_address(struct authentication *a)
 {
 	char text[INET6_ADDRSTRLEN];
@@ -83,6 +65,7 @@ struct authentication *authentication_new(const struct authentication_facts *fac
 {
 	struct authentication *a = xcalloc(1, sizeof *a);
 	a->hostname = facts->hostname;
+	a->wants_body_hash = facts->wants_body_hash;
 	a->dns = facts->dns;
 	a->loop = facts->loop;
 	a->named = facts->named;
@@ -90,6 +73,7 @@ struct authentication *authentication_new(const struct authentication_facts *fac
 	a->client_address = arena_dup(&a->memory, facts->client_address);
 	a->helo = arena_dup(&a->memory, facts->helo);
 	a->reverse_path = arena_dup(&a->memory, facts->reverse_path);
+	a->arc_trusted = arena_dup(&a->memory, facts->arc_trusted).ptr;
 	struct spf_facts spf = {.ip = a->client_address, .helo = a->helo, .mail_from = a->reverse_path,
 	                        .receiver = span_cstr(a->hostname), .now_s = clock_wall_s()};
 	a->spf = spf_check_new(a->dns, &spf);
@@ -107,12 +91,16 @@ struct authentication *authentication_new(const struct authentication_facts *fac
 void authentication_header(struct authentication *a, struct span header)
 {
 	a->header = header;
-	a->dkim = dkim_check_new(a->dns, header, clock_wall_s());
+	dkim_fields_read(&a->fields, header);
+	if (a->wants_body_hash)
+		dkim_bodies_want(&a->bodies, DKIM_RELAXED);
+	a->dkim = dkim_check_new(a->dns, &a->fields, &a->bodies, clock_wall_s());
+	a->arc = arc_check_new(a->dns, header, &a->fields, &a->bodies, clock_wall_s());
 }
 
 void authentication_body(struct authentication *a, struct span piece)
 {
-	dkim_check_body(a->dkim, piece);
+	dkim_bodies_feed(&a->bodies, piece);
 }
 
 /* ---- the end ---- */
@@ -130,6 +118,68 @@ static struct span spf_domain(const struct authentication *a)
 	return a->has_spf && r->outcome == AUTH_PASS ? r->domain : (struct span){0};
 }
 
+/* ---- what the last seal's results say ---- */
+
+static void hear_next_testimony(struct authentication *a);
+
+/* Only of an author whose policy would tell, by a sealer who is trusted, in a chain that holds or may still. */
+static bool is_heard(const struct authentication *a, size_t author)
+{
+	const struct arc_result *arc = arc_check_result(a->arc);
+	const struct dmarc_result *r = dmarc_check_result(a->dmarc[author]);
+	BUF_AUTO sealer = {0};
+	bool may_hold = !a->has_arc || arc->outcome == AUTH_PASS || arc->is_later;
+	return r->outcome == AUTH_FAIL && r->policy != DMARC_POLICY_NONE && may_hold && arc->sealer.len &&
+	       domain_canonical(arc->sealer, &sealer, NULL) == 0 && config_domains_have(a->arc_trusted, buf_span(&sealer));
+}
+
+static void on_testimony(void *context)
+{
+	struct authentication *a = context;
+	struct testimony *t = &a->testimonies[a->testimony_count++];
+	enum auth_outcome outcome = dmarc_check_result(t->check)->outcome;
+	t->is_for_author = outcome == AUTH_PASS;
+	t->is_later = outcome == AUTH_TEMPERROR;
+	hear_next_testimony(a);
+}
+
+static void hear_next_testimony(struct authentication *a)
+{
+	for (; a->testimony_count < a->author_count; a->testimony_count++) {
+		struct testimony *t = &a->testimonies[a->testimony_count];
+		struct dmarc_facts facts;
+		if (!is_heard(a, a->testimony_count))
+			continue;
+		t->is_for_author = arc_results_vouch(arc_check_result(a->arc)->results, a->authors[a->testimony_count], &a->memory, &facts);
+		if (t->is_for_author || (!facts.spf_domain.len && !facts.signer_count))
+			continue;
+		t->check = dmarc_check_new(a->dns, &facts);
+		dmarc_check_start(t->check, on_testimony, a);
+		return;
+	}
+	a->has_testimonies = true;
+	finish(a);
+}
+
+bool authentication_is_overridden(const struct authentication *a, size_t author)
+{
+	return author < a->testimony_count && a->testimonies[author].is_for_author && a->has_arc && arc_check_result(a->arc)->outcome == AUTH_PASS;
+}
+
+/* True if a chain that cannot be judged now, or what it says, would vouch for an author. */
+static bool is_testimony_later(const struct authentication *a)
+{
+	for (size_t i = 0; i < a->dmarc_count; i++) {
+		const struct testimony *t = &a->testimonies[i];
+		bool is_asked = i < a->testimony_count ? t->is_for_author : is_heard(a, i);
+		if (t->is_later || (is_asked && !authentication_is_overridden(a, i)))
+			return true;
+	}
+	return false;
+}
+
+/* ---- DMARC ---- */
+
 static void check_next_author(struct authentication *a);
 
 static void on_dmarc(void *context)
@@ -142,7 +192,7 @@ static void on_dmarc(void *context)
 static void check_next_author(struct authentication *a)
 {
 	if (a->dmarc_count == a->author_count) {
-		finish(a);
+		hear_next_testimony(a);
 		return;
 	}
 	struct dmarc_facts facts = {.author = a->authors[a->dmarc_count], .spf_domain = spf_domain(a)};
@@ -164,7 +214,7 @@ static void start_dmarc(struct authentication *a)
 
 static void go_on(struct authentication *a)
 {
-	if (a->has_ended && !a->has_dmarc_begun && a->has_names && a->has_lists && a->has_spf && a->has_dkim)
+	if (a->has_ended && !a->has_dmarc_begun && a->has_names && a->has_lists && a->has_spf && a->has_dkim && a->has_arc)
 		start_dmarc(a);
 }
 
@@ -216,13 +266,15 @@ void authentication_end(struct authentication *a, loop_fn *done, void *context)
 	read_authors(a);
 	a->timer = timer_new(a->loop, on_timeout, a);
 	timer_set(a->timer, AUTHENTICATE_MOST_MS);
-	/* has_ended comes last: the end of DKIM may be told at once */
+	/* has_ended comes last: the ends of DKIM and ARC may be told at once */
+	dkim_bodies_end(&a->bodies);
 	dkim_check_end(a->dkim, on_dkim, a);
+	arc_check_end(a->arc, on_arc, a);
 	a->has_ended = true;
 	go_on(a);
 }
 
-/* ---- results ---- */
+/* ---- what was found ---- */
 
 struct span authentication_client(const struct authentication *a)
 {
@@ -252,12 +304,35 @@ bool authentication_is_unfinished(const struct authentication *a)
 	bool is_unfinished = !a->has_spf || !a->has_dkim || spf_check_result(a->spf)->outcome == AUTH_TEMPERROR;
 	for (size_t i = 0; i < count && !is_unfinished; i++)
 		is_unfinished = results[i].outcome == AUTH_TEMPERROR;
-	return is_unfinished;
+	return is_unfinished || is_testimony_later(a);
 }
 
 bool authentication_has_policies(const struct authentication *a)
 {
 	return a->dmarc_count >= a->author_count;
+}
+
+struct span authentication_overridden_by(const struct authentication *a)
+{
+	for (size_t i = 0; i < a->testimony_count; i++)
+		if (authentication_is_overridden(a, i))
+			return arc_check_result(a->arc)->sealer;
+	return SPAN("");
+}
+
+const struct arc_result *authentication_arc(const struct authentication *a)
+{
+	return arc_check_result(a->arc);
+}
+
+const struct arc_chain *authentication_chain(const struct authentication *a)
+{
+	return arc_check_chain(a->arc);
+}
+
+struct span authentication_body_hash(const struct authentication *a)
+{
+	return span_of(a->bodies.forms[DKIM_RELAXED].digest, DKIM_DIGEST_BYTES);
 }
 
 size_t authentication_authors(const struct authentication *a)
@@ -270,98 +345,12 @@ enum dmarc_policy authentication_policy(const struct authentication *a, struct s
 	enum dmarc_policy worst = DMARC_POLICY_NONE;
 	for (size_t i = 0; i < a->dmarc_count; i++) {
 		const struct dmarc_result *r = dmarc_check_result(a->dmarc[i]);
-		if (r->outcome == AUTH_FAIL && r->policy > worst) {
+		if (r->outcome == AUTH_FAIL && r->policy > worst && !authentication_is_overridden(a, i)) {
 			worst = r->policy;
 			*domain = r->policy_domain;
 		}
 	}
 	return worst;
-}
-
-/* A domain as a token of RFC 8601 §2.2, in A-labels; "invalid" if it is none. */
-static void add_domain(struct span domain, struct buf *out)
-{
-	if (!domain_is_valid(domain, ADDRESS_UTF8) || domain_canonical(domain, out, NULL))
-		buf_add_cstr(out, "invalid");
-}
-
-/* A reason is ours, but for the names that a record has in it. */
-static void add_reason(const char *reason, struct buf *out)
-{
-	if (!reason || !reason[0])
-		return;
-	buf_add_cstr(out, " reason=\"");
-	for (; *reason; reason++)
-		buf_add_char(out, *reason < ' ' || *reason > '~' || *reason == '"' || *reason == '\\' ? '?' : *reason);
-	buf_add_char(out, '"');
-}
-
-static void add_spf(const struct authentication *a, struct buf *out)
-{
-	const struct spf_result *r = spf_check_result(a->spf);
-	enum auth_outcome outcome = a->has_spf ? r->outcome : AUTH_TEMPERROR;
-	buf_printf(out, ";\r\n\tspf=%s", auth_outcome_word(outcome));
-	if (outcome == AUTH_TEMPERROR || outcome == AUTH_PERMERROR)
-		add_reason(a->has_spf ? r->reason : "no answer in time", out);
-	if (!r->domain.len)
-		return;
-	buf_add_cstr(out, a->reverse_path.len ? " smtp.mailfrom=" : " smtp.helo=");
-	add_domain(r->domain, out);
-}
-
-static void add_signature(const struct dkim_result *r, enum auth_outcome outcome, const char *reason, struct buf *out)
-{
-	static const char *algorithms[] = {"rsa-sha256", "ed25519-sha256", "rsa-sha1"};
-	const struct dkim_signature *s = &r->signature;
-	buf_printf(out, ";\r\n\tdkim=%s", auth_outcome_word(outcome));
-	add_reason(reason, out);
-	if (!s->domain.len || !s->selector.len)
-		return;
-	buf_add_cstr(out, " header.d=");
-	add_domain(s->domain, out);
-	buf_add_cstr(out, " header.s=");
-	add_domain(s->selector, out);
-	buf_printf(out, " header.a=%s", algorithms[s->algorithm]);
-}
-
-static void add_dkim(const struct authentication *a, struct buf *out)
-{
-	size_t count;
-	const struct dkim_result *results = dkim_check_results(a->dkim, &count);
-	if (count == 0)
-		buf_add_cstr(out, ";\r\n\tdkim=none");
-	for (size_t i = 0; i < count; i++)
-		add_signature(&results[i], a->has_dkim ? results[i].outcome : AUTH_TEMPERROR, a->has_dkim ? results[i].reason : "no answer in time", out);
-}
-
-static void add_dmarc(const struct authentication *a, struct buf *out)
-{
-	static const char *policies[] = {"none", "quarantine", "reject"};
-	for (size_t i = 0; i < a->dmarc_count; i++) {
-		const struct dmarc_result *r = dmarc_check_result(a->dmarc[i]);
-		buf_printf(out, ";\r\n\tdmarc=%s", auth_outcome_word(r->outcome));
-		if (r->outcome == AUTH_FAIL)
-			buf_printf(out, " (p=%s)", policies[r->policy]);
-		buf_add_cstr(out, " header.from=");
-		add_domain(r->author, out);
-	}
-	for (size_t i = a->dmarc_count; i < a->author_count; i++)
-		buf_add_cstr(out, ";\r\n\tdmarc=temperror reason=\"no answer in time\"");
-	if (a->author_count == 0)
-		buf_add_cstr(out, ";\r\n\tdmarc=permerror reason=\"no author in the From field\"");
-	if (a->has_too_many_authors)
-		buf_add_cstr(out, ";\r\n\tdmarc=permerror reason=\"too many authors in the From field\"");
-}
-
-void authentication_write(const struct authentication *a, struct buf *out)
-{
-	struct span name = authentication_client_name(a);
-	buf_printf(out, "Authentication-Results: %s;\r\n\tiprev=%s", a->hostname, name.len ? "pass" : a->has_names ? "fail" : "temperror");
-	buf_printf(out, " policy.iprev=\"%.*s\"", SPAN_ARG(a->client_address));
-	add_spf(a, out);
-	add_dkim(a, out);
-	add_dmarc(a, out);
-	buf_add_cstr(out, "\r\n");
 }
 
 void authentication_free(struct authentication *a)
@@ -373,8 +362,13 @@ void authentication_free(struct authentication *a)
 	dns_lists_check_free(a->lists);
 	spf_check_free(a->spf);
 	dkim_check_free(a->dkim);
-	for (size_t i = 0; i < AUTHENTICATE_AUTHORS_MOST; i++)
+	arc_check_free(a->arc);
+	dkim_bodies_free(&a->bodies);
+	dkim_fields_free(&a->fields);
+	for (size_t i = 0; i < AUTHENTICATE_AUTHORS_MOST; i++) {
 		dmarc_check_free(a->dmarc[i]);
+		dmarc_check_free(a->testimonies[i].check);
+	}
 	arena_free(&a->memory);
 	free(a);
 }

@@ -10,7 +10,7 @@
 #include "filter/message.h"
 #include "filter/milter.h"
 #include "filter/question.h"
-#include "filter/sign.h"
+#include "filter/vault.h"
 #include "wire/charset.h"
 
 #include <openssl/evp.h>

@@ -17,7 +17,7 @@ struct filter_process {
 	struct loop *loop;
 	struct channel *store;
 	struct filter_dns *dns; /* towards resolve (filter/dns.h) */
-	struct filter_vault *vault; /* filter/sign.h */
+	struct filter_vault *vault; /* filter/vault.h */
 	struct filter_milter *milter; /* filter/milter.h */
 	struct map judged;    /* messages being judged, by id128_hash (filter/message.h) */
 	struct map questions; /* of store, by job (filter/question.h) */

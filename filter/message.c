@@ -20,11 +20,12 @@ static struct message *find(struct filter_edge *e, struct id128 id)
 static void free_message(struct message *m)
 {
 	map_take(&m->filter->judged, id128_hash(m->id));
-	struct buf *bufs[] = {&m->reverse_path, &m->client, &m->helo, &m->with, &m->tls, &m->recipient, &m->header};
+	struct buf *bufs[] = {&m->reverse_path, &m->client, &m->helo, &m->with, &m->tls, &m->recipient, &m->forwarded_by, &m->header};
 	for (size_t i = 0; i < sizeof bufs / sizeof bufs[0]; i++)
 		buf_free(bufs[i]);
 	authentication_free(m->authentication);
 	signing_free(m->signing);
+	sealing_free(m->sealing);
 	asking_free(m->asking);
 	verdict_free(m->verdict);
 	mime_parser_free(m->parser);
@@ -91,8 +92,9 @@ static void start_checks(struct message *m)
 {
 	const struct config *config = child_config(m->filter->self);
 	bool has_reason = config->sender_checks != SENDER_CHECKS_OFF || config->dns_lists[0] || m->asking; /* which want to know the client's name */
+	bool is_sealed = m->kind == DELIVERY_SMTP && config->arc_seal && config->sender_checks != SENDER_CHECKS_OFF && m->forwarded_by.len;
 	struct authentication_facts facts = {
-		.dns_lists = span_cstr(config->dns_lists),
+		.dns_lists = span_cstr(config->dns_lists), .arc_trusted = span_cstr(config->arc_trusted), .wants_body_hash = is_sealed,
 		.client_address = buf_span(&m->client), .helo = buf_span(&m->helo), .reverse_path = buf_span(&m->reverse_path),
 		.hostname = child_hostname(m->filter->self), .named = on_client_named, .context = m, .dns = filter_dns_client(m->filter->dns), .loop = m->filter->loop};
 	if (m->kind == DELIVERY_SMTP && !network_is_loopback(facts.client_address) && has_reason)
@@ -101,6 +103,8 @@ static void start_checks(struct message *m)
 		asking_client(m->asking, SPAN(""));
 	if (m->authentication && authentication_knows_name(m->authentication))
 		on_client_named(m);
+	if (m->authentication && is_sealed)
+		m->sealing = sealing_new(m->filter, buf_span(&m->forwarded_by));
 	if (message_is_ours(m))
 		m->signing = signing_new(m->filter);
 }
@@ -126,6 +130,7 @@ int message_begin(struct filter_edge *e, const struct msg_judge_begin *b)
 	buf_add(&m->with, b->with);
 	buf_add(&m->tls, b->tls);
 	buf_add(&m->recipient, b->recipient);
+	buf_add(&m->forwarded_by, b->forwarded_by);
 	m->parser = mime_parser_new(NULL);
 	m->sha256 = EVP_MD_CTX_new();
 	if (!m->sha256 || EVP_DigestInit_ex(m->sha256, EVP_sha256(), NULL) != 1)
@@ -239,6 +244,14 @@ static void sign(struct message *m)
 	signing_end(m->signing, buf_span(&header), verdict_author_domain(m->verdict), give_verdict, m);
 }
 
+/* What a stranger sends on by way of us, as it will leave. */
+static void seal(struct message *m)
+{
+	BUF_AUTO header = {0};
+	verdict_header(m->verdict, &header);
+	sealing_start(m->sealing, m->authentication, buf_span(&header), give_verdict, m);
+}
+
 /* When the sender is checked and the milters have answered. */
 static void judge(struct message *m)
 {
@@ -250,6 +263,8 @@ static void judge(struct message *m)
 	verdict_judge(m->verdict, said);
 	if (m->signing)
 		sign(m);
+	else if (m->sealing && verdict_is_good(m->verdict))
+		seal(m);
 	else
 		give_verdict(m);
 }

@@ -7,12 +7,7 @@
 
 #include "filter/filter.h"
 
-struct filter_vault;
 struct signing;
-
-struct filter_vault *filter_vault_new(struct filter_process *f);
-/* The channel to vault; owns fd. */
-void filter_vault_attach(struct filter_vault *v, int fd);
 
 struct signing *signing_new(struct filter_process *f);
 /* Bytes of the body, in their order. */

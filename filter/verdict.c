@@ -287,6 +287,8 @@ static void add_trace(struct verdict *v)
 		buf_add(out, buf_span(&v->said->above));
 	if (m->authentication && child_config(m->filter->self)->sender_checks != SENDER_CHECKS_OFF)
 		authentication_write(m->authentication, out);
+	if (m->sealing)
+		buf_add(out, sealing_fields(m->sealing));
 	if (m->signing)
 		buf_add(out, signing_fields(m->signing));
 	buf_add_cstr(out, "Received: from ");
@@ -406,6 +408,17 @@ static void say(struct verdict *v, const struct mime_tree *tree)
 	             .message_id = span_slice(span_trim(message_id), 0, 1000), .cache = buf_span(&cache));
 }
 
+/* Of a message that is taken although its author's policy is against it. */
+static void remark_override(struct verdict *v)
+{
+	struct span sealer = authentication_overridden_by(v->message->authentication);
+	BUF_AUTO remark = {0};
+	if (v->outcome != VERDICT_ACCEPT || !sealer.len)
+		return;
+	buf_printf(&remark, "DMARC overridden by the seal of %.*s", SPAN_ARG(sealer));
+	v->text = arena_dup(&v->memory, buf_span(&remark)).ptr;
+}
+
 static void judge_sender(struct verdict *v)
 {
 	const struct message *m = v->message;
@@ -415,7 +428,7 @@ static void judge_sender(struct verdict *v)
 	enum fate fate = fate_of(m->authentication, child_config(m->filter->self), &reply);
 	const char *text = arena_dup(&v->memory, buf_span(&reply)).ptr;
 	switch (fate) {
-	case FATE_TAKE: break;
+	case FATE_TAKE: remark_override(v); break;
 	case FATE_JUNK: v->is_junk = true; break;
 	case FATE_LATER: put_off(v, text); break;
 	case FATE_REFUSE: refuse(v, text); break;
@@ -438,6 +451,11 @@ void verdict_judge(struct verdict *v, const struct milter_said *said)
 	judge_sender(v);
 	if (said)
 		obey_milters(v, said);
+}
+
+bool verdict_is_good(const struct verdict *v)
+{
+	return v->outcome == VERDICT_ACCEPT;
 }
 
 void verdict_header(const struct verdict *v, struct buf *out)
@@ -478,6 +496,8 @@ void verdict_give(struct verdict *v)
 	} else {
 		if (m->signing && signing_is_lost(m->signing))
 			put_off(v, "451 4.3.0 Cannot be signed now, try again later");
+		if (m->sealing && sealing_is_lost(m->sealing))
+			put_off(v, "451 4.3.0 Cannot be sealed now, try again later");
 		add_trace(v);
 		if (v->said)
 			buf_add(&v->prefix, buf_span(&v->said->behind));

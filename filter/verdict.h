@@ -6,6 +6,7 @@
 #include "filter/authenticate.h"
 #include "filter/authors.h"
 #include "filter/filter.h"
+#include "filter/seal.h"
 #include "filter/sign.h"
 #include "ipc/terms.h"
 #include "wire/mime.h"
@@ -25,7 +26,7 @@ struct message {
 	struct filter_edge *edge;
 	struct id128 id;
 	uint8_t kind, facts, priority;
-	struct buf reverse_path, client, helo, with, tls, recipient;
+	struct buf reverse_path, client, helo, with, tls, recipient, forwarded_by;
 	struct mime_parser *parser;
 	EVP_MD_CTX *sha256;
 	uint64_t size;
@@ -33,6 +34,7 @@ struct message {
 	bool has_header, has_ended, is_checked; /* is_checked: its sender */
 	struct authentication *authentication; /* NULL: the sender is not checked */
 	struct signing *signing;               /* NULL: it is not signed */
+	struct sealing *sealing;               /* NULL: it is not sealed */
 	struct asking *asking;                 /* NULL: no milter is asked */
 	uint32_t recipients_coming;            /* judge_rcpt that edge has still to send */
 	unsigned pieces_out;                   /* that edge waits for the milters to use up */
@@ -51,6 +53,8 @@ struct verdict *verdict_new(struct message *m);
 void verdict_fields(const struct verdict *v, void (*each)(void *context, struct span whole), void *context);
 /* The message is whole, and its sender checked: its fate is decided, and what the milters did is done; NULL: none was asked. */
 void verdict_judge(struct verdict *v, const struct milter_said *said);
+/* True if it is taken, as far as that is known. */
+bool verdict_is_good(const struct verdict *v);
 /* Appends the header as it will leave this server, but for the trace fields. */
 void verdict_header(const struct verdict *v, struct buf *out);
 /* The domain of the first author; empty if there is none, or if the message is refused. */

@@ -20,7 +20,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct dkim_signature s;
 	struct dkim_key k;
 	BUF_AUTO field = {0};
-	if (dkim_signature_parse(in, &a, &s, NULL) == 0) {
+	for (enum dkim_kind kind = DKIM_SIGNATURE; kind <= DKIM_ARC_SEAL; kind++) {
+		if (dkim_signature_parse(kind, in, &a, &s, NULL))
+			continue;
 		if (s.signature.len > size || s.body_hash.len > size || s.header_name_count > DKIM_HEADER_NAMES_MOST)
 			die("a signature larger than its field");
 		if (s.b_value.ptr < in.ptr || s.b_value.ptr + s.b_value.len > in.ptr + in.len)

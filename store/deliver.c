@@ -69,7 +69,7 @@ void deliver_log(const struct delivery *d, uint32_t recipient, enum delivery_out
 	          log_c("kind", delivery_kind_word(d->kind)), log_s("from", buf_span(&d->reverse_path)),
 	          log_s("to", to), log_n("recipients", is_all ? (int64_t)d->recipient_count : 1),
 	          log_n("size", (int64_t)d->received), log_s("message-id", buf_span(&d->message_id)),
-	          log_s("client", buf_span(&d->client)), log_s("reply", is_judged ? buf_span(&d->text) : SPAN("")));
+	          log_s("client", buf_span(&d->client)), log_s(is_judged || !d->text.len ? "reply" : "remark", d->text.len ? buf_span(&d->text) : SPAN("")));
 }
 
 void deliver_say(struct delivery *d, uint32_t recipient, enum delivery_outcome outcome, struct span text, uint32_t uidvalidity, uint32_t uid)

@@ -22,7 +22,7 @@ static void make_trace(struct delivery *d, struct buf *out)
 	}
 	struct trace_record t = {.time_ms = clock_wall_ms(), .kind = d->kind, .size = d->received, .client = buf_span(&d->client),
 	                         .reverse_path = buf_span(&d->reverse_path), .recipients = buf_span(&to),
-	                         .message_id = buf_span(&d->message_id)};
+	                         .message_id = buf_span(&d->message_id), .remark = buf_span(&d->text)};
 	trace_pack(out, &t);
 }
 

@@ -166,11 +166,28 @@ static bool is_over_rate(struct store *s, uint64_t account)
 	return verdict != RATE_OPEN;
 }
 
+/* Our domain that sends mail for this recipient on to another server: the one whose alias does, or its own; empty if all of it stays
+ * here. */
+static struct span forwarding_domain(const struct targets *targets, struct span recipient, struct buf *canonical)
+{
+	for (size_t i = 0; i < targets->count; i++) {
+		const struct target *t = &targets->list[i];
+		if (t->account)
+			continue;
+		if (t->via.len)
+			return t->via;
+		if (domain_canonical(span_skip(recipient, (size_t)(span_rchr(recipient, '@') + 1)), canonical, NULL) == 0)
+			return buf_span(canonical);
+	}
+	return SPAN("");
+}
+
 static void on_rcpt_ask(void *context, const struct msg_rcpt_ask *m)
 {
 	struct store_peer *p = context;
 	ARENA_AUTO a = {0};
 	struct targets targets = {0};
+	BUF_AUTO domain = {0};
 	struct session *s = session_find(p, m->session);
 	bool may_relay = p->role == ROLE_EDGE_USER && (m->is_local || (s && s->account));
 	enum rcpt_outcome outcome = directory_resolve(p->store, m->address, may_relay, &a, &targets);
@@ -180,7 +197,9 @@ static void on_rcpt_ask(void *context, const struct msg_rcpt_ask *m)
 		outcome = RCPT_RATE;
 	if (outcome == RCPT_LOCAL && m->stranger.len && !greylist_lets_pass(p->store, m->stranger, m->reverse_path, m->address))
 		outcome = RCPT_GREYLISTED;
-	channel_send(p->channel, rcpt_answer, .token = m->token, .sequence = m->sequence, .outcome = (uint8_t)outcome);
+	struct span forwarding = outcome == RCPT_LOCAL ? forwarding_domain(&targets, m->address, &domain) : SPAN("");
+	channel_send(p->channel, rcpt_answer, .token = m->token, .sequence = m->sequence, .outcome = (uint8_t)outcome,
+	             .forwarded_by = span_slice(forwarding, 0, 255));
 }
 
 static void on_delivery_begin(void *context, const struct msg_delivery_begin *m)

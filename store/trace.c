@@ -9,7 +9,7 @@
 
 #include <stdio.h>
 
-enum { TRACE_VERSION = 1, FOUND_BYTES_MOST = 4 * 1024 * 1024 };
+enum { TRACE_VERSION = 1, REMARKED_VERSION = 2 /* with a remark behind */, FOUND_BYTES_MOST = 4 * 1024 * 1024 };
 
 const char *delivery_kind_word(enum delivery_kind kind)
 {
@@ -19,7 +19,7 @@ const char *delivery_kind_word(enum delivery_kind kind)
 
 void trace_pack(struct buf *out, const struct trace_record *t)
 {
-	pack_u8(out, TRACE_VERSION);
+	pack_u8(out, t->remark.len ? REMARKED_VERSION : TRACE_VERSION);
 	pack_u64(out, (uint64_t)t->time_ms);
 	pack_u8(out, t->kind);
 	pack_u64(out, t->size);
@@ -27,6 +27,8 @@ void trace_pack(struct buf *out, const struct trace_record *t)
 	pack_bytes(out, span_slice(t->reverse_path, 0, 512));
 	pack_bytes(out, span_slice(t->recipients, 0, 4096));
 	pack_bytes(out, span_slice(t->message_id, 0, 1000));
+	if (t->remark.len)
+		pack_bytes(out, span_slice(t->remark, 0, 512));
 }
 
 int trace_unpack(struct span value, struct trace_record *t)
@@ -40,7 +42,8 @@ int trace_unpack(struct span value, struct trace_record *t)
 	t->reverse_path = unpack_bytes(&u, 512);
 	t->recipients = unpack_bytes(&u, 4096);
 	t->message_id = unpack_bytes(&u, 1000);
-	return version == TRACE_VERSION && unpack_done(&u) ? 0 : -1;
+	t->remark = version == REMARKED_VERSION ? unpack_bytes(&u, 512) : SPAN("");
+	return (version == TRACE_VERSION || version == REMARKED_VERSION) && unpack_done(&u) ? 0 : -1;
 }
 
 void trace_event(struct batch *b, struct span partition, struct id128 delivery, struct span text)
@@ -142,7 +145,10 @@ static void add_record(const struct search_for *f, struct span partition, struct
 	add_safe(f->out, t->client.len ? t->client : SPAN("-"));
 	buf_add_cstr(f->out, " message-id ");
 	add_safe(f->out, t->message_id.len ? t->message_id : SPAN("-"));
-	buf_printf(f->out, partition.ptr[0] == 'a' ? ": in the mailbox\n" : ": accepted\n");
+	buf_add_cstr(f->out, partition.ptr[0] == 'a' ? ": in the mailbox" : ": accepted");
+	buf_add_cstr(f->out, t->remark.len ? ", " : "");
+	add_safe(f->out, t->remark);
+	buf_add_char(f->out, '\n');
 	add_events(f, partition, id);
 }
 

@@ -10,6 +10,7 @@ struct trace_record {
 	uint8_t kind;         /* enum delivery_kind */
 	uint64_t size;
 	struct span client, reverse_path, recipients, message_id;
+	struct span remark;   /* of filter; mostly empty */
 };
 
 /* "smtp", "lmtp", ... in records and in the log. */

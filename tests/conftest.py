@@ -237,16 +237,16 @@ class Server:
 def strip_trace(message):
     """The message without the fields that the server put in front."""
     while True:
-        match = re.match(rb'(?:Return-Path|Authentication-Results|DKIM-Signature|Received):[^\r\n]*\r\n(?:[ \t][^\r\n]*\r\n)*', message)
+        match = re.match(rb'(?:Return-Path|Authentication-Results|ARC-[A-Za-z-]+|DKIM-Signature|Received):[^\r\n]*\r\n(?:[ \t][^\r\n]*\r\n)*', message)
         if not match:
             return message
         message = message[match.end():]
 
 
 def strip_first_trace(message):
-    """Without what one server put in front: Return-Path, Authentication-Results of a stranger's message or signatures of a
-    user's, and one Received."""
-    for name in (rb'Return-Path', rb'(?:(?:Authentication-Results|DKIM-Signature):[^\r\n]*\r\n(?:[ \t][^\r\n]*\r\n)*)*Received'):
+    """Without what one server put in front: Return-Path, Authentication-Results and seals of a stranger's message or signatures
+    of a user's, and one Received."""
+    for name in (rb'Return-Path', rb'(?:(?:Authentication-Results|ARC-[A-Za-z-]+|DKIM-Signature):[^\r\n]*\r\n(?:[ \t][^\r\n]*\r\n)*)*Received'):
         match = re.match(name + rb':[^\r\n]*\r\n(?:[ \t][^\r\n]*\r\n)*', message)
         assert match, message[:300]
         message = message[match.end():]

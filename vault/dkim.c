@@ -1,6 +1,7 @@
 /* Loading keys, and making signatures with them. */
 #include "vault/dkim.h"
 
+#include "auth/arc_sign.h"
 #include "auth/dkim_keys.h"
 #include "auth/dkim_sign.h"
 #include "base/clock.h"
@@ -84,6 +85,16 @@ static const struct signing_key *find(const struct vault_process *v, struct span
 	return k;
 }
 
+/* The first key of the domain, or of the nearest one above that has one, which is *domain then: it vouches too, as the two have one
+ * organisation (RFC 9989 §4.4.1). */
+static const struct signing_key *find_above(const struct vault_process *v, struct span *domain)
+{
+	const struct signing_key *k;
+	while (!(k = find(v, *domain)) && span_chr(*domain, '.') >= 0)
+		*domain = span_skip(*domain, (size_t)span_chr(*domain, '.') + 1);
+	return k;
+}
+
 static void sign_with_all(const struct signing_key *first, struct span domain, const struct msg_dkim_ask *m, struct buf *out)
 {
 	unsigned count = 0;
@@ -102,12 +113,42 @@ void dkim_asked(struct vault_process *v, struct channel *filter, const struct ms
 {
 	BUF_AUTO fields = {0};
 	struct span domain = m->domain;
-	const struct signing_key *k;
-	/* a key of a domain above vouches too: the two have one organisation (RFC 9989 §4.4.1) */
-	while (!(k = find(v, domain)) && span_chr(domain, '.') >= 0)
-		domain = span_skip(domain, (size_t)span_chr(domain, '.') + 1);
+	const struct signing_key *k = find_above(v, &domain);
 	if (k && m->body_hash.len == 32)
 		sign_with_all(k, domain, m, &fields);
 	v->dkim_count += fields.len > 0;
-	channel_send(filter, dkim_answer, .id = m->id, .fields = span_slice(buf_span(&fields), 0, 16384));
+	channel_send(filter, signed_fields, .id = m->id, .fields = span_slice(buf_span(&fields), 0, 16384));
+}
+
+/* ---- ARC ---- */
+
+/* The first RSA key among those of the domain. */
+static const struct signing_key *rsa_key(const struct signing_key *k, struct span domain)
+{
+	while (k && (!span_equal(span_cstr(k->domain), domain) || EVP_PKEY_get_base_id(k->key) != EVP_PKEY_RSA))
+		k = k->next;
+	return k;
+}
+
+void arc_asked(struct vault_process *v, struct channel *filter, const struct msg_arc_ask *m)
+{
+	BUF_AUTO fields = {0};
+	struct error why;
+	struct span hostname = span_cstr(child_hostname(v->self)), domain = m->domain;
+	const struct signing_key *k = rsa_key(find_above(v, &domain), domain);
+	if (!k) {
+		domain = hostname;
+		k = rsa_key(find_above(v, &domain), domain);
+	}
+	if (k) {
+		struct arc_request r = {.instance = m->instance, .status = (enum arc_status)m->status, .domain = domain, .selector = span_cstr(k->selector),
+		                        .results = m->results, .header_names = m->names, .fields = m->fields, .body_hash = m->body_hash,
+		                        .sets = m->sets, .now_s = (uint64_t)clock_wall_s()};
+		if (arc_request_check(&r, hostname, &why))
+			log_event(LOG_LEVEL_ERROR, "arc-unsealed", log_c("why", why.text));
+		else if (arc_sign(&r, k->key, &fields))
+			log_event(LOG_LEVEL_ERROR, "arc-unsealed", log_c("domain", k->domain), log_c("selector", k->selector));
+	}
+	v->arc_count += fields.len > 0;
+	channel_send(filter, signed_fields, .id = m->id, .fields = span_slice(buf_span(&fields), 0, 32768));
 }

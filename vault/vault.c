@@ -117,7 +117,13 @@ static void on_dkim_ask(void *context, const struct msg_dkim_ask *m)
 	dkim_asked(f->vault, f->channel, m);
 }
 
-static const struct filter_to_vault filter_handlers = {.dkim_ask = on_dkim_ask};
+static void on_arc_ask(void *context, const struct msg_arc_ask *m)
+{
+	struct filter_peer *f = context;
+	arc_asked(f->vault, f->channel, m);
+}
+
+static const struct filter_to_vault filter_handlers = {.dkim_ask = on_dkim_ask, .arc_ask = on_arc_ask};
 
 static void on_filter_closed(void *context, bool is_violation)
 {
@@ -202,7 +208,7 @@ static void reload(void *context, const struct config *config)
 static void status(void *context, struct buf *text)
 {
 	struct vault_process *v = context;
-	buf_printf(text, "signatures=%llu dkim=%llu logins=%llu refused=%llu held=%llu busy=%llu waiting=%u exchanges=%u", (unsigned long long)v->signed_count, (unsigned long long)v->dkim_count,
+	buf_printf(text, "signatures=%llu dkim=%llu arc=%llu logins=%llu refused=%llu held=%llu busy=%llu waiting=%u exchanges=%u", (unsigned long long)v->signed_count, (unsigned long long)v->dkim_count, (unsigned long long)v->arc_count,
 	           (unsigned long long)v->login_count, (unsigned long long)v->refused_count, (unsigned long long)v->held_count,
 	           (unsigned long long)v->busy_count, v->known.waiting + v->others.waiting, v->exchanges_open);
 }

@@ -60,7 +60,7 @@ struct vault_process {
 	bool is_scram_offered;
 	unsigned char salt_secret[32];
 	unsigned exchanges_open;
-	uint64_t signed_count, dkim_count, login_count, refused_count, held_count, busy_count;
+	uint64_t signed_count, dkim_count, arc_count, login_count, refused_count, held_count, busy_count;
 };
 
 int vault_main(unsigned index, int control);

@@ -69,8 +69,9 @@ static int set_forms(struct span value, struct dkim_signature *s, struct error *
 	return 0;
 }
 
-static int set_header_names(struct span value, struct dkim_signature *s, struct error *why)
+static int set_header_names(struct span value, struct arena *a, struct dkim_signature *s, struct error *why)
 {
+	struct span list[DKIM_HEADER_NAMES_MOST] = {{0}};
 	bool has_from = false;
 	while (value.len) {
 		ssize_t colon = span_chr(value, ':');
@@ -82,8 +83,10 @@ static int set_header_names(struct span value, struct dkim_signature *s, struct 
 		if (s->header_name_count == DKIM_HEADER_NAMES_MOST)
 			return error_set(why, 0, "too many header fields in h=");
 		has_from |= span_equal_nocase(name, SPAN("From"));
-		s->header_names[s->header_name_count++] = name;
+		list[s->header_name_count++] = name;
 	}
+	s->header_names = arena_alloc_array(a, s->header_name_count, sizeof *list);
+	memcpy(s->header_names, list, s->header_name_count * sizeof *list);
 	/* §5.4: From must be signed */
 	return has_from ? 0 : error_set(why, 0, "the From field is not signed");
 }
@@ -142,7 +145,36 @@ static bool is_selector(struct span s)
 	return s.len > 0 && s.len <= DKIM_SELECTOR_MOST && domain_is_valid(s, ADDRESS_UTF8);
 }
 
-int dkim_signature_parse(struct span value, struct arena *a, struct dkim_signature *out, struct error *why)
+/* What all kinds have. */
+static int set_common(const struct tag *tags, size_t n, struct arena *a, struct dkim_signature *out, struct error *why)
+{
+	const struct tag *b = tag_find(tags, n, SPAN("b"));
+	if (!b || !b->value.len || !value_of(tags, n, SPAN("a")).len)
+		return error_set(why, 0, "a tag of a=, b= is missing");
+	out->b_value = b->whole;
+	out->signature = decode_base64(b->value, a);
+	out->domain = without_space(value_of(tags, n, SPAN("d")), a);
+	out->selector = without_space(value_of(tags, n, SPAN("s")), a);
+	if (!domain_is_valid(out->domain, ADDRESS_UTF8) || !is_selector(out->selector))
+		return error_set(why, 0, "d= or s= is no domain name");
+	return set_algorithm(value_of(tags, n, SPAN("a")), out, why);
+}
+
+/* What those have that cover a message. */
+static int set_cover(const struct tag *tags, size_t n, struct arena *a, struct dkim_signature *out, struct error *why)
+{
+	const struct tag *query = tag_find(tags, n, SPAN("q"));
+	out->body_hash = decode_base64(value_of(tags, n, SPAN("bh")), a);
+	if (!value_of(tags, n, SPAN("bh")).len)
+		return error_set(why, 0, "the tag bh= is missing");
+	if (query && !names_dns(query->value))
+		return error_set(why, 0, "unknown query method");
+	if (set_forms(value_of(tags, n, SPAN("c")), out, why) || set_header_names(value_of(tags, n, SPAN("h")), a, out, why))
+		return -1;
+	return set_numbers(tags, n, out, why);
+}
+
+int dkim_signature_parse(enum dkim_kind kind, struct span value, struct arena *a, struct dkim_signature *out, struct error *why)
 {
 	struct tag tags[TAGS_MOST];
 	ssize_t count = tag_list_parse(value, tags);
@@ -150,25 +182,21 @@ int dkim_signature_parse(struct span value, struct arena *a, struct dkim_signatu
 	if (count < 0)
 		return error_set(why, 0, "the signature is no list of tags");
 	size_t n = (size_t)count;
-	if (!span_equal(value_of(tags, n, SPAN("v")), SPAN("1")))
+	if (kind == DKIM_SIGNATURE && !span_equal(value_of(tags, n, SPAN("v")), SPAN("1")))
 		return error_set(why, 0, "unknown version");
-	const struct tag *b = tag_find(tags, n, SPAN("b")), *query = tag_find(tags, n, SPAN("q"));
-	if (!b || !b->value.len || !value_of(tags, n, SPAN("bh")).len || !value_of(tags, n, SPAN("a")).len)
-		return error_set(why, 0, "a tag of a=, b=, bh= is missing");
-	out->b_value = b->whole;
-	out->signature = decode_base64(b->value, a);
-	out->body_hash = decode_base64(value_of(tags, n, SPAN("bh")), a);
-	out->domain = without_space(value_of(tags, n, SPAN("d")), a);
-	out->selector = without_space(value_of(tags, n, SPAN("s")), a);
-	out->identity = without_space(value_of(tags, n, SPAN("i")), a);
-	if (!domain_is_valid(out->domain, ADDRESS_UTF8) || !is_selector(out->selector))
-		return error_set(why, 0, "d= or s= is no domain name");
-	if (query && !names_dns(query->value))
-		return error_set(why, 0, "unknown query method");
-	if (set_algorithm(value_of(tags, n, SPAN("a")), out, why) || set_forms(value_of(tags, n, SPAN("c")), out, why) ||
-	    set_header_names(value_of(tags, n, SPAN("h")), out, why) || set_numbers(tags, n, out, why) || check_identity(out, why))
+	if (set_common(tags, n, a, out, why))
 		return -1;
-	return 0;
+	switch (kind) {
+	case DKIM_SIGNATURE:
+		out->identity = without_space(value_of(tags, n, SPAN("i")), a);
+		return set_cover(tags, n, a, out, why) || check_identity(out, why) ? -1 : 0;
+	case DKIM_ARC_MESSAGE:
+		return set_cover(tags, n, a, out, why);
+	case DKIM_ARC_SEAL:
+		out->header = out->body = DKIM_RELAXED; /* RFC 8617 §4.1.3, as the next line */
+		return tag_find(tags, n, SPAN("h")) ? error_set(why, 0, "h= stands in a seal") : 0;
+	}
+	return -1;
 }
 
 int dkim_key_parse(struct span record, struct arena *a, struct dkim_key *out, struct error *why)

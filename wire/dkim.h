@@ -1,4 +1,5 @@
-/* DKIM as text: RFC 6376 with RFC 8301 (no SHA-1, no short keys), RFC 8463 (Ed25519) and RFC 8616 (UTF-8).
+/* DKIM as text: RFC 6376 with RFC 8301 (no SHA-1, no short keys), RFC 8463 (Ed25519) and RFC 8616 (UTF-8); and the fields of ARC that are
+ * such signatures too (RFC 8617).
  *
  * Pure functions: signatures and keys as tag lists, and the canonical forms of header fields and bodies. What is hashed and
  * verified is in auth/dkim.c. */
@@ -18,22 +19,26 @@ enum {
 enum dkim_algorithm { DKIM_RSA_SHA256, DKIM_ED25519_SHA256, DKIM_RSA_SHA1 /* known so that its name can be given as the reason */ };
 enum dkim_canonical { DKIM_SIMPLE, DKIM_RELAXED };
 
+/* The fields that are signatures: a DKIM-Signature; an ARC-Message-Signature, which has no version and another i= (RFC 8617 §4.1.2); an
+ * ARC-Seal, which covers no body, and fields that nobody names (§4.1.3). */
+enum dkim_kind { DKIM_SIGNATURE, DKIM_ARC_MESSAGE, DKIM_ARC_SEAL };
+
 struct dkim_signature {
 	enum dkim_algorithm algorithm;
 	enum dkim_canonical header, body;
 	struct span domain, selector, identity; /* identity: as written; empty: unsaid, which means "@domain" */
 	struct span signature, body_hash;       /* decoded */
 	struct span b_value;                    /* b= as it stands in the field, with the white space around it (§3.7) */
-	struct span header_names[DKIM_HEADER_NAMES_MOST];
+	struct span *header_names; /* at most DKIM_HEADER_NAMES_MOST, in the arena */
 	size_t header_name_count;
 	bool has_length, has_time, has_expiration;
 	uint64_t length, time_s, expiration_s;
 };
 
-/* Parses the value of a DKIM-Signature field (§3.5), as it is folded. Decoded and unfolded parts are in the arena, others point
+/* Parses the value of such a field (§3.5), as it is folded. Decoded and unfolded parts are in the arena, others point
  * into `value`. 0, or -1 with *why, a text fit for a result's reason: a tag is missing or makes no sense, From is not among the
  * signed fields (§6.1.1), the identity is not of the domain. */
-int dkim_signature_parse(struct span value, struct arena *a, struct dkim_signature *out, struct error *why);
+int dkim_signature_parse(enum dkim_kind kind, struct span value, struct arena *a, struct dkim_signature *out, struct error *why);
 
 struct dkim_key {
 	bool is_ed25519;
@@ -56,6 +61,9 @@ struct dkim_new {
 
 /* Appends the whole DKIM-Signature field, folded, with its line end. */
 void dkim_build_field(const struct dkim_new *n, struct buf *out);
+/* Each appends a tag of such a field on a line of its own, folded: names, with the ";" behind them, and bytes. */
+void dkim_build_names(const char *tag, struct span header_names, struct buf *out);
+void dkim_build_base64(const char *tag, struct span bytes, struct buf *out);
 
 /* Appends the field in its canonical form (§3.4.1, §3.4.2). `field` is whole: name, colon, value, line ends; the form ends in
  * CR LF. */

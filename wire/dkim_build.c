@@ -25,8 +25,16 @@ static void add_folded(struct span text, char breaks, size_t *column, struct buf
 	}
 }
 
-static void add_base64(struct span bytes, size_t *column, struct buf *out)
+static size_t start_line(const char *text, struct buf *out)
 {
+	buf_add(out, SPAN("\r\n\t"));
+	buf_add_cstr(out, text);
+	return 8 + strlen(text);
+}
+
+void dkim_build_base64(const char *tag, struct span bytes, struct buf *out)
+{
+	size_t column = start_line(tag, out);
 	struct transfer_encoder e = {.encoding = TRANSFER_BASE64};
 	BUF_AUTO text = {0}, joined = {0};
 	transfer_encode(&e, bytes, &text);
@@ -34,29 +42,24 @@ static void add_base64(struct span bytes, size_t *column, struct buf *out)
 	for (size_t i = 0; i < text.len; i++)
 		if (text.ptr[i] != '\r' && text.ptr[i] != '\n')
 			buf_add_char(&joined, text.ptr[i]);
-	add_folded(buf_span(&joined), 0, column, out);
+	add_folded(buf_span(&joined), 0, &column, out);
 }
 
-static void start_line(const char *text, size_t *column, struct buf *out)
+void dkim_build_names(const char *tag, struct span header_names, struct buf *out)
 {
-	buf_add(out, SPAN("\r\n\t"));
-	buf_add_cstr(out, text);
-	*column = 8 + strlen(text);
+	size_t column = start_line(tag, out);
+	add_folded(header_names, ':', &column, out);
+	buf_add_char(out, ';');
 }
 
 void dkim_build_field(const struct dkim_new *n, struct buf *out)
 {
-	size_t column;
 	buf_printf(out, "DKIM-Signature: v=1; a=%s; c=relaxed/relaxed;\r\n\td=%.*s; s=%.*s;\r\n\tt=%llu; x=%llu;",
 	           n->is_ed25519 ? "ed25519-sha256" : "rsa-sha256", SPAN_ARG(n->domain), SPAN_ARG(n->selector),
 	           (unsigned long long)n->time_s, (unsigned long long)n->expiration_s);
-	start_line("h=", &column, out);
-	add_folded(n->header_names, ':', &column, out);
+	dkim_build_names("h=", n->header_names, out);
+	dkim_build_base64("bh=", n->body_hash, out);
 	buf_add_char(out, ';');
-	start_line("bh=", &column, out);
-	add_base64(n->body_hash, &column, out);
-	buf_add_char(out, ';');
-	start_line("b=", &column, out);
-	add_base64(n->signature, &column, out);
+	dkim_build_base64("b=", n->signature, out);
 	buf_add(out, SPAN("\r\n"));
 }

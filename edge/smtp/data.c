@@ -118,7 +118,7 @@ bool smtp_start_message(struct smtp_session *s)
 		.kind = c->protocol->is_lmtp ? DELIVERY_LMTP : c->protocol->is_local ? DELIVERY_LOCAL : smtp_is_submission(s) ? DELIVERY_SUBMISSION : DELIVERY_SMTP,
 		.facts = (uint8_t)(s->facts | (connection_is_secured(c) ? FACT_SECURED : 0)), .priority = s->priority, .hold_s = s->hold_s,
 		.reverse_path = s->reverse_path, .ret = (uint8_t)s->ret, .envid = s->envid, .helo = buf_span(&s->helo), .with = span_cstr(with_word(s)),
-		.recipients = s->recipients, .recipient_count = s->recipient_count};
+		.recipients = s->recipients, .recipient_count = s->recipient_count, .forwarded_by = s->forwarded_by};
 	s->delivery = delivery_new(c, &facts, &events);
 	if (s->delivery)
 		smtp_count_message(s);

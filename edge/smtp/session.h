@@ -50,6 +50,7 @@ struct smtp_session {
 	struct delivery_recipient *recipients;
 	size_t recipient_count, recipient_room, recipients_over;
 	struct delivery_recipient asked; /* that store is asked about */
+	struct span forwarded_by;  /* our domain that sends the message on to another server; empty: none so far */
 	uint32_t sequence;
 	struct smtp_data_scanner scanner;
 	struct delivery *delivery;

@@ -14,7 +14,7 @@ void smtp_reset(struct smtp_session *s)
 		delivery_cancel(s->delivery);
 	s->delivery = NULL;
 	arena_free(&s->memory);
-	s->reverse_path = s->envid = (struct span){0};
+	s->reverse_path = s->envid = s->forwarded_by = (struct span){0};
 	s->asked = (struct delivery_recipient){0};
 	s->ret = SMTP_RET_UNSAID;
 	s->recipients = NULL;
@@ -253,6 +253,8 @@ void smtp_rcpt_answered(struct connection *c, const struct msg_rcpt_answer *m)
 	/* what a program hands over may wait in the drop folder, where nobody hears a refusal: its sender gets a bounce, as by Postfix */
 	bool is_bounced = m->outcome == RCPT_UNKNOWN && c->protocol->is_local;
 	if (!refusal || is_bounced) {
+		if (!s->forwarded_by.len)
+			s->forwarded_by = arena_dup(&s->memory, m->forwarded_by);
 		add_recipient(s);
 	} else {
 		if (m->outcome == RCPT_UNKNOWN)
