@@ -37,12 +37,14 @@ int milter_header_take(struct milter_header *h, struct span packed)
 {
 	struct unpacker u = {.rest = packed};
 	while (u.rest.len && !u.bad) {
-		struct milter_field field = read_field(arena_dup(&h->memory, unpack_bytes(&u, HEADER_FIELDS_BYTES_MOST)));
+		struct span whole = unpack_bytes(&u, HEADER_FIELDS_BYTES_MOST);
+		struct milter_field field = read_field(arena_dup(&h->memory, whole));
+		h->came_bytes += sizeof(uint32_t) + whole.len;
 		field.has_come = true;
 		field.number = h->came++;
 		insert(h, h->count, &field);
 	}
-	return u.bad || h->memory.used > HEADER_FIELDS_BYTES_MOST ? -1 : 0;
+	return u.bad || h->came_bytes > HEADER_FIELDS_BYTES_MOST ? -1 : 0;
 }
 
 /* It does not stay where it came. */

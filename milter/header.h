@@ -13,7 +13,7 @@ enum {
 	HEADER_ADDED_MOST = 24 * 1024, /* octets of fields in front */
 	HEADER_REMOVED_MOST = 100,
 	HEADER_CAME = 1024 * 1024,
-	HEADER_FIELDS_BYTES_MOST = 2 * HEADER_CAME, /* as they come, with their lengths */
+	HEADER_FIELDS_BYTES_MOST = 5 * HEADER_CAME, /* as they come, with their lengths: a field has an octet at least */
 };
 
 struct milter_field {
@@ -25,6 +25,7 @@ struct milter_field {
 /* Zeroed is ready. */
 struct milter_header {
 	struct arena memory;
+	size_t came_bytes;       /* of the fields that came, with their lengths */
 	struct milter_field *list;     /* in the order in which they will stand: `front` of them in front */
 	size_t count, room;
 	size_t above, front;           /* the first `above` stand over our Received field */

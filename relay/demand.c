@@ -44,12 +44,26 @@ static void demand_of_configured(struct job *j, struct target *t)
 	t->must_use_tls |= t->is_tls_first;
 }
 
-static void demand_of_route(struct job *j, struct target *t)
+static void leave_out(struct job *j, const struct target *t, const char *why)
+{
+	char text[sizeof j->last_failure];
+	snprintf(text, sizeof text, "%s: %s", t->name, why);
+	text_clean(span_cstr(text), j->last_failure, sizeof j->last_failure);
+	j->was_unsafe = true;
+}
+
+/* False: it cannot prove what the route wants, since it has no name. */
+static bool demand_of_route(struct job *j, struct target *t)
 {
 	t->tls = j->tls;
 	t->must_use_tls |= j->tls == ROUTE_TLS_MUST;
+	if (j->tls == ROUTE_TLS_VERIFIED && t->host[0] == '[') {
+		leave_out(j, t, "tls=verified is for a next hop with a name, and this is an address");
+		return false;
+	}
 	if (j->tls == ROUTE_TLS_VERIFIED)
 		demand_proof(j, t, arena_dup(&j->arena, span_cstr(t->host)).ptr, j->hop_host);
+	return true;
 }
 
 /* RFC 8689 §4.2.1: the name of the host is proved by DNSSEC, by an MTA-STS policy or by who has configured it; then the certificate proves
@@ -58,10 +72,7 @@ static bool demand_secrecy(struct job *j, struct target *t)
 {
 	bool is_host = t->is_named_securely || t->is_by_policy || j->route != ROUTE_DOMAIN;
 	if (!is_host || t->host[0] == '[') {
-		char text[sizeof j->last_failure];
-		snprintf(text, sizeof text, "%s: REQUIRETLS: neither DNSSEC nor an MTA-STS policy says that it takes this domain's mail", t->name);
-		text_clean(span_cstr(text), j->last_failure, sizeof j->last_failure);
-		j->was_unsafe = true;
+		leave_out(j, t, "REQUIRETLS: neither DNSSEC nor an MTA-STS policy says that it takes this domain's mail");
 		return false;
 	}
 	t->wants_requiretls = true;
@@ -76,9 +87,8 @@ void demand_of_hosts(struct job *j)
 		struct target t = j->targets.list[i];
 		if (j->route != ROUTE_DOMAIN)
 			demand_of_configured(j, &t);
-		demand_of_route(j, &t);
 		t.is_lax = demand_is_lax(j);
-		if (!demand_is_secret(j) || demand_secrecy(j, &t))
+		if (demand_of_route(j, &t) && (!demand_is_secret(j) || demand_secrecy(j, &t)))
 			j->targets.list[kept++] = t;
 	}
 	j->targets.count = kept;

@@ -92,7 +92,7 @@ const struct relay_login *login_for(const struct relay_process *p, enum route ro
 
 bool login_is_wanted(const struct relay_process *p, enum route route, const char *next_hop)
 {
-	return login_for(p, route, next_hop) || (p->is_login_unread && route != ROUTE_DOMAIN && route != ROUTE_RELAYED);
+	return login_for(p, route, next_hop) || (p->is_login_unread && route != ROUTE_DOMAIN);
 }
 
 static void say_secret(struct session *s, const char *before, struct span secret)
@@ -144,6 +144,10 @@ void login_begin(struct session *s)
 /* Of LOGIN there is no standard: the name is asked for, then the password. */
 void login_on_reply(struct session *s, const struct reply *r)
 {
+	if (s->is_retired) { /* by a reload: what is told now is another's password */
+		session_fail(s, FAILURE_HOST, "the configuration has changed in the middle of the login", NULL);
+		return;
+	}
 	const struct relay_login *l = login_for(s->relay, s->job->route, s->next_hop);
 	if (r->code == 235) {
 		transaction_begin(s);

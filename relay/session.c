@@ -208,7 +208,7 @@ void session_done(struct session *s, bool is_usable)
 struct session *session_reuse(struct job *j)
 {
 	for (struct session *s = j->relay->sessions; s; s = s->next) {
-		if (s->state != SESSION_IDLE || strcmp(s->next_hop, j->next_hop) != 0 || s->target.is_lax != demand_is_lax(j) || s->target.tls != j->tls ||
+		if (s->state != SESSION_IDLE || strcmp(s->next_hop, j->next_hop) != 0 || s->route != j->route || s->target.is_lax != demand_is_lax(j) || s->target.tls != j->tls ||
 		    s->target.wants_login != login_is_wanted(j->relay, j->route, j->next_hop) ||
 		    (demand_is_secret(j) && !s->target.wants_requiretls))
 			continue;
@@ -513,7 +513,7 @@ struct session *session_open(struct job *j, const struct target *target, bool ma
 	if (fd < 0)
 		return NULL;
 	struct session *s = xcalloc(1, sizeof *s);
-	*s = (struct session){.relay = p, .next = p->sessions, .job = j, .target = *target, .fd = fd, .is_lmtp = j->is_lmtp, .may_use_tls = (may_use_tls && target->tls != ROUTE_TLS_NEVER) || target->must_use_tls};
+	*s = (struct session){.relay = p, .next = p->sessions, .job = j, .target = *target, .fd = fd, .is_lmtp = j->is_lmtp, .route = j->route, .may_use_tls = (may_use_tls && target->tls != ROUTE_TLS_NEVER) || target->must_use_tls};
 	memcpy(s->next_hop, j->next_hop, sizeof s->next_hop);
 	if (s->next)
 		s->next->before = s;

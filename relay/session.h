@@ -39,6 +39,7 @@ struct session {
 	enum session_state state;
 	struct target target;
 	char next_hop[256];
+	enum route route;            /* by which it was chosen */
 	int fd;                      /* while connecting; then the stream's */
 	struct watch *connecting;
 	struct stream *stream;

@@ -89,6 +89,12 @@ static struct span which_of(struct command_run *c)
 	return SPAN("");
 }
 
+static bool is_address(struct span hop)
+{
+	struct next_hop n;
+	return hop.len && next_hop_parse(hop, &n, NULL) == 0 && span_starts_with(n.host, SPAN("["));
+}
+
 /* A route that is there gets the new next hop. */
 void route_add(struct command_run *c)
 {
@@ -101,7 +107,9 @@ void route_add(struct command_run *c)
 		row.next_hop = SPAN("");
 	else if (!is_next_hop(c, row.next_hop))
 		return;
-	if (count == ROUTES_MOST)
+	if (row.tls == ROUTE_TLS_VERIFIED && is_address(row.next_hop))
+		command_fail(c, CODE_USAGE, "tls=verified is for a next hop with a name: an address has no certificate");
+	else if (count == ROUTES_MOST)
 		command_fail(c, CODE_REFUSED, "there are %d routes already, and no more are read", ROUTES_MOST);
 	else
 		route_put(&c->batch, &row);

@@ -635,3 +635,11 @@ def test_rspamd_refuses_spam_and_marks_the_rest(server, short):
                 assert s.send_message('a@remote.example', [US], head + b'body\r\n').code == 250
     for message in server.messages(US):
         assert b'\r\nX-Spamd-Result: ' in message
+
+
+def test_a_header_of_very_many_fields_ends_nothing(server, program):
+    use(server, program().socket)
+    before = server.log().count('process-ended')
+    assert server.send(US, b'a:\r\n' * 200000 + b'Subject: many\r\n\r\nbody\r\n').code in (250, 451, 550, 552, 554)
+    assert server.send(US, SMALL).code == 250
+    assert server.log().count('process-ended') == before

@@ -178,7 +178,7 @@ def test_a_route_may_have_a_login(server, c):
 
 
 @pytest.mark.parametrize('words', [('add', 'x y', 'mx'), ('add', 'b.test', 'x y'), ('add', 'b.test', ''), ('add', 'from:', 'mx'), ('add', '', 'mx'), ('add', 'b.test', 'mx', 'tls=yes'),
-                                   ('add', 'b.test', 'lmtp:'), ('add', 'x' * 300 + '.test', 'mx'), ('add', 'b.test', '[' + 'x' * 300), ('remove', 'unknown.test')])
+                                   ('add', 'b.test', 'lmtp:'), ('add', 'x' * 300 + '.test', 'mx'), ('add', 'b.test', '[' + 'x' * 300), ('add', 'b.test', '[10.99.0.20]:25', 'tls=verified'), ('remove', 'unknown.test')])
 def test_what_is_no_route_is_refused(server, words):
     done = server.command('route', *words)
     assert done.returncode in (1, 64) and done.stdout + done.stderr and server.must('route', 'list') == ''

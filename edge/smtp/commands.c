@@ -121,6 +121,9 @@ static void xclient(struct smtp_session *s, const struct smtp_command *command)
 	} else {
 		log_event(LOG_LEVEL_INFO, "xclient", log_c("proxy", proxy), log_c("client", c->address), log_s("helo", buf_span(&said.helo)));
 		smtp_reset(s);
+		buf_clear(&c->user);
+		connection_forget_login(c);
+		connection_leave_session(c);
 		buf_clear(&s->helo);
 		buf_clear(&s->xclient_helo);
 		buf_add(&s->xclient_helo, buf_span(&said.helo));

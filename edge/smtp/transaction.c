@@ -208,6 +208,10 @@ void smtp_rcpt(struct smtp_session *s, const struct smtp_command *command)
 		smtp_junk(s, "450 4.7.1 Your address has named too many unknown recipients in the last hour, try again later");
 		return;
 	}
+	if (is_over(s, &c->edge->message_rates, child_config(c->edge->self)->messages_per_hour)) {
+		smtp_junk(s, "450 4.7.1 Your address has brought too many messages in the last hour, try again later");
+		return;
+	}
 	if (!c->edge->store) {
 		smtp_reply(s, "451 4.3.0 Cannot be checked now, try again later");
 		return;
@@ -257,6 +261,8 @@ void smtp_rcpt_answered(struct connection *c, const struct msg_rcpt_answer *m)
 			s->forwarded_by = arena_dup(&s->memory, m->forwarded_by);
 		add_recipient(s);
 	} else {
+		if (m->outcome == RCPT_GREYLISTED)
+			smtp_count_message(s); /* it costs a row on the disk */
 		if (m->outcome == RCPT_UNKNOWN)
 			count_one(s, &c->edge->unknown_rates, child_config(c->edge->self)->unknown_per_hour, "unknown_per_hour");
 		log_event(LOG_LEVEL_INFO, "recipient-refused", log_s("to", s->asked.address), log_s("from", s->reverse_path),

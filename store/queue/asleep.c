@@ -21,17 +21,21 @@ static struct queued *read_record(struct queue *q, struct id128 id, struct span 
 	return NULL;
 }
 
-struct queued *asleep_wake(struct queue *q, struct id128 id)
+struct queued *asleep_wake(struct queue *q, struct id128 id, bool *is_unread)
 {
 	BUF_AUTO key = {0}, value = {0};
 	struct error why = {0};
 	struct queued *m = map_get(&q->messages, id128_hash(id));
+	if (is_unread)
+		*is_unread = false;
 	if (m)
-		return id128_equal(m->id, id) ? m : NULL;
+		return id128_equal(m->id, id) && !m->is_new ? m : NULL;
 	queue_key(&key, 'r', id);
 	int found = engine_get(q->store->engine, QUEUE_PARTITION, buf_span(&key), &value, &why);
 	if (found < 0)
 		log_damaged(id, why.text);
+	if (found < 0 && is_unread)
+		*is_unread = true;
 	m = found > 0 ? read_record(q, id, buf_span(&value)) : NULL;
 	if (m)
 		map_put(&q->messages, id128_hash(id), m);
@@ -76,6 +80,7 @@ void asleep_open(struct queue *q)
 	}
 	engine_scan_close(scan);
 	schedule_set_timer(q);
+	schedule_feed(q);
 }
 
 void asleep_walk(struct queue *q, bool (*each)(void *context, struct id128 id), void *context)

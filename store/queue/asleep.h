@@ -5,9 +5,9 @@
 
 #include "store/queue/schedule.h"
 
-/* The message, read if it is not in memory; NULL if there is none, or it cannot be read now (then a line is in the log). Whoever calls
- * this ends with schedule_add, or has the message written. */
-struct queued *asleep_wake(struct queue *q, struct id128 id);
+/* The message, read if it is not in memory; NULL if there is none, or it cannot be read now (then a line is in the log, and *is_unread, which
+ * may be NULL, is true). Whoever calls this ends with schedule_add, or has the message written. */
+struct queued *asleep_wake(struct queue *q, struct id128 id, bool *is_unread);
 /* Forgets a message that nobody works on: its record says all. */
 void asleep_put(struct queued *m);
 /* At the start: finds all messages, each of which is asleep then, and when they are due; what is due already is parked with its domain. */

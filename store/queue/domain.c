@@ -114,6 +114,7 @@ void domains_add_job(struct domains *d, struct span name, struct relay_job *j)
 	*ready->last = j;
 	ready->last = &j->next;
 	to->ready_count++;
+	d->ready_count++;
 	give_turn(d, to);
 }
 
@@ -136,6 +137,7 @@ struct relay_job *domains_take_job(struct domains *d)
 			ready->last = &ready->first;
 		j->next = NULL;
 		from->ready_count--;
+		d->ready_count--;
 		from->active++;
 		note_hunger(d, from);
 		give_turn(d, from); /* behind all others */
@@ -144,13 +146,13 @@ struct relay_job *domains_take_job(struct domains *d)
 	return NULL;
 }
 
-static struct relay_job *take_ready(struct domain *of, unsigned most)
+static struct relay_job *take_ready(struct domains *d, struct domain *of, unsigned most)
 {
 	struct relay_job *taken = NULL, **end = &taken;
 	struct ready *ready;
 	while (most && (ready = next_ready(of))) {
 		*end = ready->first;
-		for (; *end && most; most--, of->ready_count--) {
+		for (; *end && most; most--, of->ready_count--, d->ready_count--) {
 			(*end)->domain = NULL;
 			end = &(*end)->next;
 		}
@@ -173,7 +175,7 @@ struct relay_job *domains_end_job(struct domains *d, struct relay_job *j)
 	else if (j->is_silent && of->most > 1)
 		of->most /= 2;
 	else if (j->is_silent)
-		put_off = take_ready(of, DOMAIN_PUT_OFF_MOST);
+		put_off = take_ready(d, of, DOMAIN_PUT_OFF_MOST);
 	note_hunger(d, of);
 	if (is_idle(of))
 		forget(d, of);

@@ -58,6 +58,7 @@ struct domain {
 struct domains {
 	struct map by_hash;      /* chains of those that have a job */
 	struct domain *turn, **turn_last, *hungry;
+	size_t ready_count;      /* of all domains */
 	uint64_t secret;         /* so that nobody can choose names that share a chain */
 };
 

@@ -1,5 +1,5 @@
 /* The accept record: packing and reading. */
-#include "store/queue/message.h"
+#include "store/queue/schedule.h"
 
 #include "base/clock.h"
 #include "base/die.h"
@@ -51,16 +51,23 @@ int64_t queue_wall_ms(int64_t monotonic_ms)
 	return monotonic_ms - clock_monotonic_ms() + clock_wall_ms();
 }
 
-/* The record's times may be anything. */
-static int64_t age_of(int64_t created_wall_ms)
+/* How far the wall clock is ahead of the monotonic one. */
+static int64_t wall_offset_ms(void)
 {
-	int64_t now = clock_wall_ms();
-	return created_wall_ms >= now ? 0 : created_wall_ms < 0 ? now : now - created_wall_ms;
+	return clock_wall_ms() - clock_monotonic_ms();
 }
 
-static int64_t wait_until(int64_t wall_ms, int64_t most_ms)
+/* The record's times may be anything. offset_ms: what turned them into times of the wall clock. */
+static int64_t past_of(int64_t wall_ms, int64_t offset_ms)
 {
-	int64_t now = clock_wall_ms();
+	int64_t now = clock_monotonic_ms() + offset_ms;
+	int64_t age = wall_ms >= now ? 0 : wall_ms < 0 ? now : now - wall_ms;
+	return clock_monotonic_ms() - age;
+}
+
+static int64_t wait_until(int64_t wall_ms, int64_t offset_ms, int64_t most_ms)
+{
+	int64_t now = clock_monotonic_ms() + offset_ms;
 	if (wall_ms <= now)
 		return 0;
 	return wall_ms - now < most_ms ? wall_ms - now : most_ms;
@@ -71,9 +78,18 @@ int64_t queued_age_ms(const struct queued *m)
 	return clock_monotonic_ms() - m->created_ms - (int64_t)m->hold_ms;
 }
 
+void queued_hurry(struct queued *m)
+{
+	int64_t from = queued_age_ms(m) < 0 ? m->created_ms + (int64_t)m->hold_ms : 0;
+	for (uint32_t i = 0; i < m->recipient_count; i++)
+		m->recipients[i].next_ms = from;
+}
+
 void queued_pack(const struct queued *m, struct buf *out)
 {
 	pack_u8(out, RECORD_VERSION);
+	pack_u64(out, m->queue->life);
+	pack_u64(out, (uint64_t)wall_offset_ms());
 	buf_add(out, id128_span(&m->blob));
 	pack_u64(out, m->size);
 	pack_u64(out, m->received);
@@ -105,13 +121,13 @@ void queued_pack(const struct queued *m, struct buf *out)
 	}
 }
 
-static void unpack_recipient(struct unpacker *u, struct recipient *r, int64_t wait_most_ms, uint8_t version)
+static void unpack_recipient(struct unpacker *u, struct recipient *r, int64_t offset_ms, int64_t wait_most_ms, uint8_t version)
 {
 	r->account = unpack_u64(u);
 	r->address = span_strdup(unpack_bytes(u, 512));
 	r->state = unpack_u8(u);
 	r->attempts = unpack_u32(u);
-	r->next_ms = clock_monotonic_ms() + wait_until((int64_t)unpack_u64(u), wait_most_ms);
+	r->next_ms = clock_monotonic_ms() + wait_until((int64_t)unpack_u64(u), offset_ms, wait_most_ms);
 	char status[sizeof r->last->status];
 	struct span written = unpack_bytes(u, sizeof status - 1), host = unpack_bytes(u, 255), text = unpack_bytes(u, 512);
 	snprintf(status, sizeof status, "%.*s", SPAN_ARG(written));
@@ -136,6 +152,16 @@ static uint16_t unpack_facts(struct unpacker *u, uint8_t version)
 	return (uint16_t)((facts & 7) | (facts & 56) << 3);
 }
 
+/* A record of this process's life has times that do not depend on what became of the wall clock since; of others that clock is believed. */
+static int64_t unpack_offset(const struct queue *q, struct unpacker *u, uint8_t version)
+{
+	bool has_life = version > RECORD_WITHOUT_PRIORITY;
+	uint64_t life = has_life ? unpack_u64(u) : 0;
+	int64_t offset = has_life ? (int64_t)unpack_u64(u) : 0, now = wall_offset_ms();
+	bool is_ours = q && has_life && life == q->life;
+	return is_ours ? offset : now;
+}
+
 static void unpack_head(struct queued *m, struct unpacker *u, uint8_t version)
 {
 	unpack_id128(u, &m->blob);
@@ -151,6 +177,7 @@ int queued_unpack_blob(struct span value, struct id128 *blob, bool *is_shared)
 	struct unpacker u = {.rest = value};
 	struct queued m = {0};
 	uint8_t version = unpack_u8(&u);
+	unpack_offset(NULL, &u, version);
 	unpack_head(&m, &u, version);
 	*blob = m.blob;
 	*is_shared = m.is_shared;
@@ -161,6 +188,7 @@ int queued_unpack(struct queued *m, struct span value, int64_t wait_most_ms)
 {
 	struct unpacker u = {.rest = value};
 	uint8_t version = unpack_u8(&u);
+	int64_t offset_ms = unpack_offset(m->queue, &u, version);
 	unpack_head(m, &u, version);
 	m->reverse_path = span_strdup(unpack_bytes(&u, 512));
 	bool has_dsn = version != RECORD_WITHOUT_DSN;
@@ -169,7 +197,7 @@ int queued_unpack(struct queued *m, struct span value, int64_t wait_most_ms)
 	m->envid = envid.len ? span_strdup(envid) : NULL;
 	bool has_priority = version > RECORD_WITHOUT_PRIORITY;
 	m->priority = has_priority ? unpack_u8(&u) : PRIORITY_NORMAL;
-	m->created_ms = clock_monotonic_ms() - age_of((int64_t)unpack_u64(&u));
+	m->created_ms = past_of((int64_t)unpack_u64(&u), offset_ms);
 	uint64_t hold_ms = has_priority ? unpack_u64(&u) : 0;
 	m->hold_ms = hold_ms <= HOLD_MOST_MS ? hold_ms : 0;
 	if (-queued_age_ms(m) > wait_most_ms)
@@ -180,7 +208,7 @@ int queued_unpack(struct queued *m, struct span value, int64_t wait_most_ms)
 		return -1;
 	m->recipients = xcalloc(count, sizeof *m->recipients);
 	for (uint32_t i = 0; i < count; i++)
-		unpack_recipient(&u, &m->recipients[m->recipient_count++], wait_most_ms, version);
+		unpack_recipient(&u, &m->recipients[m->recipient_count++], offset_ms, wait_most_ms, version);
 	return unpack_done(&u) ? 0 : -1;
 }
 

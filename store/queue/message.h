@@ -1,7 +1,8 @@
 /* One message of the queue, as it is in memory and in its accept record.
  *
  * Times in memory are of the monotonic clock, so that whoever sets the wall clock, by hours or by years, neither holds mail
- * back nor ages it. In the record they are of the wall clock, which alone has a meaning after a restart. What is read from
+ * back nor ages it. In the record they are of the wall clock, which alone has a meaning after a restart, with what that was ahead of the
+ * monotonic one, which counts until then. What is read from
  * there is believed as far as it can be true: no message comes from the future, and no try is further away than the
  * longest wait; if the clock was set ahead, everything is due at once, and older than it is. */
 #ifndef STORE_QUEUE_MESSAGE_H
@@ -44,6 +45,7 @@ struct queued {
 	uint32_t return_path_bytes; /* of our Return-Path line, which does not leave this server (RFC 5321 §4.4) */
 	uint16_t facts;          /* enum message_facts */
 	bool is_shared;          /* accounts may name the blob */
+	bool is_new;             /* its first record is being written: it cannot be had by commands yet */
 	bool is_writing;         /* its record; what changes meanwhile is written after that */
 	bool is_changed, is_over;
 	bool is_removed;         /* by command: what is not delivered by now ends without a bounce */
@@ -71,6 +73,8 @@ void queued_pack(const struct queued *m, struct buf *out);
 int queued_unpack(struct queued *m, struct span value, int64_t wait_most_ms);
 /* Of a record: its blob, and whether accounts may name that. -1 if it is no such record. */
 int queued_unpack_blob(struct span value, struct id128 *blob, bool *is_shared);
+/* All that wait are due now, or when its sender lets it go. */
+void queued_hurry(struct queued *m);
 /* How long it has waited to be delivered: not while its sender wanted it held. */
 int64_t queued_age_ms(const struct queued *m);
 /* The wall clock's time for one of the monotonic clock. */

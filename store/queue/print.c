@@ -52,7 +52,7 @@ static void print_message(const struct queued *m, struct buf *out)
 static bool look(struct queue *q, struct id128 id, void (*see)(const struct queued *m, struct buf *out), struct buf *out)
 {
 	bool was_asleep = !map_get(&q->messages, id128_hash(id));
-	struct queued *m = asleep_wake(q, id);
+	struct queued *m = asleep_wake(q, id, NULL);
 	if (m)
 		see(m, out);
 	if (m && was_asleep)
@@ -100,14 +100,19 @@ int queue_show(struct store *s, struct id128 id, struct buf *out)
 
 static bool retry(struct queued *m)
 {
-	if (m->facts & FACT_HELD) {
-		schedule_add(m);
-		return false;
-	}
-	for (uint32_t i = 0; i < m->recipient_count; i++)
-		m->recipients[i].next_ms = 0;
-	schedule_add(m);
-	return true;
+	bool is_held = m->facts & FACT_HELD;
+	if (!is_held)
+		queued_hurry(m);
+	schedule_add(m); /* which may put it to sleep */
+	return !is_held;
+}
+
+/* One that is named, also where its sender wanted it held (RFC 4865): an administrator knows why. */
+static bool retry_now(struct queued *m)
+{
+	if (queued_age_ms(m) < 0)
+		m->hold_ms = 0;
+	return retry(m);
 }
 
 static bool hold(struct queued *m)
@@ -126,7 +131,7 @@ static bool release(struct queued *m)
 	for (uint32_t i = 0; i < m->recipient_count; i++)
 		if (m->recipients[i].state == RECIPIENT_WAITING)
 			m->recipients[i].attempts = 0;
-	retry(m);
+	queued_hurry(m);
 	queue_settle(m);
 	return true;
 }
@@ -140,7 +145,7 @@ struct all {
 static bool act_on_one(void *context, struct id128 id)
 {
 	struct all *a = context;
-	struct queued *m = asleep_wake(a->queue, id);
+	struct queued *m = asleep_wake(a->queue, id, NULL);
 	a->count += m && a->act(m);
 	return true;
 }
@@ -161,11 +166,12 @@ size_t queue_retry(struct store *s, const struct id128 *id)
 	size_t at = 0;
 	struct queued *m;
 	if (id)
-		return for_some(s, id, retry);
+		return for_some(s, id, retry_now);
 	due_hurry(&s->queue->due); /* those that are asleep stay so until it is their turn */
 	schedule_set_timer(s->queue);
 	while ((m = map_next(&s->queue->messages, &at)))
-		retry(m);
+		if (!m->is_new)
+			retry(m);
 	return s->queue->count - s->queue->held;
 }
 
@@ -181,7 +187,7 @@ size_t queue_release(struct store *s, const struct id128 *id)
 
 int queue_remove(struct store *s, struct id128 id)
 {
-	struct queued *m = asleep_wake(s->queue, id);
+	struct queued *m = asleep_wake(s->queue, id, NULL);
 	if (!m)
 		return -1;
 	/* what a relay has in its hands cannot be taken back: that attempt is its last */

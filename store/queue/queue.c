@@ -111,6 +111,8 @@ struct queued *queue_put_new(struct store *s, const struct queue_message *q, con
 	queue_key(&key, 'd', m->id);
 	batch_put(b, QUEUE_PARTITION, buf_span(&key), buf_span(&q->message->trace));
 	m->message = q->message;
+	m->is_new = true;
+	map_put(&s->queue->messages, id128_hash(m->id), m);
 	b->is_durable = true;
 	return m;
 }
@@ -376,7 +378,7 @@ void queue_enter(struct queued *m)
 {
 	m->queue->count++;
 	m->queue->held += m->facts & FACT_HELD ? 1 : 0;
-	map_put(&m->queue->messages, id128_hash(m->id), m);
+	m->is_new = false;
 	queue_deliver_due(m);
 }
 

@@ -20,8 +20,9 @@ enum {
 	AT_ONCE = 200,          /* messages: then other work has its turn */
 	AT_ONCE_BESIDE = 20,    /* the same while relay is at work: waking what is due must not slow down what is ready */
 	PAUSE_MS = 5,
-	IN_MEMORY_MOST = 50000, /* messages that are due: more are left asleep until some of these are done */
+	READY_MOST = 50000,     /* jobs that wait for relay: more messages are left asleep until some of these are done */
 	LOOK_AGAIN_MS = 1000,
+	UNREAD_MS = 60 * 1000,  /* until what could not be read is read again */
 };
 
 /* ---- when ---- */
@@ -31,7 +32,7 @@ void schedule_set_timer(struct queue *q)
 	if (!q->due.count)
 		return;
 	int64_t in = q->due.list[0].at_ms - clock_monotonic_ms();
-	timer_set(q->timer, q->messages.count >= IN_MEMORY_MOST ? LOOK_AGAIN_MS : in < 0 ? 0 : in);
+	timer_set(q->timer, q->domains.ready_count >= READY_MOST ? LOOK_AGAIN_MS : in < 0 ? 0 : in);
 }
 
 void schedule_remove(struct queued *m)
@@ -55,7 +56,7 @@ int64_t schedule_due_ms(const struct queued *m)
 static bool may_sleep(const struct queued *m)
 {
 	return !m->jobs && !m->is_writing && !m->is_changed && !m->message && !m->ended && !m->events.len && !m->is_removed &&
-	       map_get(&m->queue->messages, id128_hash(m->id)) == m;
+	       !m->is_new && map_get(&m->queue->messages, id128_hash(m->id)) == m;
 }
 
 void schedule_add(struct queued *m)
@@ -75,24 +76,28 @@ void schedule_add(struct queued *m)
 
 static void begin(struct queue *q, const struct due *d)
 {
-	bool was_asleep = !d->message;
-	struct queued *m = was_asleep ? asleep_wake(q, d->id) : d->message;
+	bool was_asleep = !d->message, is_unread = false;
+	struct queued *m = was_asleep ? asleep_wake(q, d->id, &is_unread) : d->message;
+	if (is_unread) {
+		struct due later = {.at_ms = clock_monotonic_ms() + UNREAD_MS, .id = d->id, .is_hurried = d->is_hurried};
+		due_put(&q->due, &later);
+		schedule_set_timer(q);
+	}
 	if (!m || (was_asleep && (m->due_at || m->jobs || m->is_writing)))
 		return; /* it has gone, or was woken before: then it has a time of its own, or gets one */
-	if (was_asleep && m->facts & FACT_HELD && may_sleep(m)) {
-		asleep_put(m); /* since its time was noted */
-		return;
-	}
-	for (uint32_t i = 0; d->is_hurried && i < m->recipient_count; i++)
-		m->recipients[i].next_ms = 0;
-	queue_deliver_due(m);
+	if (d->is_hurried)
+		queued_hurry(m);
+	if (was_asleep && schedule_due_ms(m) > clock_monotonic_ms())
+		schedule_add(m); /* held, or put off, since its time was noted */
+	else
+		queue_deliver_due(m);
 }
 
 static void on_timer(void *context)
 {
 	struct queue *q = context;
 	int most = q->jobs.count ? AT_ONCE_BESIDE : AT_ONCE;
-	for (int n = 0; n < most && q->due.count && q->due.list[0].at_ms <= clock_monotonic_ms() && q->messages.count < IN_MEMORY_MOST; n++) {
+	for (int n = 0; n < most && q->due.count && q->due.list[0].at_ms <= clock_monotonic_ms() && q->domains.ready_count < READY_MOST; n++) {
 		struct due d = due_take(&q->due, 0);
 		begin(q, &d);
 	}
@@ -165,6 +170,12 @@ static void withdraw(struct queue *q, struct relay_job *j)
 	finish(j);
 }
 
+void schedule_feed(struct queue *q)
+{
+	if (domains_are_hungry(&q->domains))
+		loop_later(q->store->loop, &q->feeding);
+}
+
 static void hand_out(struct queue *q)
 {
 	struct store_peer *relay = store_peer_by_role(q->store, ROLE_RELAY, 0);
@@ -175,8 +186,7 @@ static void hand_out(struct queue *q)
 		else
 			send_job(relay, j);
 	}
-	if (domains_are_hungry(&q->domains))
-		loop_later(q->store->loop, &q->feeding);
+	schedule_feed(q);
 }
 
 /* Domains whose jobs have become few get some of what was parked. */
@@ -188,8 +198,7 @@ static void feed(void *context)
 		struct due d = {.id = id, .is_hurried = true}; /* it was due when it was parked */
 		begin(q, &d);
 	}
-	if (domains_are_hungry(&q->domains))
-		loop_later(q->store->loop, &q->feeding);
+	schedule_feed(q);
 }
 
 static struct relay_job *new_job(struct queued *m, struct span domain, size_t room)
@@ -472,6 +481,7 @@ void queue_relay_gone(struct store *s, peer_id relay)
 void schedule_open(struct queue *q)
 {
 	domains_open(&q->domains);
+	q->life = random_u64();
 	q->timer = timer_new(q->store->loop, on_timer, q);
 	q->feeding = (struct later){.fn = feed, .context = q};
 }

@@ -9,6 +9,7 @@ enum { JOB_RECIPIENTS_MOST = 100 }; /* RFC 5321 §4.5.3.1.8: what every server t
 
 struct queue {
 	struct store *store;
+	uint64_t life;              /* of this process: in the records that it writes */
 	size_t count, held;         /* of all messages; of them, those that wait to be released by a command */
 	struct map messages;        /* those in memory, by id128_hash */
 	struct due_heap due;
@@ -28,6 +29,8 @@ void schedule_remove(struct queued *m);
 /* When that is, ms monotonic; INT64_MAX: never by itself. */
 int64_t schedule_due_ms(const struct queued *m);
 void schedule_set_timer(struct queue *q);
+/* Some of what is parked is woken at the end of this turn. */
+void schedule_feed(struct queue *q);
 /* Makes a job of each next hop of the recipients that are due, and gives relays what they have room for. True if there are so many jobs for
  * its next hop that the message was put to sleep until some are done: then `m` is gone. */
 bool schedule_jobs(struct queued *m, int64_t now_ms);

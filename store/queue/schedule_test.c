@@ -413,6 +413,12 @@ static void times_are_believed_as_far_as_they_can_be_true(void **state)
 		queued_pack(m, &record);
 		clock_set_for_tests(NOW_MS + cases[i].down_ms);
 		clock_shift_wall_for_tests(cases[i].set_ms);
+		struct queued *same = c->messages[c->message_count++] = queued_new(&c->queue, id128_new());
+		assert_int_equal(queued_unpack(same, buf_span(&record), 4 * HOUR_MS), 0); /* it was asleep: nothing happens to its times */
+		assert_int_equal(same->created_ms, m->created_ms);
+		int64_t at_once = clock_monotonic_ms();
+		assert_int_equal(same->recipients[0].next_ms, m->recipients[0].next_ms > at_once ? m->recipients[0].next_ms : at_once);
+		c->queue.life++; /* the next start */
 		assert_int_equal(queued_unpack(read, buf_span(&record), 4 * HOUR_MS), 0);
 		assert_int_equal(read->recipients[0].next_ms - clock_monotonic_ms(), cases[i].due_in_ms);
 		assert_int_equal(clock_monotonic_ms() - read->created_ms, cases[i].age_ms);
