@@ -199,3 +199,19 @@ def test_more_than_a_domain_has_room_for_arrives_once_each(server, b):
     assert until(lambda: queue_is_empty(server), 120), server.must('queue', 'list')[-1000:]
     got = b.messages('v@b.test')
     assert sorted(int(re.search(rb'number (\d+)\.', m)[1]) for m in got) == list(range(count))
+
+
+def test_commands_about_all_do_no_harm_to_what_is_on_its_way_in(server, b):
+    """A message whose record is on the disk, and whose sender has not been answered yet, is still nobody's."""
+    count = 150
+    with server.smtp('submission') as s:
+        assert s.plain('u@a.test', PASSWORD).code == 235
+        for n in range(count):
+            what = message(b'number %d.\r\n' % n)
+            s.send(b'MAIL FROM:<u@a.test>\r\nRCPT TO:<v@b.test>\r\nBDAT %d LAST\r\n%s' % (len(what), what))
+            if n % 10 == 9:
+                server.must('queue', 'release', 'all')
+        assert [s.reply().code for _ in range(3 * count)] == [250] * 3 * count
+    assert until(lambda: queue_is_empty(server), 60), server.must('queue', 'list')[-1000:]
+    got = b.messages('v@b.test')
+    assert sorted(int(re.search(rb'number (\d+)\.', m)[1]) for m in got) == list(range(count))

@@ -149,6 +149,14 @@ def test_xclient_begins_the_session_anew(server, client):
         assert s.command('XCLIENT ADDR=IPV6:2001:db8::9').code == 220
 
 
+def test_xclient_ends_a_login(server):
+    with talk.Smtp(server.ports['submission'], source=BOX) as s:
+        assert s.plain(US, PASSWORD).code == 235
+        assert s.command('XCLIENT ADDR=' + next(clients)).code == 220
+        s.hello()
+        assert s.command('MAIL FROM:<%s>' % US).code == 530
+
+
 # ---- limits ----
 
 def test_open_connections_of_one_address_are_limited(server, client):
@@ -282,6 +290,18 @@ def test_known_servers_are_known_after_a_restart(grey):
     grey.start()
     assert rcpt(grey, '2001:db8:9::ffff', 'y@six.example').code == 250
     assert rcpt(grey, '2001:db8:9:1::1', 'y@six.example').code == 450
+
+
+def test_what_is_put_off_counts_as_a_message(make_server):
+    """Each costs a row on the disk: nobody makes as many as he likes."""
+    s = make_server('counted', settings={'proxies': PROXY, 'sender_checks': 'off', 'greeting_delay': '0', 'greylist_delay': '1h', 'messages_per_hour': '5'}, users=['u'])
+    with stranger(s, '192.0.2.7') as line:
+        replies = []
+        for n in range(8):
+            line.command('MAIL FROM:<x%d@remote.example>' % n)
+            replies.append(line.command('RCPT TO:<%s>' % US)[:9])
+            line.command('RSET')
+    assert replies[:5] == ['450 4.2.0'] * 5 and '450 4.2.0' not in replies[5:]
 
 
 def test_this_machine_and_users_are_not_greylisted(grey):

@@ -1,4 +1,5 @@
 """All mail for elsewhere by another server: with a login, over TLS that is proved, and never otherwise."""
+import base64
 import contextlib
 import re
 import socket
@@ -237,6 +238,24 @@ def test_a_reload_shows_no_password_to_the_server_before(server, b, net, place, 
         event.set()
         assert until(lambda: len(b.messages('v@b.test')) == 1, 30), server.must('queue', 'list')
     assert b'AUTH' not in words(said)
+
+
+def test_a_reload_in_the_middle_of_a_login_tells_no_other_password(server, b, net, place, chain, configured):
+    """The name was asked for by the server before; the answer would be the next one's."""
+    other = place / 'other'
+    other.write_text('newname:newsecret\n')
+    key = base64.b64encode(b'newname').upper()
+    offers = {b'EHLO': b'250-x\r\n250-STARTTLS\r\n250 AUTH LOGIN\r\n', b'STARTTLS': b'220 go\r\n', b'AUTH': b'334 VXNlcm5hbWU6\r\n', key: b'334 UGFzc3dvcmQ6\r\n'}
+    configured(relay_host='[mx.fake.test]:587')
+    event = threading.Event()
+    with fake(net, offers, chain, (b'AUTH', event)) as said:
+        hosts.submit(server, ['v@b.test'], MESSAGE)
+        assert until(lambda: b'AUTH' in words(said), 20), said
+        before = len(server.log())
+        configured(relay_host='[mx.c.test]:587', relay_host_login=str(other))
+        event.set()
+        assert until(lambda: 'in the middle of the login' in server.log()[before:], 20), server.log()[before:]
+    assert not any(base64.b64encode(secret) in line for line, _ in said for secret in (b'newname', b'newsecret')), said
 
 
 def test_a_connection_from_before_a_login_was_wanted_is_not_used_again(server, b, net, configured):
