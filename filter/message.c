@@ -71,6 +71,11 @@ static void add_field(void *context, struct span whole)
 static void give_header(struct message *m)
 {
 	m->verdict = verdict_new(m);
+	if (!verdict_is_good(m->verdict)) {
+		asking_free(m->asking); /* it is refused for its header */
+		m->asking = NULL;
+		return;
+	}
 	verdict_fields(m->verdict, add_field, m->asking);
 	asking_header_end(m->asking);
 }

@@ -20,6 +20,7 @@
 enum {
 	CUTS_MOST = 128,
 	PREFIX_BYTES_MOST = 32768,
+	MILTER_FIELDS_MOST = 5000, /* each is a question to each milter */
 	HOPS_MOST = 50,     /* Received fields: more, and it goes round in circles (RFC 5321 §6.3); Postfix has the same */
 };
 
@@ -102,7 +103,9 @@ static void read_header(struct verdict *v)
 	struct header_reader r = {.header = buf_span(&m->header)};
 	struct header_field field;
 	bool is_ours = message_is_ours(m);
+	size_t count = 0;
 	while (header_next(&r, &field)) {
+		count++;
 		if (span_equal_nocase(field.name, SPAN("Return-Path")))
 			cut(v, &field); /* only the last server writes it, which is us (RFC 5321 §4.4) */
 		else if (is_ours && (span_equal_nocase(field.name, SPAN("Bcc")) || span_equal_nocase(field.name, SPAN("Resent-Bcc"))))
@@ -125,6 +128,8 @@ static void read_header(struct verdict *v)
 		v->authors.count = 0; /* a Sender alone is nobody's message */
 	if (v->hops > HOPS_MOST)
 		refuse(v, "554 5.4.6 Too many hops: the message goes round in circles");
+	if (m->asking && count > MILTER_FIELDS_MOST)
+		refuse(v, "552 5.3.4 The header has too many fields");
 	if (m->header.len > HEADER_BYTES_MOST)
 		refuse(v, "552 5.3.4 The header is too large");
 }
