@@ -143,7 +143,7 @@ static void accept_for_several(struct delivery *d, struct accepted *m, const str
 		return;
 	}
 	struct queue_message q = {.delivery = d->id, .message = m, .reverse_path = buf_span(&d->reverse_path), .ret = d->ret,
-	                          .envid = buf_span(&d->envid), .facts = queue_facts(d), .priority = d->priority, .hold_s = d->hold_s};
+	                          .submitter = d->kind == DELIVERY_SUBMISSION ? d->account : 0, .envid = buf_span(&d->envid), .facts = queue_facts(d), .priority = d->priority, .hold_s = d->hold_s};
 	queue_accept(d->store, &q, targets, on_queued, d);
 }
 

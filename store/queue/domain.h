@@ -1,7 +1,8 @@
-/* Jobs that are ready for a relay, by their destination: an independent list a domain, and a queue of the domains that may
- * have a job handed out, which take turns. A domain that answers slowly, or never, delays no other, however much mail waits
- * for it (RFC 5321 §4.5.4.1: "if all of these messages were retried [...] the sending system would be blocked for a long
- * period"). All calls here cost O(1), whatever waits. */
+/* Jobs that are ready for a relay, by their destination and their sender. Senders take turns, and so do the destinations of each; the places
+ * that a destination has at relays go round among the senders who have mail for it. So a domain that answers slowly, or never, delays no
+ * other, however much mail waits for it (RFC 5321 §4.5.4.1: "if all of these messages were retried [...] the sending system would be
+ * blocked for a long period"), and somebody's hundred thousand letters do not delay the one that another account sends. A sender is an
+ * account; all that did not come from a login is of one. All calls here cost O(1), whatever waits. */
 #ifndef STORE_QUEUE_DOMAIN_H
 #define STORE_QUEUE_DOMAIN_H
 
@@ -15,7 +16,7 @@ enum {
 	/* Jobs that are put off at once, untried, when the domain has one place left and does not answer again (RFC 5321
 	 * §4.5.4.1: "rather than just retrying queued mail items"): each is a write, and others wait for their turn. */
 	DOMAIN_PUT_OFF_MOST = 200,
-	/* Jobs of one domain that are ready, in memory; more messages for it are parked: on the disk, and here by their ids. */
+	/* Jobs of one sender for one domain that are ready, in memory; more messages are parked: on the disk, and here by their ids. */
 	DOMAIN_READY_MOST = 500,
 };
 
@@ -39,31 +40,56 @@ struct relay_job {
 	bool is_silent;          /* no server was reached */
 };
 
-struct domain {
-	struct domain *same_hash, *next_turn;
+/* What one sender has for one domain. */
+struct line {
+	struct line *same_hash, *next_turn, *next_hungry;
 	uint64_t hash;
+	struct domain *domain;
+	struct sender *sender;
 	struct ready {
 		struct relay_job *first, **last;
 	} ready[URGENCIES];
 	size_t ready_count;
 	struct buf parked;       /* ids, the first at parked_at */
 	size_t parked_at;
-	struct domain *next_hungry;
 	bool is_hungry;          /* it stands in the list of those: few jobs are ready, and something is parked */
-	unsigned active, most;   /* jobs at relays */
-	bool has_turn;           /* it stands in the queue of turns: when it came in, a job was ready and active < most */
+	/* It waits for a place at its domain, or has one, and waits for its sender's turn; in neither list without a job that is ready. */
+	enum { LINE_NOWHERE, LINE_WAITS, LINE_HAS_PLACE } stands;
+};
+
+struct lines {
+	struct line *first, **last;
+};
+
+struct sender {
+	struct sender *next_turn;
+	uint64_t submitter;
+	struct lines turns;      /* those with a place: its destinations take turns */
+	bool has_turn;           /* it stands in the queue of turns */
+	size_t line_count;
+};
+
+struct domain {
+	struct domain *same_hash;
+	uint64_t hash;
+	unsigned active, given, most; /* jobs at relays; places that lines have beside these; both together */
+	struct lines waiting;
+	size_t line_count;
 	char name[];             /* in lower case: RFC 1035 §2.3.3 */
 };
 
 struct domains {
-	struct map by_hash;      /* chains of those that have a job */
-	struct domain *turn, **turn_last, *hungry;
-	size_t ready_count;      /* of all domains */
+	struct map by_hash;      /* chains of those that have a job, or something parked */
+	struct map lines;        /* the same, by domain and sender */
+	struct map senders;      /* by submitter + 1 */
+	struct sender *turn, **turn_last;
+	struct line *hungry;
+	size_t ready_count;      /* of all */
 	uint64_t secret;         /* so that nobody can choose names that share a chain */
 };
 
 void domains_open(struct domains *d);
-/* The job is ready: puts it behind the others for its domain that are as urgent. */
+/* The job is ready: puts it behind the others of its sender for its domain that are as urgent. */
 void domains_add_job(struct domains *d, struct span name, struct relay_job *j);
 /* The job whose turn it is, which is then at a relay until domains_end_job; NULL if none may be handed out. */
 struct relay_job *domains_take_job(struct domains *d);
@@ -71,10 +97,10 @@ struct relay_job *domains_take_job(struct domains *d);
  * answer: they are the caller's. */
 struct relay_job *domains_end_job(struct domains *d, struct relay_job *j);
 
-/* So many jobs are ready for it that the next message is to be parked. */
-bool domains_are_full(const struct domains *d, struct span name);
-void domains_park(struct domains *d, struct span name, struct id128 id);
-/* A message that was parked, for a domain that has room for its job; false if there is none. It may have gone meanwhile. */
+/* So many jobs of the sender are ready for it that his next message is to be parked. */
+bool domains_are_full(const struct domains *d, struct span name, uint64_t submitter);
+void domains_park(struct domains *d, struct span name, uint64_t submitter, struct id128 id);
+/* A message that was parked, where there is room for its job now; false if there is none. It may have gone meanwhile. */
 bool domains_unpark(struct domains *d, struct id128 *id);
 bool domains_are_hungry(const struct domains *d);
 

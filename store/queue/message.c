@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 /* Earlier builds wrote RECORD_WITHOUT_..., without what the next one brought. */
-enum { RECORD_VERSION = 4, RECORD_WITHOUT_PRIORITY = 3, RECORD_WITHOUT_VIA = 2, RECORD_WITHOUT_DSN = 1 };
+enum { RECORD_VERSION = 5, RECORD_WITHOUT_SUBMITTER = 4, RECORD_WITHOUT_PRIORITY = 3, RECORD_WITHOUT_VIA = 2, RECORD_WITHOUT_DSN = 1 };
 
 enum { HOLD_MOST_MS = 366 * 86400 * 1000ll }; /* hold_most's largest value: config/settings.def */
 
@@ -100,6 +100,7 @@ void queued_pack(const struct queued *m, struct buf *out)
 	pack_u8(out, m->ret);
 	pack_bytes(out, span_cstr(m->envid ? m->envid : ""));
 	pack_u8(out, m->priority);
+	pack_u64(out, m->submitter);
 	pack_u64(out, (uint64_t)queue_wall_ms(m->created_ms));
 	pack_u64(out, m->hold_ms);
 	pack_u32(out, m->recipient_count);
@@ -197,6 +198,7 @@ int queued_unpack(struct queued *m, struct span value, int64_t wait_most_ms)
 	m->envid = envid.len ? span_strdup(envid) : NULL;
 	bool has_priority = version > RECORD_WITHOUT_PRIORITY;
 	m->priority = has_priority ? unpack_u8(&u) : PRIORITY_NORMAL;
+	m->submitter = version > RECORD_WITHOUT_SUBMITTER ? unpack_u64(&u) : 0;
 	m->created_ms = past_of((int64_t)unpack_u64(&u), offset_ms);
 	uint64_t hold_ms = has_priority ? unpack_u64(&u) : 0;
 	m->hold_ms = hold_ms <= HOLD_MOST_MS ? hold_ms : 0;

@@ -53,6 +53,7 @@ struct queued {
 	uint8_t ret;             /* enum smtp_ret */
 	char *envid;             /* as it was written; NULL: unsaid */
 	uint8_t priority;        /* as in ipc/terms.h */
+	uint64_t submitter;      /* the account that sent it; 0: it came without a login */
 	int64_t created_ms;      /* negative if that was before the machine has started */
 	uint64_t hold_ms;        /* since then, until its first try (RFC 4865) */
 	struct recipient *recipients;

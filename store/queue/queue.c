@@ -84,6 +84,7 @@ struct queued *queue_put_new(struct store *s, const struct queue_message *q, con
 	m->ret = q->ret;
 	m->envid = q->envid.len ? span_strdup(q->envid) : NULL;
 	m->priority = q->priority;
+	m->submitter = q->submitter;
 	m->created_ms = clock_monotonic_ms();
 	m->hold_ms = (uint64_t)q->hold_s * 1000;
 	m->recipients = xcalloc(targets->count, sizeof *m->recipients);

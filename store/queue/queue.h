@@ -25,6 +25,7 @@ struct queue_message {
 	uint16_t facts;           /* enum message_facts */
 	uint8_t ret;              /* enum smtp_ret */
 	uint8_t priority;         /* as in ipc/terms.h */
+	uint64_t submitter;       /* the account that has logged in and sends it; 0: nobody has */
 	uint32_t hold_s;          /* how long it waits before its first try (RFC 4865) */
 	struct span envid;        /* as it was written (RFC 3461) */
 };

@@ -298,7 +298,7 @@ bool schedule_park(struct queued *m, int64_t now_ms)
 		is_elsewhere &= !(r->account && r->state == RECIPIENT_WAITING) && !recipient_has_news(r);
 	}
 	if (is_elsewhere)
-		domains_park(&m->queue->domains, due[0].next_hop, m->id);
+		domains_park(&m->queue->domains, due[0].next_hop, m->submitter, m->id);
 	return is_elsewhere;
 }
 
@@ -307,8 +307,8 @@ bool schedule_jobs(struct queued *m, int64_t now_ms)
 	ARENA_AUTO a = {0};
 	size_t count;
 	const struct leg *due = find_legs(m, now_ms, &a, &count);
-	if (count && is_one_transaction(due, count) && may_sleep(m) && domains_are_full(&m->queue->domains, due[0].next_hop)) {
-		domains_park(&m->queue->domains, due[0].next_hop, m->id);
+	if (count && is_one_transaction(due, count) && may_sleep(m) && domains_are_full(&m->queue->domains, due[0].next_hop, m->submitter)) {
+		domains_park(&m->queue->domains, due[0].next_hop, m->submitter, m->id);
 		asleep_put(m);
 		return true;
 	}

@@ -48,6 +48,15 @@ static int set_scene(void **state)
 	return 0;
 }
 
+/* Nothing is kept of a domain and a sender without a job. */
+static void forget_domains(struct domains *d)
+{
+	assert_int_equal(d->by_hash.count + d->lines.count + d->senders.count + d->ready_count, 0);
+	map_free(&d->by_hash);
+	map_free(&d->lines);
+	map_free(&d->senders);
+}
+
 static int clear_scene(void **state)
 {
 	struct scene *c = *state;
@@ -60,8 +69,7 @@ static int clear_scene(void **state)
 		domains_end_job(&c->queue.domains, j);
 		schedule_settled(&c->store, j);
 	}
-	assert_int_equal(c->queue.domains.by_hash.count, 0); /* nothing is kept of a domain without a job */
-	map_free(&c->queue.domains.by_hash);
+	forget_domains(&c->queue.domains);
 	map_free(&c->queue.jobs);
 	for (size_t i = 0; i < c->message_count; i++) {
 		schedule_settled(&c->store, c->messages[i]->ended);
@@ -268,8 +276,64 @@ static void urgent_mail_goes_first(void **state)
 		assert_null(domains_end_job(&d, j));
 	}
 	assert_null(domains_take_job(&d));
-	assert_int_equal(d.by_hash.count, 0);
-	map_free(&d.by_hash);
+	forget_domains(&d);
+}
+
+/* A takes the places of the domain first; B and C come after him, and wait for none but the jobs that are at relays. */
+static void senders_share_a_domain_evenly(void **state)
+{
+	(void)state;
+	enum { OF_A = 300, OF_B = 30, OF_C = 1, ALL = OF_A + OF_B + OF_C };
+	struct domains d;
+	struct queued a = {.submitter = 1, .priority = PRIORITY_NORMAL + 9}, b = {.submitter = 2, .priority = PRIORITY_NORMAL}, c = {.submitter = 3, .priority = PRIORITY_NORMAL};
+	struct relay_job jobs[ALL];
+	struct relay_job *at_relay[DOMAIN_JOBS_FIRST];
+	BUF_AUTO order = {0};
+	domains_open(&d);
+	for (size_t i = 0; i < ALL; i++)
+		jobs[i] = (struct relay_job){.message = i < OF_A ? &a : i < OF_A + OF_B ? &b : &c};
+	for (size_t i = 0; i < OF_A; i++)
+		domains_add_job(&d, SPAN("b.test"), &jobs[i]);
+	for (size_t i = 0; i < DOMAIN_JOBS_FIRST; i++)
+		assert_non_null(at_relay[i] = domains_take_job(&d));
+	for (size_t i = OF_A; i < ALL; i++)
+		domains_add_job(&d, SPAN("b.test"), &jobs[i]);
+	for (size_t i = 0; i < ALL; i++) {
+		struct relay_job **oldest = &at_relay[i % DOMAIN_JOBS_FIRST];
+		if (*oldest)
+			assert_null(domains_end_job(&d, *oldest));
+		*oldest = domains_take_job(&d);
+		if (*oldest)
+			buf_add_char(&order, "?abc"[(*oldest)->message->submitter]);
+	}
+	assert_int_equal(order.len, ALL - DOMAIN_JOBS_FIRST);
+	for (size_t i = 0; i < 2 * OF_B; i += 2) /* "abcababab...aaaa" */
+		assert_int_equal(order.ptr[i < 2 ? i + 1 : i + 2], 'b');
+	assert_int_equal(order.ptr[2], 'c');
+	forget_domains(&d);
+}
+
+/* A newsletter to two hundred domains does not come before somebody's letter to one more. */
+static void senders_take_turns_whatever_their_domains_are(void **state)
+{
+	(void)state;
+	enum { OF_A = 200 };
+	struct domains d;
+	struct queued a = {.submitter = 1, .priority = PRIORITY_NORMAL}, b = {.submitter = 2, .priority = PRIORITY_NORMAL};
+	struct relay_job jobs[OF_A + 2], *j;
+	char name[32];
+	domains_open(&d);
+	for (size_t i = 0; i < OF_A + 2; i++) {
+		jobs[i] = (struct relay_job){.message = i < OF_A ? &a : &b, .is_answered = true};
+		snprintf(name, sizeof name, "d%zu.test", i);
+		domains_add_job(&d, span_cstr(name), &jobs[i]);
+	}
+	for (size_t i = 0; (j = domains_take_job(&d)); i++) {
+		if (i < 4)
+			assert_ptr_equal(j, &jobs[i % 2 ? OF_A + i / 2 : i / 2]);
+		assert_null(domains_end_job(&d, j));
+	}
+	forget_domains(&d);
 }
 
 static void what_is_too_much_for_a_domain_is_parked_until_there_is_room(void **state)
@@ -282,14 +346,15 @@ static void what_is_too_much_for_a_domain_is_parked_until_there_is_room(void **s
 	struct id128 id, ids[PARKED];
 	size_t made = 0, unparked = 0, taken = 0;
 	domains_open(&d);
-	for (; !domains_are_full(&d, SPAN("B.test")); made++) {
+	for (; !domains_are_full(&d, SPAN("B.test"), 0); made++) {
 		jobs[made] = (struct relay_job){.message = &message, .is_answered = true};
 		domains_add_job(&d, SPAN("b.test"), &jobs[made]);
 	}
 	assert_int_equal(made, DOMAIN_READY_MOST);
-	assert_false(domains_are_full(&d, SPAN("a.test")));
+	assert_false(domains_are_full(&d, SPAN("a.test"), 0));
+	assert_false(domains_are_full(&d, SPAN("b.test"), 1)); /* somebody else's */
 	for (size_t i = 0; i < PARKED; i++)
-		domains_park(&d, SPAN("b.TEST"), ids[i] = id128_new());
+		domains_park(&d, SPAN("b.TEST"), 0, ids[i] = id128_new());
 	while ((j = domains_take_job(&d))) {
 		assert_ptr_equal(j, &jobs[taken++]);
 		assert_null(domains_end_job(&d, j));
@@ -303,8 +368,7 @@ static void what_is_too_much_for_a_domain_is_parked_until_there_is_room(void **s
 	assert_int_equal(unparked, PARKED);
 	assert_int_equal(taken, DOMAIN_READY_MOST + PARKED);
 	assert_false(domains_are_hungry(&d));
-	assert_int_equal(d.by_hash.count, 0);
-	map_free(&d.by_hash);
+	forget_domains(&d);
 }
 
 /* The ends of five jobs of one domain that has `ready` more, without an answer: how many are put off at each. */
@@ -329,8 +393,7 @@ static void mail_for_a_domain_that_does_not_answer_is_put_off(void **state)
 		assert_int_equal(count, put_off[i]);
 	}
 	assert_null(domains_take_job(&d));
-	assert_int_equal(d.by_hash.count, 0);
-	map_free(&d.by_hash);
+	forget_domains(&d);
 }
 
 /* ---- a wall clock that is set ---- */
@@ -436,6 +499,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_domain_that_does_not_answer_holds_one_place, set_scene, clear_scene),
 		cmocka_unit_test(mail_for_a_domain_that_does_not_answer_is_put_off),
 		cmocka_unit_test(urgent_mail_goes_first),
+		cmocka_unit_test(senders_share_a_domain_evenly),
+		cmocka_unit_test(senders_take_turns_whatever_their_domains_are),
 		cmocka_unit_test(what_is_too_much_for_a_domain_is_parked_until_there_is_room),
 		cmocka_unit_test_setup_teardown(a_clock_that_is_set_back_delays_no_try, set_scene, clear_clock),
 		cmocka_unit_test_setup_teardown(a_clock_that_is_set_ahead_hastens_no_try, set_scene, clear_clock),
