@@ -1,5 +1,6 @@
 /* `carteiro user`: passwords are hashed here (yescrypt, and the keys for SCRAM), so that the server only ever sees the hashes. */
 #include "base/die.h"
+#include "base/random.h"
 #include "cli/cli.h"
 #include "vault/hash.h"
 #include "vault/scram_keys.h"
@@ -54,6 +55,15 @@ static int ask_password(struct buf *out)
 	return 0;
 }
 
+/* One that nobody has, and nobody can guess. */
+static void make_password(struct buf *out)
+{
+	unsigned char bytes[32];
+	random_bytes(bytes, sizeof bytes);
+	for (size_t i = 0; i < sizeof bytes; i++)
+		buf_printf(out, "%02x", bytes[i]);
+}
+
 static int with_password(const struct cli *c)
 {
 	BUF_AUTO password = {0}, hash = {0}, scram = {0};
@@ -61,7 +71,9 @@ static int with_password(const struct cli *c)
 		fprintf(stderr, "carteiro user %s ADDRESS\n", c->words[1]);
 		return 64;
 	}
-	if (ask_password(&password))
+	if (strcmp(c->words[1], "revoke") == 0)
+		make_password(&password);
+	else if (ask_password(&password))
 		return 65;
 	if (hash_make(buf_cstr(&password), &hash)) {
 		fprintf(stderr, "carteiro: crypt(3) does not hash that: %s\n", strerror(errno));
@@ -144,7 +156,7 @@ static int import(const struct cli *c)
 
 int cli_user(const struct cli *c)
 {
-	if (c->count > 1 && (strcmp(c->words[1], "add") == 0 || strcmp(c->words[1], "passwd") == 0))
+	if (c->count > 1 && (strcmp(c->words[1], "add") == 0 || strcmp(c->words[1], "passwd") == 0 || strcmp(c->words[1], "revoke") == 0))
 		return with_password(c);
 	if (c->count > 1 && strcmp(c->words[1], "import") == 0)
 		return import(c);

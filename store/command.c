@@ -108,145 +108,13 @@ struct span command_name(struct command_run *c, size_t word, bool is_domain)
 	return arena_dup(&c->arena, buf_span(&canonical));
 }
 
-static bool is_in_our_domain(struct command_run *c, struct span address)
+bool command_is_in_our_domain(struct command_run *c, struct span address)
 {
 	struct span domain = span_skip(address, (size_t)(span_rchr(address, '@') + 1));
 	if (directory_domain(c->store, domain, NULL) > 0)
 		return true;
 	command_fail(c, CODE_REFUSED, "%.*s is not one of this server's domains: `carteiro domain add %.*s` first", SPAN_ARG(domain), SPAN_ARG(domain));
 	return false;
-}
-
-/* ---- users ---- */
-
-/* Only what vault can check becomes a hash: whatever a command says. */
-static bool is_hash(struct command_run *c, struct span text)
-{
-	struct password_hash hash;
-	struct error why;
-	bool is_one = password_hash_parse(text, &hash, &why) == 0;
-	if (is_one && hash.scheme != PASSWORD_PLAIN)
-		return true;
-	command_fail(c, CODE_USAGE, "%s", is_one ? "that is a password, and not a hash" : why.text);
-	return false;
-}
-
-/* The keys for SCRAM that stand behind the hash, if any do; false after saying that they are none. */
-static bool take_scram(struct command_run *c, size_t word, struct span *scram)
-{
-	struct error why;
-	*scram = c->count > word ? c->words[word] : SPAN("");
-	if (!scram->len || scram_keys_parse(*scram, &(struct scram_keys){0}, &why) == 0)
-		return true;
-	command_fail(c, CODE_USAGE, "%s", why.text);
-	return false;
-}
-
-static void user_add(struct command_run *c)
-{
-	struct directory_entry entry;
-	struct span scram, name = command_name(c, 2, false);
-	if (!name.len || !is_in_our_domain(c, name))
-		return;
-	if (directory_get(c->store, name, &c->arena, &entry, NULL) > 0) {
-		command_fail(c, CODE_REFUSED, "%.*s is there already", SPAN_ARG(name));
-	} else if (is_hash(c, c->words[3]) && take_scram(c, 4, &scram)) {
-		directory_put_account(&c->batch, name, directory_new_account(c->store, &c->batch), c->words[3], scram);
-		c->scram_missing = !scram.len;
-	}
-}
-
-static int list_user(void *context, struct span name, const struct directory_entry *entry)
-{
-	struct command_run *c = context;
-	bool is_asked_for = c->count == 2 || !entry->scram.len;
-	if (!entry->is_alias && is_asked_for)
-		buf_printf(&c->text, "%.*s\n", SPAN_ARG(name));
-	return 0;
-}
-
-static void user_list(struct command_run *c)
-{
-	if (c->count > 2 && !span_equal(c->words[2], SPAN("without-scram")))
-		command_fail(c, CODE_USAGE, "`carteiro user list`, or `carteiro user list without-scram`");
-	else
-		directory_walk(c->store, false, list_user, c, NULL);
-}
-
-/* The account of a word; false after saying that there is none. */
-static bool find_user(struct command_run *c, struct span *name, struct directory_entry *entry)
-{
-	*name = command_name(c, 2, false);
-	if (!name->len)
-		return false;
-	if (directory_get(c->store, *name, &c->arena, entry, NULL) > 0 && !entry->is_alias)
-		return true;
-	command_fail(c, CODE_NO_USER, "there is no user %.*s: `carteiro user list` shows them", SPAN_ARG(*name));
-	return false;
-}
-
-static void lock_out(struct command_run *c, uint64_t account, const char *why)
-{
-	c->locked_out = account;
-	c->locked_out_why = why;
-}
-
-/* A hash alone takes the keys for SCRAM away: they were another password's. */
-static void user_passwd(struct command_run *c)
-{
-	struct directory_entry entry;
-	struct span name, scram;
-	if (!find_user(c, &name, &entry) || !is_hash(c, c->words[3]) || !take_scram(c, 4, &scram))
-		return;
-	directory_put_account(&c->batch, name, entry.account, c->words[3], scram);
-	c->scram_missing = !scram.len - !entry.scram.len;
-	lock_out(c, entry.account, "the password has changed");
-}
-
-/* Asked by vault. Sessions go on: it is the same password. */
-static void user_renew(struct command_run *c)
-{
-	struct directory_entry entry;
-	BUF_AUTO name = {0};
-	struct span old = c->words[0], hash = c->words[1], scram;
-	if (directory_account_name(c->store, c->account, &name, NULL) <= 0 ||
-	    directory_get(c->store, buf_span(&name), &c->arena, &entry, NULL) <= 0 || entry.is_alias || entry.account != c->account)
-		return;
-	if (!span_equal(entry.hash, old) || !is_hash(c, hash) || !take_scram(c, 2, &scram))
-		return;
-	if (!scram.len)
-		scram = entry.scram;
-	c->renewed = arena_dup(&c->arena, buf_span(&name));
-	c->renewed_event = span_equal(hash, old) ? "scram-keys-made" : "password-rehashed";
-	c->scram_missing = !scram.len - !entry.scram.len;
-	directory_put_account(&c->batch, c->renewed, c->account, hash, scram);
-}
-
-struct leading_to {
-	struct command_run *command;
-	struct span target;
-};
-
-static int say_if_it_leads_there(void *context, struct span name, const struct directory_entry *entry)
-{
-	struct leading_to *l = context;
-	for (size_t i = 0; entry->is_alias && i < entry->target_count; i++)
-		if (span_equal(entry->targets[i], l->target))
-			buf_printf(&l->command->text, "the alias %.*s still has it among its targets, and passes it over from now on\n", SPAN_ARG(name));
-	return 0;
-}
-
-static void user_remove(struct command_run *c)
-{
-	struct directory_entry entry;
-	struct span name;
-	if (!find_user(c, &name, &entry))
-		return;
-	directory_walk(c->store, false, say_if_it_leads_there, &(struct leading_to){c, name}, NULL);
-	directory_delete_account(&c->batch, name, entry.account);
-	lock_out(c, entry.account, "the account has been removed");
-	c->scram_missing = -!entry.scram.len;
-	c->erase = entry.account;
 }
 
 /* ---- aliases ---- */
@@ -269,7 +137,7 @@ static void alias_add(struct command_run *c)
 	struct directory_entry entry;
 	struct span name = address_or_domain_of(c, 2);
 	bool is_of_domain = span_starts_with(name, SPAN("@"));
-	if (!name.len || !is_in_our_domain(c, name))
+	if (!name.len || !command_is_in_our_domain(c, name))
 		return;
 	if (directory_get(c->store, name, &c->arena, &entry, NULL) > 0) {
 		command_fail(c, CODE_REFUSED, "%.*s is there already", SPAN_ARG(name));
@@ -403,9 +271,15 @@ static const struct {
 	{"route", "list", 2, 2, route_list},
 	{"route", "remove", 3, 3, route_remove},
 	{"user", "add", 4, 5, user_add},
+	{"user", "held", 2, 2, user_held},
 	{"user", "list", 2, 3, user_list},
 	{"user", "passwd", 4, 5, user_passwd},
+	{"user", "purge", 3, 3, user_purge},
+	{"user", "release", 3, 3, user_release},
 	{"user", "remove", 3, 3, user_remove},
+	{"user", "revoke", 4, 5, user_revoke},
+	{"user", "set", 5, 5, user_set},
+	{"user", "show", 3, 3, user_show},
 	{"alias", "add", 4, 3 + ALIAS_TARGETS_MOST, alias_add},
 	{"alias", "list", 2, 2, alias_list},
 	{"alias", "remove", 3, 3, alias_remove},

@@ -37,6 +37,22 @@ void command_fail(struct command_run *c, uint8_t code, const char *format, ...) 
 /* The canonical form of a word, or an empty span after saying what is wrong with it. */
 struct span command_name(struct command_run *c, size_t word, bool is_domain);
 
+/* False after saying that the address's domain is not one of ours. */
+bool command_is_in_our_domain(struct command_run *c, struct span address);
+
+/* store/command_user.c */
+void user_add(struct command_run *c);
+void user_held(struct command_run *c);
+void user_list(struct command_run *c);
+void user_passwd(struct command_run *c);
+void user_purge(struct command_run *c);
+void user_release(struct command_run *c);
+void user_remove(struct command_run *c);
+void user_renew(struct command_run *c); /* asked by vault: words are the old hash, the new one, and SCRAM's keys */
+void user_revoke(struct command_run *c);
+void user_set(struct command_run *c);
+void user_show(struct command_run *c);
+
 /* store/command_domain.c */
 void domain_add(struct command_run *c);
 void domain_list(struct command_run *c);

@@ -6,6 +6,7 @@
 #include "base/die.h"
 #include "ipc/words.h"
 #include "store/mailbox/append.h"
+#include "store/habit.h"
 #include "store/queue/queue.h"
 #include "store/trace.h"
 #include "wire/smtp.h"
@@ -143,7 +144,8 @@ static void accept_for_several(struct delivery *d, struct accepted *m, const str
 		return;
 	}
 	struct queue_message q = {.delivery = d->id, .message = m, .reverse_path = buf_span(&d->reverse_path), .ret = d->ret,
-	                          .submitter = d->kind == DELIVERY_SUBMISSION ? d->account : 0, .envid = buf_span(&d->envid), .facts = queue_facts(d), .priority = d->priority, .hold_s = d->hold_s};
+	                          .submitter = d->kind == DELIVERY_SUBMISSION ? d->account : 0, .envid = buf_span(&d->envid),
+	                          .facts = queue_facts(d), .priority = d->priority, .hold_s = d->hold_s};
 	queue_accept(d->store, &q, targets, on_queued, d);
 }
 
@@ -245,6 +247,15 @@ void deliver_discard(struct delivery *d)
 
 /* ---- where it goes ---- */
 
+/* Whoever has logged in is somebody whose habits are known. */
+static bool is_unlike_its_sender(const struct delivery *d, const struct targets *targets)
+{
+	size_t elsewhere = 0;
+	for (size_t i = 0; i < targets->count; i++)
+		elsewhere += !targets->list[i].account && !targets->list[i].is_expanded && !targets->list[i].is_gone;
+	return d->kind == DELIVERY_SUBMISSION && habit_sends(d->store, d->account, elsewhere);
+}
+
 void deliver_write(struct delivery *d)
 {
 	ARENA_AUTO a = {0};
@@ -271,6 +282,7 @@ void deliver_write(struct delivery *d)
 		deliver_answer(d, is_later ? DELIVERY_LATER : DELIVERY_NO_RECIPIENT, SPAN(""));
 		return;
 	}
+	d->is_held |= is_unlike_its_sender(d, &targets);
 	struct accepted *m = accept_message(d);
 	if (!m) {
 		deliver_answer(d, DELIVERY_LATER, SPAN(""));

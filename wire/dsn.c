@@ -3,6 +3,7 @@
 
 #include "base/utf8.h"
 #include "wire/date.h"
+#include "wire/dsn_words.h"
 #include "wire/encoded_word.h"
 #include "wire/header.h"
 #include "wire/smtp.h"
@@ -52,15 +53,12 @@ static void add_typed_address(struct buf *out, struct span address)
 	}
 }
 
-/* Appends text folded at spaces; every line begins with `indent`. */
-static void add_wrapped(struct buf *out, const char *indent, struct span text)
+/* Appends words of ours, or what add_clean has cleaned, folded at spaces; every line begins with `indent`. */
+static void add_wrapped(struct buf *out, const char *indent, struct span rest)
 {
-	BUF_AUTO clean = {0};
-	struct span rest, word;
+	struct span word;
 	size_t column = 0;
 
-	add_clean(&clean, text);
-	rest = buf_span(&clean);
 	while ((word = span_next_word(&rest)).len > 0) {
 		if (column > 0 && column + 1 + word.len > TEXT_WIDTH) {
 			buf_add_cstr(out, "\r\n");
@@ -71,6 +69,14 @@ static void add_wrapped(struct buf *out, const char *indent, struct span text)
 		column += 1 + word.len;
 	}
 	buf_add_cstr(out, "\r\n");
+}
+
+static void add_wrapped_clean(struct buf *out, const char *indent, struct span text)
+{
+	BUF_AUTO clean = {0};
+
+	add_clean(&clean, text);
+	add_wrapped(out, indent, buf_span(&clean));
 }
 
 static void add_date_field(struct buf *out, const char *name, int64_t when)
@@ -94,27 +100,23 @@ static void add_original_recipient(struct buf *out, const struct dsn_recipient *
 	add_clean(out, r->original);
 }
 
-/* What is said of one recipient, and of all of them if it is the first. */
+/* For programs; what people read is in wire/dsn_words.c. */
 static const struct action {
 	const char *word; /* RFC 3464 §2.3.3 */
 	const char *status; /* where none is known */
-	const char *subject, *intro, *outcome;
-} actions[] = {
-    [DSN_FAILED] = {"failed", "5.0.0", "Your message could not be delivered",
-                    "Your message could not be delivered to the recipients below. Nothing more\r\n"
-                    "will be tried for them; other recipients of the message are not affected.\r\n", NULL},
-    [DSN_DELAYED] = {"delayed", "4.0.0", "Your message is delayed",
-                     "Your message could not be delivered yet to the recipients below. There is\r\n"
-                     "nothing that you need to do: it will be tried again.\r\n", NULL},
-    [DSN_DELIVERED] = {"delivered", "2.0.0", "Your message has been delivered",
-                       "This is the report that was asked for with your message.\r\n", "It has been delivered to the mailbox."},
-    [DSN_RELAYED] = {"relayed", "2.0.0", "Your message has been passed on",
-                     "This is the report that was asked for with your message.\r\n",
-                     "It has been passed on to a mail system that sends no such reports."},
-    [DSN_EXPANDED] = {"expanded", "2.0.0", "Your message has been passed on",
-                      "This is the report that was asked for with your message.\r\n",
-                      "It has been passed on to all whom this address stands for."},
+} actions[DSN_ACTIONS] = {
+    [DSN_FAILED] = {"failed", "5.0.0"},
+    [DSN_DELAYED] = {"delayed", "4.0.0"},
+    [DSN_DELIVERED] = {"delivered", "2.0.0"},
+    [DSN_RELAYED] = {"relayed", "2.0.0"},
+    [DSN_EXPANDED] = {"expanded", "2.0.0"},
 };
+
+/* What the notification is about as a whole. */
+static enum dsn_action first_action(const struct dsn *d)
+{
+	return d->recipient_count ? d->recipients[0].action : DSN_FAILED;
+}
 
 /* An address in a header field; nothing in it can end the brackets or the field. */
 static void add_address(struct buf *out, struct span address)
@@ -135,7 +137,9 @@ static void add_header(const struct dsn *d, struct span boundary, bool is_8bit, 
 	add_address(out, d->postmaster);
 	buf_add_cstr(out, "\r\nTo: ");
 	add_address(out, d->recipient);
-	buf_printf(out, "\r\nSubject: %s\r\n", actions[d->recipient_count ? d->recipients[0].action : DSN_FAILED].subject);
+	buf_add_cstr(out, "\r\nSubject: ");
+	encoded_word_encode(span_cstr(dsn_words(d->language)->actions[first_action(d)].subject), out);
+	buf_add_cstr(out, "\r\n");
 	add_date_field(out, "Date", d->now != 0 ? d->now : 1);
 	buf_add_cstr(out, "Message-ID: ");
 	add_clean(out, d->message_id);
@@ -153,32 +157,6 @@ static void add_delimiter(struct span boundary, const char *content_type, struct
 	buf_printf(out, "\r\nContent-Type: %s\r\n", content_type);
 }
 
-/* What the status says, in words (RFC 3463 §3). */
-static const char *explain(struct span status)
-{
-	static const struct {
-		const char *status, *words;
-	} known[] = {
-	    {"5.1.1", "There is no mailbox of that name. Please check the spelling of the address."},
-	    {"5.1.2", "There is no mail system of that name. Please check what stands behind the @."},
-	    {"5.1.10", "The domain says that it takes no mail at all."},
-	    {"5.2.1", "The mailbox has been switched off."},
-	    {"5.2.2", "The mailbox is full. You may try again later, or ask the recipient by other means."},
-	    {"5.3.4", "The message is larger than that mail system takes."},
-	    {"5.4.4", "The mail system could not be found in the network."},
-	    {"5.4.6", "The message went round in a loop between mail systems."},
-	    {"5.4.7", "It could not be delivered for a long time, and no more attempts will be made."},
-	    {"4.4.7", "It could not be delivered for a long time, and no more attempts will be made."},
-	    {"5.6.7", "The address has characters that a mail system on the way does not support."},
-	    {"5.7.1", "The recipient's mail system refuses it by its rules."},
-	};
-
-	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-		if (span_equal(status, span_cstr(known[i].status)))
-			return known[i].words;
-	return "The mail system refused it for good.";
-}
-
 static struct span valid_status(const struct dsn_recipient *r)
 {
 	struct span status = r->status;
@@ -190,35 +168,36 @@ static struct span valid_status(const struct dsn_recipient *r)
 	return valid ? status : span_cstr(standard);
 }
 
-static void add_human_recipient(const struct dsn_recipient *r, struct buf *out)
+static void add_human_recipient(const struct dsn_words *words, enum language language, const struct dsn_recipient *r, struct buf *out)
 {
+	const char *outcome = words->actions[r->action].outcome;
+
 	buf_add_cstr(out, "\r\n");
-	add_wrapped(out, "  ", r->original.len > 0 ? r->original : r->address);
-	add_wrapped(out, "    ", span_cstr(actions[r->action].outcome ? actions[r->action].outcome : explain(valid_status(r))));
+	add_wrapped_clean(out, "  ", r->original.len > 0 ? r->original : r->address);
+	add_wrapped(out, "    ", span_cstr(outcome ? outcome : dsn_explain(language, valid_status(r))));
 	if (r->diagnostic.len == 0)
 		return;
 	if (r->remote_mta.len > 0) {
 		BUF_AUTO line = {0};
 
-		buf_add_cstr(&line, "The answer of ");
+		buf_add_cstr(&line, words->answer);
 		add_clean(&line, r->remote_mta);
-		buf_add_cstr(&line, " was:");
+		buf_add_cstr(&line, words->said);
 		add_wrapped(out, "    ", buf_span(&line));
 	}
-	add_wrapped(out, "      ", r->diagnostic);
+	add_wrapped_clean(out, "      ", r->diagnostic);
 }
 
 static void add_human_part(const struct dsn *d, size_t count, struct buf *out)
 {
-	buf_add_cstr(out, "\r\nThis is the mail system at ");
+	const struct dsn_words *words = dsn_words(d->language);
+
+	buf_printf(out, "\r\n%s", words->here);
 	add_clean(out, span_slice(d->reporting_mta, 0, 255));
-	buf_add_cstr(out, ".\r\n\r\n");
-	buf_add_cstr(out, actions[count ? d->recipients[0].action : DSN_FAILED].intro);
+	buf_printf(out, ".\r\n\r\n%s", words->actions[first_action(d)].intro);
 	for (size_t i = 0; i < count; i++)
-		add_human_recipient(&d->recipients[i], out);
-	buf_printf(out, "\r\n%s is attached. If you need help, please give the\r\n"
-	                  "whole of this notification to your administrator.\r\n\r\n",
-	           d->original_message.len ? "Your message" : "The header of your message");
+		add_human_recipient(words, d->language, &d->recipients[i], out);
+	buf_printf(out, "\r\n%s\r\n", d->original_message.len ? words->whole_attached : words->header_attached);
 }
 
 static void add_field(struct buf *out, const char *name, const char *type, struct span value)
@@ -304,6 +283,7 @@ void dsn_build(const struct dsn *d, struct buf *out)
 	size_t count = d->recipient_count < DSN_RECIPIENTS_MAX ? d->recipient_count : DSN_RECIPIENTS_MAX;
 	BUF_AUTO boundary_text = {0};
 	BUF_AUTO original = {0};
+	BUF_AUTO human = {0};
 	struct span boundary;
 	bool is_8bit;
 
@@ -313,10 +293,12 @@ void dsn_build(const struct dsn *d, struct buf *out)
 		add_original_header(d->original_header, &original);
 	else
 		buf_add(&original, d->original_message);
+	add_human_part(d, count, &human);
 	is_8bit = utf8_has_8bit(buf_span(&original));
-	add_header(d, boundary, is_8bit, out);
-	add_delimiter(boundary, "text/plain; charset=us-ascii", out);
-	add_human_part(d, count, out);
+	add_header(d, boundary, is_8bit || utf8_has_8bit(buf_span(&human)), out);
+	add_delimiter(boundary, utf8_has_8bit(buf_span(&human)) ? "text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit"
+	                                                        : "text/plain; charset=us-ascii", out);
+	buf_add(out, buf_span(&human));
 	add_delimiter(boundary,
 	              has_utf8_address(d, count) ? "message/global-delivery-status" : "message/delivery-status", out);
 	buf_add_cstr(out, "\r\n");

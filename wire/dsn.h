@@ -6,6 +6,7 @@
 #define WIRE_DSN_H
 
 #include "base/buf.h"
+#include "wire/language.h"
 
 #define DSN_HEADER_MAX (50 * 1024) /* of the original header that is returned: no bounce is much larger than what caused it */
 #define DSN_TEXT_MAX 900           /* of any one text; a field stays below the 998 octets of RFC 5322 §2.1.1 */
@@ -37,11 +38,12 @@ struct dsn {
 	const struct dsn_recipient *recipients;
 	size_t recipient_count;      /* those beyond DSN_RECIPIENTS_MAX are left out */
 	struct span original_header; /* with or without its blank line; cut at a field to DSN_HEADER_MAX */
+	enum language language;      /* of what is said to people; all else is for programs */
 	struct span original_message; /* the whole of it, to be returned in place of the header; or empty */
 };
 
-/* Appends the whole notification, CR LF lines. It is sent from the null reverse-path. 7-bit unless the original header
- * is not, which is then declared. */
+/* Appends the whole notification, CR LF lines. It is sent from the null reverse-path. 7-bit unless the original header, or
+ * the language, is not, which is then declared. */
 void dsn_build(const struct dsn *dsn, struct buf *out);
 
 #endif

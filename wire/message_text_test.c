@@ -282,6 +282,50 @@ static void bounce_is_a_report_and_nothing_can_be_injected(void **state)
 	mime_parser_free(p);
 }
 
+/* The same notification in Portuguese: people's words change, and nothing that programs read. */
+static void bounce_speaks_the_users_language(void **state)
+{
+	const struct dsn_recipient recipients[] = {
+	    {.address = SPAN("bob@x.org"), .status = SPAN("5.1.1"), .remote_mta = SPAN("mx.x.org"), .diagnostic = SPAN("550 5.1.1 n\xc3\xa3o")},
+	};
+	struct dsn d = {
+	    .reporting_mta = SPAN("mail.example.org"), .postmaster = SPAN("postmaster@example.org"), .recipient = SPAN("alice@example.org"),
+	    .message_id = SPAN("<1@example.org>"), .boundary = SPAN("bound"), .now = 1767261600, .recipients = recipients, .recipient_count = 1,
+	    .original_header = SPAN("Subject: hi\r\n\r\n")};
+	const struct mime_tree *tree;
+	struct mime_parser *p;
+	BUF_AUTO out = {0};
+	BUF_AUTO english = {0};
+
+	(void)state;
+	dsn_build(&d, &english);
+	d.language = LANGUAGE_PORTUGUESE;
+	dsn_build(&d, &out);
+	p = parse(buf_span(&out), &tree);
+	assert_int_equal(tree->part_count, 4);
+	assert_span(mime_parameter_value(&tree->parts[1].params, SPAN("charset")), "utf-8");
+	mime_parser_free(p);
+	assert_contains(buf_span(&out), "está bem escrito.\r\n    A resposta de mx.x.org foi:\r\n      550 5.1.1 n??o\r\n");
+	assert_contains(buf_span(&out), "\r\nContent-Transfer-Encoding: 8bit\r\n\r\n--=_bound\r\n");
+	assert_contains(buf_span(&out), "\r\nSubject: =?utf-8?");
+	ssize_t report = span_find(buf_span(&out), SPAN("Content-Type: message/delivery-status"));
+	assert_true(report > 0);
+	assert_contains(buf_span(&english), buf_cstr(&out) + report);
+}
+
+static void languages_are_told_by_their_tags(void **state)
+{
+	enum language l;
+
+	(void)state;
+	assert_int_equal(language_parse(SPAN("pt-BR"), &l), 0);
+	assert_int_equal(l, LANGUAGE_PORTUGUESE);
+	assert_int_equal(language_parse(SPAN("EN"), &l), 0);
+	assert_int_equal(l, LANGUAGE_ENGLISH);
+	for (const char *const *bad = (const char *const[]){"", "p", "pt-", "ptx", "de", "i-default", NULL}; *bad; bad++)
+		assert_int_equal(language_parse(span_cstr(*bad), &l), -1);
+}
+
 static void returned_header_is_bounded(void **state)
 {
 	BUF_AUTO header = {0};
@@ -304,6 +348,8 @@ int main(void)
 	    cmocka_unit_test(eight_bit_parts_are_encoded),
 	    cmocka_unit_test(downgrade_keeps_lines_short_and_says_what_is_unknown),
 	    cmocka_unit_test(bounce_is_a_report_and_nothing_can_be_injected),
+	    cmocka_unit_test(bounce_speaks_the_users_language),
+	    cmocka_unit_test(languages_are_told_by_their_tags),
 	    cmocka_unit_test(returned_header_is_bounded),
 	};
 

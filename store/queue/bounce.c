@@ -3,8 +3,9 @@
 #include "base/die.h"
 #include "base/log.h"
 #include "base/utf8.h"
+#include "store/directory/options.h"
 #include "store/queue/message.h"
-#include "store/trace.h"
+#include "store/queue/own.h"
 #include "wire/dsn.h"
 #include "wire/smtp.h"
 
@@ -77,18 +78,14 @@ static void read_whole(struct store *s, const struct queued *m, enum news news, 
 		log_event(LOG_LEVEL_ERROR, "message-damaged", log_c("why", why.text));
 }
 
-static void build(struct store *s, const struct queued *m, enum news news, struct id128 id, struct buf *out)
+static void build(struct store *s, const struct queued *m, enum news news, struct id128 id, enum language language, struct buf *out)
 {
 	ARENA_AUTO a = {0};
 	BUF_AUTO header = {0}, whole = {0}, postmaster = {0}, message_id = {0}, envid = {0};
 	char text[ID128_TEXT_BYTES + 1], envelope[ID128_TEXT_BYTES + 1];
-	const struct config *config = child_config(s->self);
 	id128_text(id, text);
 	buf_printf(&message_id, "<%s@%s>", text, child_hostname(s->self));
-	if (config->postmaster[0])
-		buf_add_cstr(&postmaster, config->postmaster);
-	else
-		buf_printf(&postmaster, "postmaster@%s", child_hostname(s->self));
+	own_address(s, &postmaster);
 	read_header(s, m, &header);
 	read_whole(s, m, news, &whole);
 	smtp_xtext_decode(span_cstr(m->envid ? m->envid : ""), &envid);
@@ -96,7 +93,7 @@ static void build(struct store *s, const struct queued *m, enum news news, struc
 		.reporting_mta = span_cstr(child_hostname(s->self)), .postmaster = buf_span(&postmaster),
 		.recipient = span_cstr(m->reverse_path), .message_id = buf_span(&message_id), .boundary = span_cstr(text),
 		.queue_id = id128_text(m->id, envelope), .envelope_id = buf_span(&envid), .now = clock_wall_s(), .arrival = queue_wall_ms(m->created_ms) / 1000,
-		.original_header = buf_span(&header), .original_message = buf_span(&whole)};
+		.language = language, .original_header = buf_span(&header), .original_message = buf_span(&whole)};
 	copy_news(m, news, &a, &dsn);
 	buf_add_cstr(out, "Return-Path: <>\r\n"); /* RFC 5321 §4.4; relay leaves it out again */
 	dsn_build(&dsn, out);
@@ -136,23 +133,12 @@ struct queued *bounce_make(struct store *s, const struct queued *m, enum news ne
 		log_event(LOG_LEVEL_WARNING, "bounce-dropped", log_s("id", span_cstr(text)), log_c("to", m->reverse_path));
 		return NULL;
 	}
-	struct id128 id = id128_new();
-	struct accepted *message = accepted_new(id);
-	build(s, m, news, id, &message->head_memory);
-	message->blob = id;
-	blob_put_message(b, id, buf_span(&message->head_memory), &message->head);
-	message->size = (uint32_t)message->head_memory.len;
-	struct trace_record t = {.time_ms = clock_wall_ms(), .kind = DELIVERY_SMTP, .size = message->size,
-	                         .client = SPAN("bounce"), .recipients = span_cstr(m->reverse_path)};
-	trace_pack(&message->trace, &t);
-	char bounce_text[ID128_TEXT_BYTES + 1];
-	log_event(LOG_LEVEL_INFO, words[news], log_s("id", span_cstr(text)), log_s("bounce", id128_text(id, bounce_text)),
-	          log_c("to", m->reverse_path));
-	bool has_8bit = utf8_has_8bit(buf_span(&message->head_memory)), is_utf8 = utf8_has_8bit(span_cstr(m->reverse_path));
-	unsigned facts = (has_8bit ? FACT_8BIT : 0) | (is_utf8 ? FACT_SMTPUTF8 : 0);
+	struct own_message own = {.id = id128_new(), .maker = "bounce", .to = span_cstr(m->reverse_path), .priority = m->priority};
 	/* as the message that it is about: RFC 8689 §5 and §4.1, RFC 6710 §4.3 */
-	facts |= m->facts & (FACT_REQUIRETLS | FACT_TLS_OPTIONAL);
-	struct queue_message q = {
-		.delivery = id, .message = message, .reverse_path = SPAN(""), .facts = (uint16_t)facts, .priority = m->priority};
-	return queue_put_new(s, &q, &targets, b);
+	own.facts = (utf8_has_8bit(own.to) ? FACT_SMTPUTF8 : 0) | (m->facts & (FACT_REQUIRETLS | FACT_TLS_OPTIONAL));
+	build(s, m, news, own.id, options_language(s, targets.count == 1 ? targets.list[0].account : 0), &own.text);
+	char bounce_text[ID128_TEXT_BYTES + 1];
+	log_event(LOG_LEVEL_INFO, words[news], log_s("id", span_cstr(text)), log_s("bounce", id128_text(own.id, bounce_text)),
+	          log_c("to", m->reverse_path));
+	return own_put(s, &own, &targets, b);
 }

@@ -136,9 +136,18 @@ static bool release(struct queued *m)
 	return true;
 }
 
+static bool remove_it(struct queued *m)
+{
+	/* what a relay has in its hands cannot be taken back: that attempt is its last */
+	m->is_removed = true;
+	queue_settle(m);
+	return true;
+}
+
 struct all {
 	struct queue *queue;
 	bool (*act)(struct queued *m);
+	uint64_t submitter; /* 0: of everybody */
 	size_t count;
 };
 
@@ -146,14 +155,17 @@ static bool act_on_one(void *context, struct id128 id)
 {
 	struct all *a = context;
 	struct queued *m = asleep_wake(a->queue, id, NULL);
-	a->count += m && a->act(m);
+	if (m && a->submitter && m->submitter != a->submitter)
+		schedule_add(m); /* somebody else's: back to where it was */
+	else
+		a->count += m && a->act(m);
 	return true;
 }
 
 /* One message, or all; how many of them it was done to. */
 static size_t for_some(struct store *s, const struct id128 *id, bool (*act)(struct queued *m))
 {
-	struct all a = {s->queue, act, 0};
+	struct all a = {.queue = s->queue, .act = act};
 	if (id)
 		act_on_one(&a, *id);
 	else
@@ -187,11 +199,30 @@ size_t queue_release(struct store *s, const struct id128 *id)
 
 int queue_remove(struct store *s, struct id128 id)
 {
-	struct queued *m = asleep_wake(s->queue, id, NULL);
-	if (!m)
-		return -1;
-	/* what a relay has in its hands cannot be taken back: that attempt is its last */
-	m->is_removed = true;
-	queue_settle(m);
-	return 0;
+	return for_some(s, &id, remove_it) ? 0 : -1;
+}
+
+static bool release_if_held(struct queued *m)
+{
+	if (m->facts & FACT_HELD)
+		return release(m);
+	schedule_add(m);
+	return false;
+}
+
+static size_t for_sender(struct store *s, uint64_t account, bool (*act)(struct queued *m))
+{
+	struct all a = {.queue = s->queue, .act = act, .submitter = account};
+	asleep_walk(s->queue, act_on_one, &a);
+	return a.count;
+}
+
+size_t queue_release_sent_by(struct store *s, uint64_t account)
+{
+	return for_sender(s, account, release_if_held);
+}
+
+size_t queue_remove_sent_by(struct store *s, uint64_t account)
+{
+	return for_sender(s, account, remove_it);
 }

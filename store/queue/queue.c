@@ -216,7 +216,7 @@ static void append_to(struct queued *m, uint32_t i)
 void queue_deliver_due(struct queued *m)
 {
 	int64_t now = clock_monotonic_ms();
-	bool is_held = m->facts & FACT_HELD; /* from its first moment on: by a milter */
+	bool is_held = schedule_is_held(m); /* from its first moment on: by a milter, or with its sender */
 	for (uint32_t i = 0; i < m->recipient_count && !is_held; i++) {
 		struct recipient *r = &m->recipients[i];
 		if (r->account && r->state == RECIPIENT_WAITING && r->next_ms <= now)

@@ -65,6 +65,9 @@ size_t queue_retry(struct store *s, const struct id128 *id);
 size_t queue_hold(struct store *s, const struct id128 *id);
 size_t queue_release(struct store *s, const struct id128 *id);
 int queue_remove(struct store *s, struct id128 id);
+/* Releases, or removes, all that the account has sent. The number of messages. */
+size_t queue_release_sent_by(struct store *s, uint64_t account);
+size_t queue_remove_sent_by(struct store *s, uint64_t account);
 size_t queue_count(const struct store *s);
 
 #endif

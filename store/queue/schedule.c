@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "store/directory/route.h"
+#include "store/habit.h"
 #include "store/queue/asleep.h"
 #include "store/trace.h"
 #include "wire/smtp.h"
@@ -176,12 +177,21 @@ void schedule_feed(struct queue *q)
 		loop_later(q->store->loop, &q->feeding);
 }
 
+bool schedule_is_held(struct queued *m)
+{
+	if (!(m->facts & FACT_HELD) && habit_is_held(m->queue->store, m->submitter)) {
+		m->facts |= FACT_HELD;
+		m->queue->held++;
+	}
+	return m->facts & FACT_HELD;
+}
+
 static void hand_out(struct queue *q)
 {
 	struct store_peer *relay = store_peer_by_role(q->store, ROLE_RELAY, 0);
 	struct relay_job *j;
 	while (relay && relay->slots && (j = domains_take_job(&q->domains))) {
-		if (j->message->facts & FACT_HELD || j->message->is_removed)
+		if (j->message->is_removed || schedule_is_held(j->message))
 			withdraw(q, j); /* while it waited for its turn */
 		else
 			send_job(relay, j);
@@ -405,6 +415,8 @@ int queue_job_result(struct store_peer *relay, const struct msg_job_result *msg)
 		break;
 	}
 	note_event(m, r, words[msg->outcome]);
+	if (msg->outcome == RELAY_DELIVERED || (msg->outcome == RELAY_FAILED && span_starts_with(msg->status, SPAN("5.1."))))
+		habit_hears(m->queue->store, m->submitter, msg->outcome == RELAY_FAILED);
 	return 0;
 }
 

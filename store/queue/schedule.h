@@ -38,6 +38,8 @@ bool schedule_jobs(struct queued *m, int64_t now_ms);
 bool schedule_park(struct queued *m, int64_t now_ms);
 /* The results of these jobs, which have ended, are on the disk: says so to their relays, and frees them. */
 void schedule_settled(struct store *s, struct relay_job *ended);
+/* It waits until it is released by a command; noted here if the account that sent it is held, maybe since it was accepted (store/habit.h). */
+bool schedule_is_held(struct queued *m);
 /* The time of the next attempt after so many: pauses double from retry_first to retry_most. */
 int64_t schedule_next(struct queue *q, uint32_t attempts);
 /* The longest that one waits for its next attempt. */

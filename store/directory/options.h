@@ -1,0 +1,15 @@
+/* What is set for one account beside its password: rows "o" of the directory (store/directory/directory.h). */
+#ifndef STORE_DIRECTORY_OPTIONS_H
+#define STORE_DIRECTORY_OPTIONS_H
+
+#include "store/store.h"
+#include "wire/language.h"
+
+/* The language in which the server writes to the account's owner; the setting default_language where none is set for it, and for account 0. */
+enum language options_language(struct store *s, uint64_t account);
+/* In the batch, whose commit makes it so. */
+void options_put_language(struct batch *b, uint64_t account, enum language l);
+/* All of them, with the account. */
+void options_delete(struct batch *b, uint64_t account);
+
+#endif
