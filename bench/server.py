@@ -28,6 +28,7 @@ pop3s_listen = 127.0.0.1:2995
 plaintext_login = loopback
 connections_per_address = 0
 recipients_per_hour = 0
+unusual_recipients = 0
 """
 
 

@@ -4,6 +4,8 @@
  *   "a" "@" domain            -> the targets for every address of the domain that has none of its own; "@" and a domain among
  *                                them stands for the same local part there
  *   "u" account id            -> its canonical address
+ *   "o" account id            -> what is set for it (store/directory/options.c)
+ *   "h" account id            -> what it usually sends (store/habit.c)
  *   "e" account id            -> nothing: it has been removed, and its mail is still to be erased
  *   "n"                       -> the next account id
  *   "t" which                 -> where mail for elsewhere goes (store/directory/route.h)
