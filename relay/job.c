@@ -186,15 +186,23 @@ static void end_without_host(struct job *j)
 
 /* Only what takes time is a try: an address that this machine has no route to costs nothing, and a host may have as many of
  * a family that is not in use here as it likes before the one that works. */
-static bool try_target(struct job *j, const struct target *t, bool may_use_tls)
+static bool try_target(struct job *j, const struct target *t, const struct target *second, bool may_use_tls)
 {
 	struct error why = {0};
-	j->session = session_open(j, t, may_use_tls, &why);
+	j->session = session_open(j, t, second, may_use_tls, &why);
 	if (!j->session) {
 		note_failure(j, t->name, why.text);
 		log_event(LOG_LEVEL_INFO, "connection-failed", log_c("host", t->name), log_c("why", why.text));
 	}
 	return j->session != NULL;
+}
+
+/* The next target, if it is the same host by the other family: the two are tried together. */
+static const struct target *second_of(const struct job *j, const struct target *t)
+{
+	const struct target *next = j->target_at < j->targets.count ? &j->targets.list[j->target_at] : NULL;
+	bool is_pair = next && next->address.ss_family != t->address.ss_family && strcmp(next->host, t->host) == 0;
+	return is_pair && (!next->is_loopback || j->is_port_named) ? next : NULL;
 }
 
 static void try_next(struct job *j)
@@ -206,8 +214,10 @@ static void try_next(struct job *j)
 			note_failure(j, t->name, "the domain's mail host resolves to loopback: this is refused, as the mail would come back");
 			continue;
 		}
-		if (try_target(j, t, true)) {
-			j->tries++;
+		const struct target *second = second_of(j, t);
+		j->target_at += second ? 1 : 0;
+		if (try_target(j, t, second, true)) {
+			j->tries += second ? 2 : 1;
 			return;
 		}
 	}
@@ -313,8 +323,9 @@ void job_session_failed(struct job *j, enum session_failure failure, const char 
 	log_event(LOG_LEVEL_INFO, "connection-failed", log_c("host", current_host(j)), log_c("why", text));
 	note_failure(j, current_host(j), text);
 	j->was_unsafe = failure == FAILURE_UNSAFE;
+	struct target same = j->session->target;
 	prepare_retry(j);
-	if (failure == FAILURE_TLS && j->target_at && try_target(j, &j->targets.list[j->target_at - 1], false))
+	if (failure == FAILURE_TLS && j->targets.count && try_target(j, &same, NULL, false))
 		return;
 	/* of a connection that was kept open, the hosts are not known yet */
 	if (j->targets.count)

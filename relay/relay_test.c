@@ -111,6 +111,28 @@ static void targets_have_names_and_loopback_is_seen(void **state)
 	}
 }
 
+/* RFC 8305 §4. */
+static void the_families_take_turns(void **state)
+{
+	(void)state;
+	static const struct {
+		size_t v4, v6;
+		const char *order;
+	} cases[] = {{2, 2, "6464"}, {3, 1, "6444"}, {1, 3, "6466"}, {2, 0, "44"}, {0, 2, "66"}};
+	char v4[4 * 4], v6[4 * 16];
+	memset(v4, 1, sizeof v4);
+	memset(v6, 1, sizeof v6);
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		ARENA_AUTO a = {0};
+		struct target_list t = {0};
+		struct msg_mx_host m = {.name = SPAN("mx.test"), .tlsa = none(), .v4 = span_of(v4, 4 * cases[i].v4), .v6 = span_of(v6, 16 * cases[i].v6)};
+		assert_int_equal(target_list_add(&t, &m, "a.test", 25, &a), 0);
+		assert_int_equal(t.count, strlen(cases[i].order));
+		for (size_t k = 0; k < t.count; k++)
+			assert_int_equal(t.list[k].address.ss_family, cases[i].order[k] == '6' ? AF_INET6 : AF_INET);
+	}
+}
+
 static void what_the_dns_demands_of_a_host_holds_for_its_addresses(void **state)
 {
 	(void)state;
@@ -197,6 +219,7 @@ int main(void)
 		cmocka_unit_test(malformed_replies_are_refused),
 		cmocka_unit_test(the_text_of_a_reply_is_bounded_and_valid_utf8),
 		cmocka_unit_test(targets_have_names_and_loopback_is_seen),
+		cmocka_unit_test(the_families_take_turns),
 		cmocka_unit_test(what_the_dns_demands_of_a_host_holds_for_its_addresses),
 		cmocka_unit_test(hosts_that_are_none_are_refused),
 		cmocka_unit_test(only_a_job_that_was_told_is_settled),

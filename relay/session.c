@@ -24,14 +24,13 @@
 #include "base/die.h"
 #include "base/log.h"
 #include "base/tls.h"
+#include "relay/connect.h"
 #include "relay/demand.h"
 #include "relay/login.h"
 
 #include <errno.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 enum {
 	IDLE_MS = 2000,
@@ -99,12 +98,10 @@ void session_free(struct session *s)
 		p->sessions = s->next;
 	p->session_count--;
 	transfer_stop(&s->transfer);
-	watch_free(s->connecting);
+	connect_free(s->connecting);
 	timer_free(s->patience);
 	stream_free(s->stream);
 	s->stream = NULL;
-	if (s->fd >= 0)
-		close(s->fd);
 	/* whoever is calling may still look at it */
 	s->release = (struct later){.fn = release, .context = s};
 	loop_later(p->loop, &s->release);
@@ -453,44 +450,24 @@ static const struct stream_events stream_events = {
 
 /* ---- connecting ---- */
 
-static void on_connected(void *context)
+static void on_connected(void *context, const struct target *target, int fd)
 {
 	struct session *s = context;
-	int error = 0, on = 1;
-	socklen_t len = sizeof error;
-	if (getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &error, &len))
-		error = errno;
-	if (error) {
-		session_fail(s, FAILURE_HOST, waiting_for[SESSION_CONNECTING], strerror(error));
-		return;
-	}
-	watch_free(s->connecting);
 	s->connecting = NULL;
-	setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* everything is written in whole groups */
-	s->stream = stream_new(s->relay->loop, s->fd, &stream_events, s);
-	s->fd = -1;
+	s->target = *target;
+	s->stream = stream_new(s->relay->loop, fd, &stream_events, s);
 	if (s->target.is_tls_first)
 		start_tls(s);
 	else
 		session_enter(s, SESSION_GREETING);
 }
 
-static int connect_to(const struct relay_process *p, const struct target *t, struct error *why)
+static void on_connect_failed(void *context, const struct target *target, const char *why)
 {
-	int fd = socket(t->address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return error_set(why, errno, "socket: %s", strerror(errno));
-	if (p->bind_to.ss_family == t->address.ss_family && bind(fd, (const struct sockaddr *)&p->bind_to, t->address_len)) {
-		error_set(why, errno, "smtp_out_address: %s", strerror(errno));
-		close(fd);
-		return -1;
-	}
-	if (connect(fd, (const struct sockaddr *)&t->address, t->address_len) && errno != EINPROGRESS) {
-		error_set(why, errno, "connect: %s", strerror(errno));
-		close(fd);
-		return -1;
-	}
-	return fd;
+	struct session *s = context;
+	s->connecting = NULL;
+	s->target = *target;
+	session_fail(s, FAILURE_HOST, waiting_for[SESSION_CONNECTING], why);
 }
 
 /* relay_connections counts idle connections too. */
@@ -505,23 +482,25 @@ static void make_room(struct relay_process *p)
 		}
 }
 
-struct session *session_open(struct job *j, const struct target *target, bool may_use_tls, struct error *why)
+struct session *session_open(struct job *j, const struct target *target, const struct target *second, bool may_use_tls, struct error *why)
 {
 	struct relay_process *p = j->relay;
 	make_room(p);
-	int fd = connect_to(p, target, why);
-	if (fd < 0)
-		return NULL;
 	struct session *s = xcalloc(1, sizeof *s);
-	*s = (struct session){.relay = p, .next = p->sessions, .job = j, .target = *target, .fd = fd, .is_lmtp = j->is_lmtp, .route = j->route, .may_use_tls = (may_use_tls && target->tls != ROUTE_TLS_NEVER) || target->must_use_tls};
+	*s = (struct session){.relay = p, .next = p->sessions, .job = j, .target = *target, .is_lmtp = j->is_lmtp, .route = j->route,
+	                      .may_use_tls = (may_use_tls && target->tls != ROUTE_TLS_NEVER) || target->must_use_tls};
+	struct connect_use use = {on_connected, on_connect_failed, s};
+	s->connecting = connect_begin(p, target, second, &use, why);
+	if (!s->connecting) {
+		free(s);
+		return NULL;
+	}
 	memcpy(s->next_hop, j->next_hop, sizeof s->next_hop);
 	if (s->next)
 		s->next->before = s;
 	p->sessions = s;
 	p->session_count++;
 	s->patience = timer_new(p->loop, on_patience_lost, s);
-	s->connecting = watch_new(p->loop, fd, true, on_connected, s);
-	watch_on(s->connecting);
 	session_enter(s, SESSION_CONNECTING);
 	return s;
 }

@@ -40,8 +40,7 @@ struct session {
 	struct target target;
 	char next_hop[256];
 	enum route route;            /* by which it was chosen */
-	int fd;                      /* while connecting; then the stream's */
-	struct watch *connecting;
+	struct connection_race *connecting;
 	struct stream *stream;
 	struct timer *patience;      /* for the whole answer that is waited for, so that single bytes do not prolong it */
 	struct reply_reader reader;
@@ -60,8 +59,9 @@ struct session {
 	bool is_dead;                /* freed at the end of the turn */
 };
 
-/* Connects to the target for the job; NULL with *why if that fails at once. */
-struct session *session_open(struct job *j, const struct target *target, bool may_use_tls, struct error *why);
+/* Connects to the target for the job, or to a second address of the same host (relay/connect.h; may be NULL); NULL with *why if that fails
+ * at once. */
+struct session *session_open(struct job *j, const struct target *target, const struct target *second, bool may_use_tls, struct error *why);
 /* A connection that is open and idle for this next hop, now the job's; NULL if there is none. */
 struct session *session_reuse(struct job *j);
 /* Ends without a word. */

@@ -89,12 +89,13 @@ int target_list_add(struct target_list *list, const struct msg_mx_host *m, const
 	const struct tls_proof *proof = make_proof(m, next_hop, records, (size_t)record_count, a);
 	if (!list->list)
 		list->list = arena_alloc_array(a, TARGETS_MOST, sizeof *list->list);
-	for (size_t i = 0; i < count; i++) {
+	for (size_t v4 = 0, v6 = 0; v4 + v6 < count;) {
 		struct target *t = &list->list[list->count++];
-		if (i < v4_count)
-			make_target(m, AF_INET, span_slice(m->v4, i * sizeof(struct in_addr), sizeof(struct in_addr)), port, t);
+		/* RFC 8305 §4: the families take turns, IPv6 first */
+		if (v6 < count - v4_count && (v6 <= v4 || v4 == v4_count))
+			make_target(m, AF_INET6, span_slice(m->v6, v6++ * sizeof(struct in6_addr), sizeof(struct in6_addr)), port, t);
 		else
-			make_target(m, AF_INET6, span_slice(m->v6, (i - v4_count) * sizeof(struct in6_addr), sizeof(struct in6_addr)), port, t);
+			make_target(m, AF_INET, span_slice(m->v4, v4++ * sizeof(struct in_addr), sizeof(struct in_addr)), port, t);
 		t->is_named_securely = m->flags & MX_HOST_SECURE;
 		t->must_use_tls = (m->flags & MX_HOST_TLS) || (proof && !proof->is_advisory);
 		t->is_by_policy = record_count == 0 && (m->flags & MX_HOST_POLICY);

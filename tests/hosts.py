@@ -15,7 +15,7 @@ import pytest
 import network
 from conftest import PASSWORD, until
 
-A6, B6 = 'fd99::10', 'fd99::20'
+A6, B6, FAKE6 = 'fd99::10', 'fd99::20', 'fd99::40'
 DNS, A, B, P, P7, FAKE, C = '10.99.0.2', '10.99.0.10', '10.99.0.20', '10.99.0.30', '10.99.0.31', '10.99.0.40', '10.99.0.50'
 ZONE = network.ZONE_START + '''\
 b MX 10 mx.b
@@ -61,6 +61,10 @@ nothing TXT "neither MX nor address"
 down MX 10 ns
 fake MX 10 mx.fake
 mx.fake A 10.99.0.40
+quick MX 10 mx.quick
+quicker MX 10 mx.quick
+mx.quick AAAA fd99::40
+mx.quick A 10.99.0.20
 *.later MX 10 mx.b
 bogus MX 10 mx.b
 chain CNAME chain2
@@ -78,7 +82,7 @@ def spoil(signed):
 
 @pytest.fixture(scope='module')
 def net():
-    n = network.Network({'dns': [DNS], 'a': [A, A6], 'b': [B, B6], 'p': [P, P7], 'fake': [FAKE], 'c': [C]}, DNS)
+    n = network.Network({'dns': [DNS], 'a': [A, A6], 'b': [B, B6], 'p': [P, P7], 'fake': [FAKE, FAKE6], 'c': [C]}, DNS)
     try:
         yield n
     finally:
@@ -102,7 +106,7 @@ def b(make_server, net, names):
     s = make_server('b', domain='b.test', hostname='mx.b.test', netns=net.name('b'), settings=settings(names))
     s.add_user('v')
     s.add_user('w')
-    for domain in ('backup.test', 'plain.test', 'third.test', 'fourth.test', 'best.own.test', 'six.test', 'many.test', 'ção.test', 'one.later.test', 'two.later.test', 'three.later.test', 'chain.test'):
+    for domain in ('backup.test', 'plain.test', 'third.test', 'fourth.test', 'best.own.test', 'six.test', 'quick.test', 'quicker.test', 'many.test', 'ção.test', 'one.later.test', 'two.later.test', 'three.later.test', 'chain.test'):
         s.must('domain', 'add', domain)
         s.must('alias', 'add', 'v@' + domain, 'v@b.test')
     return s

@@ -1,4 +1,5 @@
 """Mail between servers: the right host is found, what cannot be delivered now waits, what never can is returned."""
+import contextlib
 import email
 import re
 import socket
@@ -9,7 +10,7 @@ import pytest
 import network
 import talk
 from conftest import PASSWORD, strip_trace, until
-from hosts import (arrived, b, everything_is_empty, FAKE, message, names, net, postfix, queue_is_empty,
+from hosts import (arrived, b, everything_is_empty, FAKE, FAKE6, message, names, net, postfix, queue_is_empty,
                    server, settings, stopped, submit, the_bounce)  # noqa: F401
 
 
@@ -39,6 +40,34 @@ def test_mail_goes_from_carteiro_to_carteiro_by_ipv6(server, b):
     assert strip_trace(got) == what
     assert b'Received: from mx.a.test (unknown [IPv6:fd99::10])\r\n\tby mx.b.test (carteiro) with ESMTPS id ' in got
     assert until(lambda: queue_is_empty(server))
+
+
+@contextlib.contextmanager
+def deaf(net, address):
+    """Nobody who connects to the port there hears anything, neither yes nor no: the kernel drops what does not fit into the backlog."""
+    with contextlib.ExitStack() as all_of_them, network.inside(net.name('fake')):
+        family = socket.AF_INET6 if ':' in address else socket.AF_INET
+        all_of_them.enter_context(socket.create_server((address, 25), family=family, backlog=0))
+        for _ in range(8):
+            one = all_of_them.enter_context(socket.socket(family))
+            one.setblocking(False)
+            one.connect_ex((address, 25))
+        yield
+
+
+def test_a_host_that_is_deaf_by_ipv6_gets_its_mail_by_ipv4(server, net, b):
+    """RFC 8305: long before a connection is given up."""
+    with deaf(net, FAKE6):
+        submit(server, ['v@quick.test'], message())
+        arrived(b, 'v@b.test', seconds=15)
+    assert until(lambda: queue_is_empty(server))
+    assert len(b.messages('v@b.test')) == 1
+
+
+def test_a_host_that_refuses_by_ipv6_gets_its_mail_by_ipv4(server, b):
+    submit(server, ['v@quicker.test'], message())
+    arrived(b, 'v@b.test')
+    assert re.search(r' connection-failed .*host=mx\.quick\.test\[fd99::40\]:25 .*refused', server.log())
 
 
 def test_mail_goes_to_postfix_and_comes_from_it(server, net, postfix):
