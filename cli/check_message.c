@@ -1,8 +1,8 @@
 /* `carteiro check message`: what the server would say of a stranger's message, and why. */
 #include "base/loop.h"
 #include "cli/cli.h"
-#include "cli/dns.h"
 #include "filter/fate.h"
+#include "resolve/client.h"
 #include "wire/header.h"
 
 #include <errno.h>
@@ -84,12 +84,12 @@ static void print_fate(const struct authentication *a, const struct config *conf
 static void check(const struct question *q, struct span message, const struct config *config)
 {
 	struct loop *l = loop_new();
-	struct cli_dns *dns = cli_dns_new(l, config);
+	struct dns_client *dns = lookup_client_open(l, config);
 	BUF_AUTO results = {0};
 	struct authentication_facts facts = {
 		.dns_lists = span_cstr(config->dns_lists), .arc_trusted = span_cstr(config->arc_trusted),
 		.client_address = span_cstr(q->client_ip), .helo = span_cstr(q->helo ? q->helo : "unknown"),
-		.reverse_path = span_cstr(q->mail_from ? q->mail_from : ""), .hostname = config->hostname, .dns = cli_dns_client(dns), .loop = l};
+		.reverse_path = span_cstr(q->mail_from ? q->mail_from : ""), .hostname = config->hostname, .dns = dns, .loop = l};
 	struct authentication *a = authentication_new(&facts);
 	ssize_t blank = span_find(message, SPAN("\r\n\r\n"));
 	size_t end = span_starts_with(message, SPAN("\r\n")) ? 2 : blank < 0 ? message.len : (size_t)blank + 4;
@@ -106,7 +106,7 @@ static void check(const struct question *q, struct span message, const struct co
 	}
 	print_fate(a, config);
 	authentication_free(a);
-	cli_dns_free(dns);
+	lookup_client_free(dns);
 	loop_free(l);
 }
 

@@ -2,7 +2,7 @@
 #include "auth/spf.h"
 #include "base/clock.h"
 #include "cli/cli.h"
-#include "cli/dns.h"
+#include "resolve/client.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,7 +49,7 @@ static void print_result(const struct spf_result *r, struct span ip)
 	fflush(stdout);
 }
 
-static void check_line(struct span line, struct loop *l, struct cli_dns *dns, struct span receiver)
+static void check_line(struct span line, struct loop *l, struct dns_client *dns, struct span receiver)
 {
 	struct spf_facts facts = {.receiver = receiver, .now_s = clock_wall_s()};
 	struct run r = {.loop = l};
@@ -58,7 +58,7 @@ static void check_line(struct span line, struct loop *l, struct cli_dns *dns, st
 	facts.mail_from = take_field(&line);
 	if (span_starts_with(facts.mail_from, SPAN("<")) && span_ends_with(facts.mail_from, SPAN(">")))
 		facts.mail_from = span_slice(facts.mail_from, 1, facts.mail_from.len - 2);
-	struct spf_check *c = spf_check_new(cli_dns_client(dns), &facts);
+	struct spf_check *c = spf_check_new(dns, &facts);
 	struct timer *t = timer_new(l, on_timeout, l);
 	timer_set(t, CHECK_MOST_MS);
 	spf_check_start(c, on_done, &r);
@@ -76,7 +76,7 @@ static void check_line(struct span line, struct loop *l, struct cli_dns *dns, st
 int cli_check_spf(const struct config *config)
 {
 	struct loop *l = loop_new();
-	struct cli_dns *dns = cli_dns_new(l, config);
+	struct dns_client *dns = lookup_client_open(l, config);
 	char *line = NULL;
 	size_t room = 0;
 	ssize_t n;
@@ -84,7 +84,7 @@ int cli_check_spf(const struct config *config)
 		if (span_trim(span_of(line, (size_t)n)).len)
 			check_line(span_of(line, (size_t)n), l, dns, span_cstr(config->hostname));
 	free(line);
-	cli_dns_free(dns);
+	lookup_client_free(dns);
 	loop_free(l);
 	return 0;
 }

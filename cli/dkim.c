@@ -8,7 +8,7 @@
 #include "base/base64.h"
 #include "base/clock.h"
 #include "base/tls.h"
-#include "cli/dns.h"
+#include "resolve/client.h"
 #include "wire/address.h"
 #include "wire/dkim.h"
 
@@ -261,11 +261,11 @@ static bool is_published(const struct config *c, const struct dkim_key_entry *e)
 	if (record_of(e, &record))
 		return false;
 	struct search s = {.loop = loop_new(), .wanted = buf_span(&record)};
-	struct cli_dns *dns = cli_dns_new(s.loop, c);
+	struct dns_client *dns = lookup_client_open(s.loop, c);
 	buf_printf(&name, "%.*s._domainkey.%.*s", SPAN_ARG(e->selector), SPAN_ARG(e->domain));
-	cli_dns_client(dns)->ask(cli_dns_client(dns), DNS_TXT, buf_span(&name), on_record, &s);
+	dns->ask(dns, DNS_TXT, buf_span(&name), on_record, &s);
 	loop_run(s.loop);
-	cli_dns_free(dns);
+	lookup_client_free(dns);
 	loop_free(s.loop);
 	if (!s.is_found)
 		fprintf(stderr, "carteiro: %s: %s\n", buf_cstr(&name), s.text);

@@ -224,11 +224,17 @@ static void try_next(struct job *j)
 	end_without_host(j);
 }
 
+struct span job_sender_domain(const struct job *j)
+{
+	return span_skip(j->reverse_path, (size_t)(span_rchr(j->reverse_path, '@') + 1));
+}
+
 /* What a resolve has said that died before its answer is forgotten. */
 static void send_question(struct job *j)
 {
 	j->targets.count = j->target_at = 0;
-	channel_send(j->relay->resolve, mx_ask, .id = j->question, .domain = span_cstr(j->next_hop), .is_lax = demand_is_lax(j));
+	channel_send(j->relay->resolve, mx_ask, .id = j->question, .domain = span_cstr(j->next_hop), .sender = span_slice(job_sender_domain(j), 0, 255),
+	             .is_chosen = j->route != ROUTE_DOMAIN, .is_lax = demand_is_lax(j));
 }
 
 static void ask_for_hosts(struct job *j)
@@ -252,7 +258,9 @@ static void use_hosts(struct job *j)
 {
 	demand_of_hosts(j);
 	j->state = JOB_TRYING;
-	try_next(j);
+	j->session = session_reuse(j);
+	if (!j->session)
+		try_next(j);
 }
 
 /* The domain takes no mail, for good, or so its DNS says. */

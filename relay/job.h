@@ -109,6 +109,9 @@ void job_know(struct job *j, struct recipient *r, const struct verdict *v);
 /* What it waited for has happened. */
 void job_go_on(struct job *j);
 
+/* Of the envelope's sender; empty: the null reverse-path. */
+struct span job_sender_domain(const struct job *j);
+
 /* Ends its question and its session. */
 void job_stop(struct job *j);
 /* Forgets the job without a word to store. */

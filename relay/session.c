@@ -202,14 +202,41 @@ void session_done(struct session *s, bool is_usable)
 	job_session_done(j);
 }
 
+static bool is_idle_for(const struct session *s, const struct job *j)
+{
+	return s->state == SESSION_IDLE && strcmp(s->next_hop, j->next_hop) == 0 && s->route == j->route &&
+	       s->target.is_lax == demand_is_lax(j) && s->target.tls == j->tls &&
+	       s->target.wants_login == login_is_wanted(j->relay, j->route, j->next_hop) && (!demand_is_secret(j) || s->target.wants_requiretls);
+}
+
+/* The sender decides by which family mail leaves (resolve/standing.h), unless somebody has chosen the next hop. */
+static bool is_of_sender(const struct session *s, const struct job *j)
+{
+	return j->route != ROUTE_DOMAIN || span_equal_nocase(span_cstr(s->sender), job_sender_domain(j));
+}
+
+static bool is_among_targets(const struct session *s, const struct job *j)
+{
+	for (size_t i = 0; i < j->targets.count; i++) {
+		const struct target *t = &j->targets.list[i];
+		if (strcmp(t->name, s->target.name) == 0 && (s->target.must_use_tls || !t->must_use_tls))
+			return true;
+	}
+	return false;
+}
+
+static void take_job(struct session *s, struct job *j)
+{
+	s->job = j;
+	snprintf(s->sender, sizeof s->sender, "%.*s", SPAN_ARG(span_slice(job_sender_domain(j), 0, sizeof s->sender - 1)));
+}
+
 struct session *session_reuse(struct job *j)
 {
 	for (struct session *s = j->relay->sessions; s; s = s->next) {
-		if (s->state != SESSION_IDLE || strcmp(s->next_hop, j->next_hop) != 0 || s->route != j->route || s->target.is_lax != demand_is_lax(j) || s->target.tls != j->tls ||
-		    s->target.wants_login != login_is_wanted(j->relay, j->route, j->next_hop) ||
-		    (demand_is_secret(j) && !s->target.wants_requiretls))
+		if (!is_idle_for(s, j) || (j->targets.count ? !is_among_targets(s, j) : !is_of_sender(s, j)))
 			continue;
-		s->job = j;
+		take_job(s, j);
 		say(s, "RSET\r\n");
 		session_enter(s, SESSION_RSET);
 		return s;
@@ -487,7 +514,7 @@ struct session *session_open(struct job *j, const struct target *target, const s
 	struct relay_process *p = j->relay;
 	make_room(p);
 	struct session *s = xcalloc(1, sizeof *s);
-	*s = (struct session){.relay = p, .next = p->sessions, .job = j, .target = *target, .is_lmtp = j->is_lmtp, .route = j->route,
+	*s = (struct session){.relay = p, .next = p->sessions, .target = *target, .is_lmtp = j->is_lmtp, .route = j->route,
 	                      .may_use_tls = (may_use_tls && target->tls != ROUTE_TLS_NEVER) || target->must_use_tls};
 	struct connect_use use = {on_connected, on_connect_failed, s};
 	s->connecting = connect_begin(p, target, second, &use, why);
@@ -496,6 +523,7 @@ struct session *session_open(struct job *j, const struct target *target, const s
 		return NULL;
 	}
 	memcpy(s->next_hop, j->next_hop, sizeof s->next_hop);
+	take_job(s, j);
 	if (s->next)
 		s->next->before = s;
 	p->sessions = s;

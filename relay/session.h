@@ -38,7 +38,7 @@ struct session {
 	struct job *job;             /* NULL: idle or leaving */
 	enum session_state state;
 	struct target target;
-	char next_hop[256];
+	char next_hop[256], sender[256]; /* of the message at hand, or the last one: its domain */
 	enum route route;            /* by which it was chosen */
 	struct connection_race *connecting;
 	struct stream *stream;
@@ -62,7 +62,8 @@ struct session {
 /* Connects to the target for the job, or to a second address of the same host (relay/connect.h; may be NULL); NULL with *why if that fails
  * at once. */
 struct session *session_open(struct job *j, const struct target *target, const struct target *second, bool may_use_tls, struct error *why);
-/* A connection that is open and idle for this next hop, now the job's; NULL if there is none. */
+/* A connection that is open and idle for this next hop, now the job's; NULL if there is none. Before the job knows its targets, one that
+ * the last message of the same sender's domain went by; then one to any of them. */
 struct session *session_reuse(struct job *j);
 /* Ends without a word. */
 void session_free(struct session *s);

@@ -33,6 +33,7 @@ static void free_question(struct question *q)
 	struct resolve_process *p = q->process;
 	lookup_cancel(&q->mx);
 	policy_cancel(&q->policy);
+	standing_cancel(&q->standing);
 	buf_free(&q->policy_text);
 	for (size_t i = 0; i < q->host_count; i++)
 		host_end(&q->hosts[i]);
@@ -101,6 +102,25 @@ static bool obey_policy(struct question *q, struct host *h, const struct mta_sts
 	return !is_enforced;
 }
 
+static bool is_any_of(const struct question *q, unsigned own, bool v6)
+{
+	for (size_t i = 0; i < q->host_count; i++)
+		if (q->hosts[i].preference < own && (v6 ? q->hosts[i].v6_count : q->hosts[i].v4_count))
+			return true;
+	return false;
+}
+
+/* Where one family of our addresses is as receivers want it, mail does not leave by the other. */
+static void leave_out_unfit(struct question *q, unsigned own)
+{
+	const struct standing_question *s = &q->standing;
+	bool fits[] = {s->v4_fits, s->v6_fits};
+	if (q->is_chosen || fits[0] == fits[1] || !is_any_of(q, own, fits[1]))
+		return;
+	for (size_t i = 0; i < q->host_count; i++)
+		*(fits[1] ? &q->hosts[i].v4_count : &q->hosts[i].v6_count) = 0;
+}
+
 /* We, and all that are no better than we are, are left out: the mail would come back (RFC 5321 §5.1). */
 static void end_with_hosts(struct question *q)
 {
@@ -109,6 +129,7 @@ static void end_with_hosts(struct question *q)
 	struct mta_sts_policy policy = {.mode = MTA_STS_NONE};
 	if (q->policy_text.len)
 		mta_sts_policy_parse(buf_span(&q->policy_text), &policy, NULL);
+	leave_out_unfit(q, own);
 	for (size_t i = 0; i < q->host_count; i++) {
 		struct host *h = &q->hosts[i];
 		if (h->preference >= own)
@@ -315,11 +336,27 @@ static void answer_literal(struct resolve_process *p, uint64_t id, struct span l
 	send_answer(p, id, MX_FOUND, "");
 }
 
-void mx_ask(struct resolve_process *p, uint64_t id, struct span next_hop, bool is_lax)
+static void on_standing(void *context)
 {
+	question_one_less(context);
+}
+
+static void ask_beside(struct question *q, struct span sender)
+{
+	struct resolve_process *p = q->process;
+	q->waiting += !q->is_lax + !q->is_chosen;
+	if (!q->is_lax)
+		policy_ask(&q->policy, &p->policies, q->domain, on_policy, q); /* of the next hop, whoever named that (RFC 8461 §3.4) */
+	if (!q->is_chosen)
+		standing_ask(&q->standing, &p->standing, sender, on_standing, q);
+}
+
+void mx_ask(struct resolve_process *p, const struct msg_mx_ask *m)
+{
+	uint64_t id = m->id;
 	BUF_AUTO name = {0};
 	struct next_hop hop;
-	bool is_one = next_hop_parse(next_hop, &hop, NULL) == 0;
+	bool is_one = next_hop_parse(m->domain, &hop, NULL) == 0;
 	p->asked_count++;
 	if (is_one && span_starts_with(hop.host, SPAN("["))) {
 		answer_literal(p, id, hop.host, hop.port != 0 || hop.is_lmtp);
@@ -335,18 +372,15 @@ void mx_ask(struct resolve_process *p, uint64_t id, struct span next_hop, bool i
 		return;
 	}
 	struct question *q = xcalloc(1, sizeof *q);
-	*q = (struct question){.process = p, .next = p->questions, .id = id, .is_lax = is_lax,
+	*q = (struct question){.process = p, .next = p->questions, .id = id, .is_lax = m->is_lax, .is_chosen = m->is_chosen,
 	                       .is_port_named = hop.port != 0 || hop.is_lmtp, .port = hop.port ? hop.port : (unsigned)child_config(p->self)->smtp_out_port};
 	snprintf(q->domain, sizeof q->domain, "%s", buf_cstr(&name));
 	if (q->next)
 		q->next->before = q;
 	p->questions = q;
 	p->question_count++;
-	q->waiting = 2; /* for the names of the hosts, and for the policy: of the next hop, whoever named that (RFC 8461 §3.4) */
-	if (is_lax)
-		question_one_less(q);
-	else
-		policy_ask(&q->policy, &p->policies, q->domain, on_policy, q);
+	q->waiting = 1; /* for the names of the hosts */
+	ask_beside(q, m->sender);
 	if (!hop.is_host) {
 		lookup_start(&q->mx, p->dns, q->domain, RDATA_TYPE_MX, on_mx, q);
 		return;

@@ -5,8 +5,8 @@
 
 #include "resolve/process.h"
 
-/* Answers with one mx_answer, perhaps before it returns. is_lax: what the domain demands of TLS is neither asked for nor said. */
-void mx_ask(struct resolve_process *p, uint64_t id, struct span next_hop, bool is_lax);
+/* Answers with one mx_answer, perhaps before it returns. */
+void mx_ask(struct resolve_process *p, const struct msg_mx_ask *m);
 /* Ends all questions: with the answer that they should be asked again later, or with none if nobody waits any more. */
 void mx_end_all(struct resolve_process *p, const char *why);
 

@@ -7,6 +7,7 @@
 #include "resolve/lookup.h"
 #include "resolve/own.h"
 #include "resolve/policy.h"
+#include "resolve/standing.h"
 
 struct question;
 struct record_question;
@@ -32,6 +33,8 @@ struct resolve_process {
 	size_t question_count;
 	uint64_t asked_count;
 	struct own_addresses own;
+	struct dns_client *client;   /* of `dns` */
+	struct standing standing;
 	struct policies policies;    /* of MTA-STS; its channel is the one to store */
 	struct ssl_ctx_st *authorities;
 	/* the settings that `dns` was made from */

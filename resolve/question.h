@@ -38,10 +38,12 @@ struct question {
 	bool is_port_named;       /* by an administrator: it may be another server on this machine, and no loop */
 	struct lookup mx;
 	struct policy_question policy;
+	struct standing_question standing;
 	struct buf policy_text;   /* the MTA-STS policy that holds; empty: none */
 	struct host hosts[HOSTS_MOST];
 	size_t host_count;
 	size_t waiting;           /* for the hosts' names, for the policy, and for look-ups of addresses and TLSA records */
+	bool is_chosen;           /* the next hop, by an administrator */
 	bool is_lax;              /* neither policy nor TLSA records matter */
 	bool has_mx, is_secure;   /* DNSSEC has proved that it has these hosts */
 	char text[256], refused[256];

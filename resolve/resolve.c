@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/sandbox.h"
 #include "base/tls.h"
+#include "resolve/client.h"
 #include "resolve/mx.h"
 #include "resolve/process.h"
 #include "resolve/record.h"
@@ -26,7 +27,7 @@
 
 static void on_mx_ask(void *context, const struct msg_mx_ask *m)
 {
-	mx_ask(context, m->id, m->domain, m->is_lax);
+	mx_ask(context, m);
 }
 
 static const struct relay_to_resolve relay_handlers = {.mx_ask = on_mx_ask};
@@ -124,6 +125,8 @@ static void attach_peer(struct resolve_process *p, enum role role, unsigned inde
 static void start_dns(struct resolve_process *p, const struct config *config)
 {
 	p->dns = dns_new(p->loop, config);
+	p->client = lookup_client_new(p->loop, p->dns);
+	standing_open(&p->standing, p->self, p->client);
 	policies_open(&p->policies, p->loop, p->dns, p->authorities);
 	p->resolver = config->resolver;
 	p->is_dnssec = config->dnssec;
@@ -197,6 +200,7 @@ static void reload(void *context, const struct config *config)
 	for (struct resolve_peer *peer = p->peers; peer; peer = peer->next)
 		channel_set_epoch(peer->channel, child_epoch(p->self));
 	own_addresses_ask(&p->own, config);
+	standing_forget(&p->standing);
 	if (memcmp(p->resolver.address, config->resolver.address, sizeof p->resolver.address) == 0 &&
 	    p->resolver.port == config->resolver.port && p->is_dnssec == config->dnssec &&
 	    strcmp(p->trust_anchor, config->trust_anchor) == 0)
@@ -209,6 +213,8 @@ static void reload(void *context, const struct config *config)
 		exit(0); /* master starts it again with the new configuration */
 	}
 	policies_end(&p->policies);
+	standing_end(&p->standing);
+	lookup_client_free(p->client);
 	dns_free(p->dns);
 	start_dns(p, config);
 }

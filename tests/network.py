@@ -105,9 +105,10 @@ class Network:
 class Names:
     """A signed zone `test.` by NSD, and unbound before it, which recurses but leaves the validation to who asks.
 
-    reverse  names of addresses"""
+    reverse   names of addresses
+    nameless  zones of the reverse tree in which no other has one"""
 
-    def __init__(self, network, host, address, folder, zone, spoil=lambda signed: signed, reverse=()):
+    def __init__(self, network, host, address, folder, zone, spoil=lambda signed: signed, reverse=(), nameless=()):
         self.network, self.host, self.address, self.folder = network, host, address, pathlib.Path(folder)
         self.folder.mkdir()
         os.chmod(self.folder, 0o755)
@@ -153,7 +154,8 @@ zone:
 stub-zone:
  name: "test."
  stub-addr: 127.0.0.1@5300
-''' % (address, self.folder, self.folder, ''.join(' local-data-ptr: "%s %s"\n' % pair for pair in dict(reverse).items())))
+''' % (address, self.folder, self.folder, ''.join([' local-zone: "%s" static\n' % zone for zone in nameless] +
+                                                                  [' local-data-ptr: "%s %s"\n' % pair for pair in dict(reverse).items()])))
         self.nsd = self.unbound = None
 
     def sign(self, zone, spoil=lambda signed: signed):

@@ -1,4 +1,4 @@
-#include "cli/dns.h"
+#include "resolve/client.h"
 
 #include "base/die.h"
 #include "resolve/record.h"
@@ -6,10 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-struct cli_dns {
+struct lookup_client {
 	struct dns_client client; /* first */
 	struct loop *loop;
 	struct dns *dns;
+	bool is_dns_own;
 };
 
 struct dns_question {
@@ -55,7 +56,7 @@ static void on_looked_up(void *context, const struct lookup_result *result)
 
 static struct dns_question *ask(struct dns_client *c, enum dns_type type, struct span name, dns_done_fn *done, void *context)
 {
-	struct cli_dns *d = (struct cli_dns *)c;
+	struct lookup_client *d = (struct lookup_client *)c;
 	struct dns_question *q = xcalloc(1, sizeof *q);
 	char text[256];
 	*q = (struct dns_question){.type = type, .loop = d->loop, .done = done, .context = context, .later = {.fn = answer, .context = q}};
@@ -75,20 +76,24 @@ static void cancel(struct dns_client *c, struct dns_question *q)
 	free_question(q);
 }
 
-struct cli_dns *cli_dns_new(struct loop *l, const struct config *config)
+struct dns_client *lookup_client_new(struct loop *l, struct dns *dns)
 {
-	struct cli_dns *d = xcalloc(1, sizeof *d);
-	*d = (struct cli_dns){.client = {ask, cancel}, .loop = l, .dns = dns_new(l, config)};
-	return d;
+	struct lookup_client *c = xcalloc(1, sizeof *c);
+	*c = (struct lookup_client){.client = {ask, cancel}, .loop = l, .dns = dns};
+	return &c->client;
 }
 
-void cli_dns_free(struct cli_dns *d)
+struct dns_client *lookup_client_open(struct loop *l, const struct config *config)
 {
-	dns_free(d->dns);
-	free(d);
+	struct dns_client *client = lookup_client_new(l, dns_new(l, config));
+	((struct lookup_client *)client)->is_dns_own = true;
+	return client;
 }
 
-struct dns_client *cli_dns_client(struct cli_dns *d)
+void lookup_client_free(struct dns_client *client)
 {
-	return &d->client;
+	struct lookup_client *c = (struct lookup_client *)client;
+	if (c && c->is_dns_own)
+		dns_free(c->dns);
+	free(c);
 }
