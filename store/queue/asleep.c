@@ -5,6 +5,12 @@
 #include "base/log.h"
 #include "base/pack.h"
 
+#include <stdlib.h>
+
+enum { READ_AT_ONCE = 1000 }; /* records: then other work has its turn */
+
+static void note_early(struct queue *q, struct queued *m);
+
 static void log_damaged(struct id128 id, const char *why)
 {
 	char text[ID128_TEXT_BYTES + 1];
@@ -37,8 +43,10 @@ struct queued *asleep_wake(struct queue *q, struct id128 id, bool *is_unread)
 	if (found < 0 && is_unread)
 		*is_unread = true;
 	m = found > 0 ? read_record(q, id, buf_span(&value)) : NULL;
-	if (m)
+	if (m) {
 		map_put(&q->messages, id128_hash(id), m);
+		note_early(q, m);
+	}
 	return m;
 }
 
@@ -60,28 +68,95 @@ static bool next_record(struct engine_scan *scan, struct id128 *id, struct span 
 	return more;
 }
 
-void asleep_open(struct queue *q)
+/* ---- at the start ---- */
+
+/* Where a start is in its reading of the queue, in the order of the ids, as it was then. Mail is delivered meanwhile. */
+struct reading {
+	struct engine_scan *scan;
+	struct timer *timer;
+	struct id128 last;
+	struct map early;     /* those behind it that were woken before they were read, by id128_hash */
+	bool is_hurried;      /* `queue retry all` came meanwhile */
+};
+
+static void count_in(struct queue *q, const struct queued *m)
 {
-	struct engine_scan *scan = engine_scan_open(q->store->engine, QUEUE_PARTITION, SPAN("r"), SPAN("s"));
+	q->count++;
+	q->held += m->facts & FACT_HELD ? 1 : 0;
+}
+
+static void note_early(struct queue *q, struct queued *m)
+{
+	struct reading *r = q->reading;
+	if (!r || memcmp(&m->id, &r->last, sizeof m->id) <= 0 || map_get(&r->early, id128_hash(m->id)))
+		return;
+	map_put(&r->early, id128_hash(m->id), r);
+	count_in(q, m);
+}
+
+static void end_reading(struct queue *q)
+{
+	struct reading *r = q->reading;
+	q->reading = NULL;
+	engine_scan_close(r->scan);
+	timer_free(r->timer);
+	map_free(&r->early);
+	free(r);
+	log_event(LOG_LEVEL_INFO, "queue-opened", log_n("messages", (int64_t)q->count));
+}
+
+static void take_in(struct queue *q, struct id128 id, struct span value)
+{
+	int64_t now_ms = clock_monotonic_ms();
+	if (map_get(&q->reading->early, id128_hash(id)))
+		return; /* it is known, and this record may be older than what is */
+	struct queued *m = read_record(q, id, value);
+	if (!m)
+		return;
+	count_in(q, m);
+	struct due d = {.at_ms = schedule_due_ms(m), .id = id, .is_hurried = q->reading->is_hurried};
+	bool is_parked = d.at_ms <= now_ms && schedule_park(m, now_ms);
+	if (d.at_ms != INT64_MAX && !is_parked)
+		due_put(&q->due, &d);
+	queued_free(m);
+}
+
+static void read_some(void *context)
+{
+	struct queue *q = context;
+	struct reading *r = q->reading;
 	struct span value;
 	struct id128 id;
-	int64_t now_ms = clock_monotonic_ms();
-	while (next_record(scan, &id, &value)) {
-		struct queued *m = read_record(q, id, value);
-		if (!m)
-			continue;
-		q->count++;
-		q->held += m->facts & FACT_HELD ? 1 : 0;
-		struct due d = {.at_ms = schedule_due_ms(m), .id = id};
-		bool is_parked = d.at_ms <= now_ms && schedule_park(m, now_ms);
-		if (d.at_ms != INT64_MAX && !is_parked)
-			due_put(&q->due, &d);
-		queued_free(m);
+	int left = READ_AT_ONCE;
+	while (left && next_record(r->scan, &id, &value)) {
+		take_in(q, id, value);
+		r->last = id;
+		left--;
 	}
-	engine_scan_close(scan);
+	if (left)
+		end_reading(q);
+	else
+		timer_set(r->timer, 0);
 	schedule_set_timer(q);
 	schedule_feed(q);
 }
+
+void asleep_open(struct queue *q)
+{
+	q->reading = xcalloc(1, sizeof *q->reading);
+	q->reading->scan = engine_scan_open(q->store->engine, QUEUE_PARTITION, SPAN("r"), SPAN("s"));
+	q->reading->timer = timer_new(q->store->loop, read_some, q);
+	read_some(q);
+}
+
+void asleep_hurry(struct queue *q)
+{
+	due_hurry(&q->due);
+	if (q->reading)
+		q->reading->is_hurried = true;
+}
+
+/* ---- all of them ---- */
 
 void asleep_walk(struct queue *q, bool (*each)(void *context, struct id128 id), void *context)
 {

@@ -10,8 +10,11 @@
 struct queued *asleep_wake(struct queue *q, struct id128 id, bool *is_unread);
 /* Forgets a message that nobody works on: its record says all. */
 void asleep_put(struct queued *m);
-/* At the start: finds all messages, each of which is asleep then, and when they are due; what is due already is parked with its domain. */
+/* At the start: finds all messages, each of which is asleep then, and when they are due; what is due already is parked with its domain. Of
+ * many, the first when this returns, and the others while mail is accepted and delivered already. */
 void asleep_open(struct queue *q);
+/* All are due now, those too that are still to be found; but those in memory are left to the caller's care but for their time (due_hurry). */
+void asleep_hurry(struct queue *q);
 /* Calls each(context, id) for all messages, in memory or not, in the order in which they came, until it says false. */
 void asleep_walk(struct queue *q, bool (*each)(void *context, struct id128 id), void *context);
 

@@ -220,9 +220,11 @@ void recipient_set_last(struct recipient *r, const char *status, struct span tex
 	host = span_slice(host, 0, 255);
 	struct attempt *last = xcalloc(1, sizeof *last + host.len + 1 + text.len + 1);
 	snprintf(last->status, sizeof last->status, "%s", status);
-	snprintf(last->words, host.len + 1, "%.*s", SPAN_ARG(host));
-	snprintf(last->words + host.len + 1, text.len + 1, "%.*s", SPAN_ARG(text));
-	last->text = last->words + host.len + 1;
+	last->text = last->words + host.len + 1; /* both end in a NUL by themselves */
+	if (host.len)
+		memcpy(last->words, host.ptr, host.len);
+	if (text.len)
+		memcpy(last->words + host.len + 1, text.ptr, text.len);
 	free(r->last);
 	r->last = last;
 }

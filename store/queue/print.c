@@ -179,7 +179,7 @@ size_t queue_retry(struct store *s, const struct id128 *id)
 	struct queued *m;
 	if (id)
 		return for_some(s, id, retry_now);
-	due_hurry(&s->queue->due); /* those that are asleep stay so until it is their turn */
+	asleep_hurry(s->queue); /* those that are asleep stay so until it is their turn */
 	schedule_set_timer(s->queue);
 	while ((m = map_next(&s->queue->messages, &at)))
 		if (!m->is_new)

@@ -427,7 +427,6 @@ struct queue *queue_open(struct store *s)
 	schedule_open(q);
 	sweep_staged(q);
 	asleep_open(q);
-	log_event(LOG_LEVEL_INFO, "queue-opened", log_n("messages", (int64_t)q->count));
 	return q;
 }
 

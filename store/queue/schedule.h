@@ -10,7 +10,8 @@ enum { JOB_RECIPIENTS_MOST = 100 }; /* RFC 5321 §4.5.3.1.8: what every server t
 struct queue {
 	struct store *store;
 	uint64_t life;              /* of this process: in the records that it writes */
-	size_t count, held;         /* of all messages; of them, those that wait to be released by a command */
+	size_t count, held;         /* of all messages that are known yet; of them, those that wait to be released by a command */
+	struct reading *reading;    /* store/queue/asleep.c: at the start, until all are known */
 	struct map messages;        /* those in memory, by id128_hash */
 	struct due_heap due;
 	struct timer *timer;
