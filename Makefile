@@ -31,6 +31,7 @@ packages:
 
 packages-test:
 	@tools/install-packages tools/packages-build tools/packages-test
+	@tools/unpack-packages build/peers tools/packages-peers
 
 demo: packages
 	@$(MAKE) --no-print-directory all

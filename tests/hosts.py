@@ -191,6 +191,15 @@ def the_bounce(server, status, recipient, action='failed'):
     return one
 
 
+def the_bounce_of(server, recipient):
+    """What the one bounce in the sender's mailbox says of its one recipient."""
+    (raw,) = arrived(server, 'u@a.test')
+    _, machine, _ = email.message_from_bytes(raw, policy=email.policy.default).iter_parts()
+    (one,) = [r for r in machine.get_payload() if r['Final-Recipient']]
+    assert one['Final-Recipient'].replace(' ', '').lower() == 'rfc822;' + recipient.lower() and one['Action'] == 'failed'
+    return one
+
+
 # ---- servers of our own making ----
 
 @contextlib.contextmanager
