@@ -22,6 +22,7 @@
 #include "store/queue/queue.h"
 #include "store/scram.h"
 #include "store/session.h"
+#include "store/sign.h"
 #include "store/sweep.h"
 
 #include <errno.h>
@@ -307,7 +308,12 @@ static void on_verdict(void *context, const struct msg_verdict *m)
 }
 
 /* The answers about stored messages go to their workers before they come here. */
-static const struct filter_to_store filter_handlers = {.verdict = on_verdict};
+static void on_own_answer(void *context, const struct msg_own_answer *m)
+{
+	sign_answered(context, m);
+}
+
+static const struct filter_to_store filter_handlers = {.verdict = on_verdict, .own_answer = on_own_answer};
 
 static int dispatch_filter(const void *handlers, void *context, uint16_t type, struct span payload)
 {
@@ -440,6 +446,7 @@ static void on_peer_closed(void *context, bool is_violation)
 	*p = (struct store_peer){.store = s};
 	deliver_peer_gone(s, &was);
 	session_peer_gone(s, gone);
+	sign_peer_gone(s, gone);
 	if (was.role == ROLE_FILTER)
 		filter_gone(s, gone);
 	if (was.role == ROLE_RELAY)
