@@ -14,6 +14,7 @@
 #include "filter/vault.h"
 #include "wire/charset.h"
 
+#include <jansson.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -141,9 +142,10 @@ static void configure(void *context, const struct config *config)
 	f->dns = filter_dns_new(f);
 	f->vault = filter_vault_new(f);
 	f->milter = filter_milter_new(f);
-	/* ICU and OpenSSL open what they need now, while they can */
+	/* ICU, OpenSSL and jansson open what they need now, while they can */
 	unsigned char digest[32];
 	charset_is_known(SPAN("utf-8"));
+	json_object_seed(0);
 	if (EVP_Digest("", 0, digest, NULL, EVP_sha256(), NULL) != 1)
 		die("filter: no SHA-256");
 }

@@ -207,7 +207,8 @@ static void print_one(const struct report *r, struct buf *out)
 void reports_print(struct store *s, struct buf *out)
 {
 	struct report *r;
-	buf_add_cstr(out, "Connections to other servers since the last reports:\n");
+	heard_print(s->reports, out);
+	buf_add_cstr(out, "\nConnections to other servers since the last reports:\n");
 	for (size_t at = 0; (r = map_next(&s->reports->current, &at));)
 		print_one(r, out);
 	if (!s->reports->current.count)

@@ -1,6 +1,7 @@
 /* TLS reporting (RFC 8460), both ways: what relay's connections came to is counted by day, domain and policy and sent to those domains that
  * want to know; what other servers report of our own domains is kept for who asks. Rows of the directory's partition:
  *   "r" id         a report that is counted, or is to be sent (store/report/row.h)
+ *   "y" time hash  the sums of one that came to us
  * The loop's thread does it all. */
 #ifndef STORE_REPORT_REPORT_H
 #define STORE_REPORT_REPORT_H
@@ -21,6 +22,9 @@ int report_rua_answered(struct store_peer *resolve, const struct msg_rua_answer 
 int report_posted(struct store_peer *resolve, const struct msg_report_posted *m);
 /* What it was asked is tried again later. */
 void reports_peer_gone(struct store *s, peer_id gone);
+
+/* A message was delivered that is a report, with these sums (wire/tlsrpt_report.h): what it says of our domains is kept. */
+void report_heard(struct store *s, struct span sums);
 
 /* For commands: all that is known, as text; and the reports of what was counted until now, which are sent at once: how many. */
 void reports_print(struct store *s, struct buf *out);

@@ -69,5 +69,6 @@ size_t reports_close(struct reports *all, int64_t now_s, bool is_all, struct bat
 /* Sends what is due, and sets the timer for the rest. */
 void reports_go_on(struct reports *all);
 bool reports_are_active(const struct reports *all, struct id128 id);
+void heard_print(struct reports *all, struct buf *out);
 
 #endif

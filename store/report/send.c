@@ -256,10 +256,15 @@ static void enqueue(struct sending *s, struct span signature)
 	struct targets targets = {0};
 	struct batch b = {.is_durable = true};
 	struct own_message own = {.id = id128_new(), .maker = "tls-report", .to = to[0], .facts = FACT_TLS_OPTIONAL, .priority = PRIORITY_NORMAL};
-	for (size_t i = 0; i < to_count; i++) {
-		directory_resolve(store, to[i], true, &a, &targets);
-		log_sent(s, to[i]);
+	bool is_later = false;
+	for (size_t i = 0; i < to_count; i++)
+		is_later |= directory_resolve(store, to[i], true, &a, &targets) == RCPT_LATER;
+	if (is_later) {
+		put_off(s, "whose address that is cannot be told now");
+		return;
 	}
+	for (size_t i = 0; i < to_count; i++)
+		log_sent(s, to[i]);
 	drop_addresses(s);
 	if (!targets.count) { /* addresses of our own domains that are none */
 		post_next(s);
