@@ -113,6 +113,7 @@ static void verify(struct one *o)
 		dkim_field_unsigned(s->header, o->field, s->b_value, &data);
 		EVP_Digest(data.ptr, data.len, digest, NULL, EVP_sha256(), NULL);
 		outcome = dkim_key_verify(&o->key, s, digest, &reason);
+		o->result.has_signed_report = o->key.has_signed;
 	}
 	conclude(o, outcome, reason);
 }

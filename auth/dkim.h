@@ -17,6 +17,7 @@ struct dkim_result {
 	const char *reason;             /* printable; "" for a pass */
 	bool is_testing;                /* t=y: a fault is to be taken as none */
 	bool is_expired;
+	bool has_signed_report;         /* it holds, if the message is a report of TLS: also by a key for such alone (RFC 8460 §3) */
 	struct dkim_signature signature; /* domain and selector are empty if it could not be read */
 };
 

@@ -138,6 +138,11 @@ enum auth_outcome dkim_key_verify(struct dkim_key_question *q, const struct dkim
 	if (!q->loaded && !(q->loaded = load(&q->key, reason)))
 		return AUTH_PERMERROR;
 	bool is_right = is_ed25519 ? is_signed_by_ed25519(q->loaded, s->signature, digest) : is_signed_by_rsa(q->loaded, s->signature, digest);
+	q->has_signed = is_right;
+	if (is_right && q->key.is_for_reports) {
+		*reason = "the key is not for mail";
+		return AUTH_PERMERROR;
+	}
 	*reason = is_right ? "" : "the signature does not fit the header";
 	return is_right ? AUTH_PASS : AUTH_FAIL;
 }

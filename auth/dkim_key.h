@@ -13,6 +13,7 @@ struct dkim_key_question {
 	struct dns_question *question;
 	struct arena *memory;      /* of the key; it outlives this */
 	struct dkim_key key;
+	bool has_signed;           /* what it was last asked about, also where it may not sign mail */
 	EVP_PKEY *loaded;          /* once it was needed: several signatures may have one key, and reading it takes longer than using it */
 	enum auth_outcome outcome; /* none: no answer yet; pass: the key is there; temperror or permerror: it is not, for this reason */
 	char reason[160];

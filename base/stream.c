@@ -495,6 +495,16 @@ const char *stream_distrust(const struct stream *s)
 	return fault == X509_V_OK ? NULL : X509_verify_cert_error_string(fault);
 }
 
+enum stream_fault stream_fault(const struct stream *s)
+{
+	switch (s->ssl ? SSL_get_verify_result(s->ssl) : X509_V_OK) {
+	case X509_V_OK: return STREAM_FAULT_NONE;
+	case X509_V_ERR_HOSTNAME_MISMATCH: return STREAM_FAULT_NAME;
+	case X509_V_ERR_CERT_HAS_EXPIRED: return STREAM_FAULT_EXPIRED;
+	default: return STREAM_FAULT_TRUST;
+	}
+}
+
 void stream_tls_text(const struct stream *s, char *out, size_t size)
 {
 	out[0] = 0;

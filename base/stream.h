@@ -57,6 +57,9 @@ bool stream_is_proved(const struct stream *s);
 /* What is wrong with the certificate that the peer has shown, for what the struct tls_proof of a client wants of it; NULL: nothing, or it
  * has shown none. Valid also in `closed`, when that is why. */
 const char *stream_distrust(const struct stream *s);
+/* What kind of fault that is. */
+enum stream_fault { STREAM_FAULT_NONE, STREAM_FAULT_NAME, STREAM_FAULT_EXPIRED, STREAM_FAULT_TRUST };
+enum stream_fault stream_fault(const struct stream *s);
 /* "TLSv1.3 TLS_AES_256_GCM_SHA384", and " DANE" or " verified" (by an authority) if the peer has proved who it is; empty if not secured. */
 void stream_tls_text(const struct stream *s, char *out, size_t size);
 

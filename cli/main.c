@@ -44,6 +44,7 @@ static const char help[] =
 	"  carteiro sendmail [OPTION]... [ADDRESS]...   send a message from standard input, as sendmail(8) does\n"
 	"  carteiro queue list | show ID | retry ID|all | hold ID|all | release ID|all | remove ID\n"
 	"  carteiro trace ID|ADDRESS|MESSAGE-ID   what became of a message\n"
+	"  carteiro report tls [send]       what others report of TLS to us, and what we count for them; send: tell them now\n"
 	"  carteiro settings [man]          the documentation of carteiro.conf\n"
 	"\n"
 	"  -c FILE   another configuration than /etc/carteiro/carteiro.conf\n";
@@ -97,7 +98,7 @@ static const struct {
 } commands[] = {
 	{"run", run}, {"setup", cli_setup}, {"check", cli_check}, {"user", cli_user}, {"settings", settings},
 	{"status", forward_to_running}, {"reload", forward_to_running}, {"stop", forward_to_running},
-	{"drop", cli_drop}, {"domain", cli_domain}, {"dkim", cli_dkim}, {"alias", cli_alias}, {"queue", forward}, {"route", forward}, {"trace", forward},
+	{"drop", cli_drop}, {"domain", cli_domain}, {"dkim", cli_dkim}, {"alias", cli_alias}, {"queue", forward}, {"route", forward}, {"trace", forward}, {"report", forward},
 };
 
 /* Under its other names the program is what programs have always called. The words are sendmail's own then, options and all. */

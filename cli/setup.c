@@ -267,6 +267,7 @@ static void print_records(const struct setup *s)
 	if (strcmp(s->hostname, s->domain) != 0) /* for bounces, whose sender is the host's name (RFC 7208 §2.4) */
 		printf("%s. 3600 IN TXT \"v=spf1 a -all\"\n", s->hostname);
 	printf("_dmarc.%s. 3600 IN TXT \"v=DMARC1; p=quarantine; rua=mailto:postmaster@%s\"\n", s->domain, s->domain);
+	printf("_smtp._tls.%s. 3600 IN TXT \"v=TLSRPTv1; rua=mailto:postmaster@%s\"\n", s->domain, s->domain); /* RFC 8460 §3 */
 	dkim_print_records(&s->config, span_cstr(s->domain));
 	print_tlsa(s);
 	printf("; and let the address's reverse name be %s\n", s->hostname);

@@ -353,6 +353,22 @@ enum dmarc_policy authentication_policy(const struct authentication *a, struct s
 	return worst;
 }
 
+struct span authentication_report_signer(const struct authentication *a)
+{
+	size_t count;
+	const struct dkim_result *results = dkim_check_results(a->dkim, &count);
+	if (!a->has_dkim || a->author_count != 1 || a->has_too_many_authors)
+		return SPAN("");
+	for (size_t i = 0; i < count; i++) {
+		struct span signer = results[i].signature.domain, author = a->authors[0];
+		size_t more = author.len > signer.len ? author.len - signer.len : 0;
+		bool is_above = more && author.ptr[more - 1] == '.' && span_chr(signer, '.') > 0;
+		if (results[i].has_signed_report && signer.len && (is_above || !more) && span_equal_nocase(span_skip(author, more), signer))
+			return signer;
+	}
+	return SPAN("");
+}
+
 void authentication_free(struct authentication *a)
 {
 	if (!a)

@@ -64,6 +64,9 @@ const struct arc_chain *authentication_chain(const struct authentication *a);
 /* SHA-256 of the relaxed body, if it was wanted. */
 struct span authentication_body_hash(const struct authentication *a);
 
+/* Whose signature a report of TLS has (RFC 8460 §3): the author's domain, or the one above it; empty: nobody's who is to be believed. */
+struct span authentication_report_signer(const struct authentication *a);
+
 /* At any time; done is not called any more. NULL is allowed. */
 void authentication_free(struct authentication *a);
 

@@ -1,7 +1,7 @@
 /* The filter process.
  *
  *   from an edge   judge_begin, judge_rcpt, judge_piece, judge_end, judge_cancel -> filter/message.c; its verdict goes to store
- *   from store     parse_begin, parse_piece, parse_end -> filter/question.c */
+ *   from store     parse_begin, parse_piece, parse_end -> filter/question.c; own_ask -> filter/own.c */
 #include "filter/filter.h"
 
 #include "base/die.h"
@@ -9,10 +9,12 @@
 #include "filter/dns.h"
 #include "filter/message.h"
 #include "filter/milter.h"
+#include "filter/own.h"
 #include "filter/question.h"
 #include "filter/vault.h"
 #include "wire/charset.h"
 
+#include <jansson.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -75,8 +77,13 @@ static void on_parse_end(void *context, const struct msg_parse_end *m)
 		channel_violation(f->store, "parse_end");
 }
 
+static void on_own_ask(void *context, const struct msg_own_ask *m)
+{
+	own_ask(context, m);
+}
+
 static const struct store_to_filter store_handlers = {
-	.parse_begin = on_parse_begin, .parse_piece = on_parse_piece, .parse_end = on_parse_end};
+	.own_ask = on_own_ask, .parse_begin = on_parse_begin, .parse_piece = on_parse_piece, .parse_end = on_parse_end};
 
 static void on_edge_closed(void *context, bool is_violation)
 {
@@ -96,6 +103,7 @@ static void on_store_closed(void *context, bool is_violation)
 	channel_free(f->store);
 	f->store = NULL;
 	question_store_gone(f);
+	own_store_gone(f);
 }
 
 static void attach(void *context, enum role role, unsigned index, int fd)
@@ -134,9 +142,10 @@ static void configure(void *context, const struct config *config)
 	f->dns = filter_dns_new(f);
 	f->vault = filter_vault_new(f);
 	f->milter = filter_milter_new(f);
-	/* ICU and OpenSSL open what they need now, while they can */
+	/* ICU, OpenSSL and jansson open what they need now, while they can */
 	unsigned char digest[32];
 	charset_is_known(SPAN("utf-8"));
+	json_object_seed(0);
 	if (EVP_Digest("", 0, digest, NULL, EVP_sha256(), NULL) != 1)
 		die("filter: no SHA-256");
 }

@@ -20,6 +20,8 @@ struct filter_process {
 	struct filter_vault *vault; /* filter/vault.h */
 	struct filter_milter *milter; /* filter/milter.h */
 	struct map judged;    /* messages being judged, by id128_hash (filter/message.h) */
+	struct own_message *own; /* of store, to be signed (filter/own.h) */
+	size_t report_bytes;  /* of reports of TLS that are coming (filter/tls_report.h) */
 	struct map questions; /* of store, by job (filter/question.h) */
 	uint64_t judged_count, refused_count, asked_count;
 };

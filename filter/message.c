@@ -27,6 +27,7 @@ static void free_message(struct message *m)
 	signing_free(m->signing);
 	sealing_free(m->sealing);
 	asking_free(m->asking);
+	tls_report_free(m->tls_report);
 	verdict_free(m->verdict);
 	mime_parser_free(m->parser);
 	EVP_MD_CTX_free(m->sha256);
@@ -177,6 +178,8 @@ static size_t header_end(struct span kept, size_t looked_at)
 /* Bytes of the body, if there are any among them. True if `judge_credit` is somebody else's business. */
 static bool pass_body(struct message *m, struct span piece)
 {
+	if (m->tls_report)
+		tls_report_feed(m->tls_report, piece);
 	take_body(m, piece);
 	return ask_about(m, piece);
 }
@@ -199,6 +202,10 @@ static bool keep_header(struct message *m, struct span piece)
 	}
 	if (m->asking)
 		give_header(m);
+	if (m->authentication)
+		m->tls_report = tls_report_new(span_slice(buf_span(&m->header), 0, end), &m->filter->report_bytes);
+	if (m->tls_report)
+		tls_report_feed(m->tls_report, span_slice(buf_span(&m->header), 0, end));
 	return pass_body(m, span_skip(piece, end - before));
 }
 

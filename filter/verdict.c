@@ -385,7 +385,7 @@ static void shift_tree(struct mime_tree *tree, const struct verdict *v)
 		envelope->bcc = (struct span){0};
 }
 
-static void say(struct verdict *v, const struct mime_tree *tree)
+static void say(struct verdict *v, const struct mime_tree *tree, struct span report)
 {
 	struct message *m = v->message;
 	BUF_AUTO cache = {0}, authors = {0};
@@ -406,7 +406,7 @@ static void say(struct verdict *v, const struct mime_tree *tree)
 	m->filter->judged_count++;
 	m->filter->refused_count += v->outcome == VERDICT_REFUSE;
 	channel_send(m->filter->store, verdict, .delivery = m->id, .outcome = (uint8_t)v->outcome, .is_junk = v->is_junk, .is_held = said->is_held, .has_sender = said->has_sender,
-	             .sender = buf_span(&said->sender), .rcpt_added = buf_span(&said->rcpt_added), .rcpt_removed = buf_span(&said->rcpt_removed), .text = span_cstr(v->text ? v->text : ""),
+	             .sender = buf_span(&said->sender), .rcpt_added = buf_span(&said->rcpt_added), .rcpt_removed = buf_span(&said->rcpt_removed), .text = span_cstr(v->text ? v->text : ""), .tls_report = report,
 	             .prefix = span_slice(buf_span(&v->prefix), 0, PREFIX_BYTES_MOST), .cuts = span_slice(buf_span(&v->cuts), 0, 4096),
 	             .sha256 = span_of(digest, sizeof digest), .size = m->size, .has_8bit = tree->has_8bit || utf8_has_8bit(buf_span(&said->above)) || utf8_has_8bit(buf_span(&said->behind)), .is_tls_optional = v->is_tls_optional,
 	             .header_bytes = (uint32_t)tree->parts[0].header_len, .authors = buf_span(&authors),
@@ -495,6 +495,9 @@ void verdict_give(struct verdict *v)
 {
 	struct message *m = v->message;
 	struct mime_tree tree = *mime_parser_finish(m->parser);
+	BUF_AUTO report = {0};
+	if (m->tls_report && v->outcome == VERDICT_ACCEPT)
+		tls_report_read(m->tls_report, &tree, m->authentication, &report); /* before its offsets are others */
 	if (m->kind == DELIVERY_APPEND) {
 		if (tree.has_nul)
 			refuse(v, "554 5.6.0 NUL in the message"); /* RFC 3501 §9: no CHAR8 */
@@ -510,7 +513,7 @@ void verdict_give(struct verdict *v)
 		shift_tree(&tree, v);
 	}
 	if (m->filter->store)
-		say(v, &tree);
+		say(v, &tree, buf_span(&report));
 }
 
 void verdict_free(struct verdict *v)

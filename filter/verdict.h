@@ -8,6 +8,7 @@
 #include "filter/filter.h"
 #include "filter/seal.h"
 #include "filter/sign.h"
+#include "filter/tls_report.h"
 #include "ipc/terms.h"
 #include "wire/mime.h"
 
@@ -36,6 +37,7 @@ struct message {
 	struct signing *signing;               /* NULL: it is not signed */
 	struct sealing *sealing;               /* NULL: it is not sealed */
 	struct asking *asking;                 /* NULL: no milter is asked */
+	struct tls_report *tls_report;         /* NULL: it does not say that it is one */
 	uint32_t recipients_coming;            /* judge_rcpt that edge has still to send */
 	unsigned pieces_out;                   /* that edge waits for the milters to use up */
 	struct verdict *verdict;               /* once its header is looked at */

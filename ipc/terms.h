@@ -147,6 +147,14 @@ enum mx_outcome {
 	MX_LOOP,        /* we are the best MX ourselves, but it is not our domain: fails for good */
 };
 
+/* rua_answer.outcome */
+enum rua_outcome {
+	RUA_FOUND,
+	RUA_NONE,  /* the domain wants no reports, or its record is none: `text` says which */
+	RUA_LATER, /* it cannot be asked now */
+};
+enum { REPORT_BYTES_MOST = 600 * 1024 /* of one that is sent, packed: with base64 a message that own_ask can have */ };
+
 /* MTA-STS policies that are kept: resolve has them in memory, store on the disk. */
 enum { POLICIES_MOST = 100000, POLICIES_BYTES_MOST = 64 * 1024 * 1024 /* of their texts */ };
 

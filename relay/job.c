@@ -7,6 +7,7 @@
 #include "relay/demand.h"
 #include "relay/former.h"
 #include "relay/session.h"
+#include "relay/tls_report.h"
 #include "wire/address.h"
 #include "wire/next_hop.h"
 #include "wire/smtp.h"
@@ -233,6 +234,7 @@ struct span job_sender_domain(const struct job *j)
 static void send_question(struct job *j)
 {
 	j->targets.count = j->target_at = 0;
+	j->policy = SPAN("");
 	channel_send(j->relay->resolve, mx_ask, .id = j->question, .domain = span_cstr(j->next_hop), .sender = span_slice(job_sender_domain(j), 0, 255),
 	             .is_chosen = j->route != ROUTE_DOMAIN, .is_lax = demand_is_lax(j));
 }
@@ -281,6 +283,20 @@ bool job_host(struct relay_process *p, const struct msg_mx_host *m)
 {
 	struct job *j = map_get(&p->questions, m->id);
 	return !j || target_list_add(&j->targets, m, j->hop_host, j->port, &j->arena) == 0; /* its job may have gone meanwhile */
+}
+
+void job_policy(struct relay_process *p, const struct msg_mx_policy *m)
+{
+	struct job *j = map_get(&p->questions, m->id);
+	if (j)
+		j->policy = arena_dup(&j->arena, m->policy);
+}
+
+void job_fault(struct relay_process *p, const struct msg_mx_fault *m)
+{
+	struct job *j = map_get(&p->questions, m->id);
+	if (j)
+		tls_report_fault(j, m);
 }
 
 bool job_hosts(struct relay_process *p, const struct msg_mx_answer *m)

@@ -53,6 +53,7 @@ struct job {
 	struct session *session;
 	struct timer *deadline;
 	int64_t deadline_ms;        /* monotonic */
+	struct span policy;         /* the MTA-STS policy of the domain, for reports (relay/tls_report.h); empty: none is known */
 	char last_failure[REPLY_TEXT_MOST + 1];
 	bool was_unsafe;            /* the last failure was: RFC 3463 §3.8, X.7.5 */
 	bool lacks_requiretls;      /* a server does not offer it */
@@ -91,6 +92,8 @@ bool job_settled(struct relay_process *p, const struct msg_job_settled *m);
 /* What resolve says. */
 bool job_host(struct relay_process *p, const struct msg_mx_host *m);
 bool job_hosts(struct relay_process *p, const struct msg_mx_answer *m);
+void job_policy(struct relay_process *p, const struct msg_mx_policy *m);
+void job_fault(struct relay_process *p, const struct msg_mx_fault *m);
 /* Asks a new resolve what the one before did not answer. */
 void jobs_ask_again(struct relay_process *p);
 

@@ -3,7 +3,7 @@
  *   configure     the TLS context, the address to connect from
  *   attach        the channel to store: "there is room for so many jobs"; the channel to resolve
  *   job, job_rcpt, job_start, job_piece, job_settled   from store -> relay/job.c
- *   mx_host, mx_answer                                 from resolve -> relay/job.c
+ *   mx_host, mx_policy, mx_fault, mx_answer            from resolve -> relay/job.c
  *
  * A job (relay/job.c) asks resolve for the hosts of its domain and tries them with one session after another
  * (relay/session.c: the connection; relay/transaction.c: the message's envelope; relay/transfer.c: its bytes, pulled from
@@ -99,7 +99,18 @@ static void on_mx_answer(void *context, const struct msg_mx_answer *m)
 		channel_violation(p->resolve, "an answer without a mail host");
 }
 
-static const struct resolve_to_relay resolve_handlers = {.mx_host = on_mx_host, .mx_answer = on_mx_answer};
+static void on_mx_policy(void *context, const struct msg_mx_policy *m)
+{
+	job_policy(context, m);
+}
+
+static void on_mx_fault(void *context, const struct msg_mx_fault *m)
+{
+	job_fault(context, m);
+}
+
+static const struct resolve_to_relay resolve_handlers = {
+	.mx_host = on_mx_host, .mx_policy = on_mx_policy, .mx_fault = on_mx_fault, .mx_answer = on_mx_answer};
 
 static void on_resolve_closed(void *context, bool is_violation)
 {

@@ -27,6 +27,7 @@
 #include "relay/connect.h"
 #include "relay/demand.h"
 #include "relay/login.h"
+#include "relay/tls_report.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -138,6 +139,7 @@ static void lose_tls(struct session *s, const char *why)
 		snprintf(text, sizeof text, "the certificate of %s does not fit the MTA-STS policy of %s (%s)", s->target.host, s->job->hop_host, distrust);
 	else
 		snprintf(text, sizeof text, "%s: %s", waiting_for[s->state], why);
+	tls_report_handshake_failed(s, why);
 	session_fail(s, s->target.must_use_tls ? FAILURE_UNSAFE : FAILURE_TLS, text, NULL);
 }
 
@@ -279,6 +281,7 @@ static void on_greeting(struct session *s, const struct reply *r)
 		session_fail(s, FAILURE_HOST, "refuses the connection", r->text);
 	else
 		say_hello(s, SESSION_EHLO);
+	snprintf(s->helo, sizeof s->helo, "%.*s", SPAN_ARG(tls_report_helo(span_cstr(r->text))));
 	s->was_greeted = true;
 }
 
@@ -317,6 +320,8 @@ static void on_ehlo(struct session *s, const struct reply *r)
 		session_enter(s, SESSION_STARTTLS);
 		return;
 	}
+	if (!s->offers.starttls)
+		tls_report_refused(s, NULL);
 	if (s->target.must_use_tls && !stream_is_secured(s->stream))
 		session_fail(s, FAILURE_UNSAFE, tls_is_a_must(s), "the server does not offer STARTTLS");
 	else if (s->target.wants_requiretls && !s->offers.requiretls)
@@ -338,6 +343,7 @@ static void start_tls(struct session *s)
 static void on_starttls(struct session *s, const struct reply *r)
 {
 	if (r->code != 220) {
+		tls_report_refused(s, r->text);
 		if (s->target.must_use_tls)
 			session_fail(s, FAILURE_UNSAFE, tls_is_a_must(s), r->text);
 		else
@@ -459,6 +465,7 @@ static void on_secured(void *context)
 		return;
 	if (s->target.is_tested && stream_distrust(s->stream))
 		note_tested(s, stream_distrust(s->stream));
+	tls_report_secured(s);
 	if (s->was_greeted)
 		say_hello(s, SESSION_EHLO);
 	else
@@ -482,6 +489,7 @@ static void on_connected(void *context, const struct target *target, int fd)
 	struct session *s = context;
 	s->connecting = NULL;
 	s->target = *target;
+	tls_report_connected(s, fd);
 	s->stream = stream_new(s->relay->loop, fd, &stream_events, s);
 	if (s->target.is_tls_first)
 		start_tls(s);

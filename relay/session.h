@@ -7,6 +7,8 @@
 #include "relay/reply.h"
 #include "relay/transfer.h"
 
+#include <arpa/inet.h>
+
 enum session_state {
 	SESSION_CONNECTING,
 	SESSION_GREETING,
@@ -46,6 +48,7 @@ struct session {
 	struct reply_reader reader;
 	struct session_offers offers;
 	bool may_use_tls, was_greeted, is_retired, is_lmtp;
+	char own_address[INET6_ADDRSTRLEN], helo[TARGET_NAME_BYTES]; /* helo: by which the server has introduced itself */
 	unsigned login_steps;        /* of AUTH LOGIN that are done */
 	unsigned mail_count;         /* handed over on this connection */
 	/* the transaction */

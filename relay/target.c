@@ -100,6 +100,9 @@ int target_list_add(struct target_list *list, const struct msg_mx_host *m, const
 		t->must_use_tls = (m->flags & MX_HOST_TLS) || (proof && !proof->is_advisory);
 		t->is_by_policy = record_count == 0 && (m->flags & MX_HOST_POLICY);
 		t->is_tested = proof && proof->is_advisory;
+		t->is_dane = m->flags & MX_HOST_TLS;
+		t->tlsa = records;
+		t->tlsa_count = (size_t)record_count;
 		t->proof = proof;
 	}
 	return 0;

@@ -30,6 +30,9 @@ struct target {
 	bool wants_login;                  /* it is relay_host, and relay_host_login is set */
 	bool is_by_policy;                 /* an MTA-STS policy demands that it proves its name (RFC 8461 §4) */
 	bool is_tested;                    /* the policy is one for testing: what it would demand is looked at for the log */
+	const struct span *tlsa;           /* its TLSA records that can be used; as long as the arena, as `proof` */
+	size_t tlsa_count;
+	bool is_dane;                      /* it has TLSA records, if perhaps none that can be used */
 	const struct tls_proof *proof;     /* and what its certificate must match; NULL: nothing. Lives as long as the arena. */
 };
 

@@ -7,6 +7,7 @@
 #include "base/network.h"
 #include "base/tls.h"
 #include "resolve/rdata.h"
+#include "wire/address.h"
 #include "wire/mta_sts.h"
 
 #include <curl/curl.h>
@@ -20,6 +21,7 @@ enum {
 	CONNECT_MOST_MS = 20 * 1000,   /* for all addresses */
 	HEADER_BYTES_MOST = 64 * 1024, /* of all answers before the one that counts, too */
 	HTTP_OK = 200,
+	HTTPS_PORT = 443,
 };
 
 struct fetch_socket {
@@ -36,6 +38,9 @@ struct fetch {
 	void *context;
 	bool is_active;
 	char host[RDATA_NAME_MOST + sizeof "mta-sts."];
+	unsigned port;
+	char *url, *report;            /* report: to be posted; NULL: the policy is to be had */
+	size_t report_bytes;
 	struct lookup v4, v6;
 	unsigned lookups;              /* under way */
 	char addresses[ADDRESSES_MOST][INET6_ADDRSTRLEN];
@@ -43,7 +48,7 @@ struct fetch {
 	struct timer *deadline, *timer; /* of all; libcurl's */
 	CURLM *multi;
 	CURL *easy;
-	struct curl_slist *pin;
+	struct curl_slist *pin, *fields;
 	struct fetch_socket *sockets;
 	struct buf body;
 	size_t header_bytes;
@@ -181,6 +186,9 @@ static void free_fetch(struct fetch *f)
 	curl_easy_cleanup(f->easy);
 	curl_multi_cleanup(f->multi);
 	curl_slist_free_all(f->pin);
+	curl_slist_free_all(f->fields);
+	free(f->url);
+	free(f->report);
 	while (f->sockets)
 		end_socket(f->sockets);
 	timer_free(f->deadline);
@@ -192,14 +200,14 @@ static void free_fetch(struct fetch *f)
 	free(f);
 }
 
-static void finish(struct fetch *f, const char *fault)
+static void finish_with(struct fetch *f, const char *fault, enum fetch_fault kind)
 {
 	struct fetches *all = f->all;
 	fetch_done_fn *done = f->done;
 	void *context = f->context;
 	struct error why = {0};
 	if (fault)
-		error_set(&why, 0, "https://%.100s: %.120s", f->host, fault);
+		error_set(&why, (int)kind, "https://%.100s: %.120s", f->host, fault);
 	for (char *c = why.text; *c; c++) /* the server's words may be in it */
 		if (*c < ' ' || *c > '~')
 			*c = '?';
@@ -209,6 +217,11 @@ static void finish(struct fetch *f, const char *fault)
 	loop_later(all->loop, &all->turn);
 	struct span text = span_of(body.len ? body.ptr : "", body.len);
 	done(context, fault ? span_of(NULL, 0) : text, &why);
+}
+
+static void finish(struct fetch *f, const char *fault)
+{
+	finish_with(f, fault, FETCH_FAILED);
 }
 
 static bool is_plain_text(const char *type)
@@ -233,13 +246,13 @@ static void look_whether_done(struct fetch *f)
 		fault = "the answer is too large";
 	} else if (m->data.result) {
 		fault = f->fault[0] ? f->fault : curl_easy_strerror(m->data.result);
-	} else if (status != HTTP_OK) {
+	} else if (f->report ? status / 100 != HTTP_OK / 100 : status != HTTP_OK) {
 		snprintf(text, sizeof text, "the server answers with %ld", status);
 		fault = text;
-	} else if (!is_plain_text(type)) {
+	} else if (!f->report && !is_plain_text(type)) {
 		fault = "the answer is not text/plain";
 	}
-	finish(f, fault);
+	finish_with(f, fault, m->data.result == CURLE_PEER_FAILED_VERIFICATION ? FETCH_UNPROVED : FETCH_FAILED);
 }
 
 static void on_deadline(void *context)
@@ -252,14 +265,12 @@ static void on_deadline(void *context)
 static void set_options(struct fetch *f)
 {
 	CURL *e = f->easy;
-	char url[sizeof f->host + 64];
 	BUF_AUTO pin = {0};
-	buf_printf(&pin, "%s:443:", f->host);
+	buf_printf(&pin, "%s:%u:", f->host, f->port);
 	for (size_t i = 0; i < f->address_count; i++)
 		buf_printf(&pin, strchr(f->addresses[i], ':') ? "%s[%s]" : "%s%s", i ? "," : "", f->addresses[i]);
 	f->pin = curl_slist_append(NULL, buf_cstr(&pin));
-	snprintf(url, sizeof url, "https://%s/.well-known/mta-sts.txt", f->host);
-	bool is_bad = !f->pin || curl_easy_setopt(e, CURLOPT_URL, url) || curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "https") ||
+	bool is_bad = !f->pin || curl_easy_setopt(e, CURLOPT_URL, f->url) || curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "https") ||
 	              curl_easy_setopt(e, CURLOPT_RESOLVE, f->pin) ||
 	              curl_easy_setopt(e, CURLOPT_PROXY, "") || /* nor one that the environment names */
 	              curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L) || /* RFC 8461 §3.3 */
@@ -275,6 +286,11 @@ static void set_options(struct fetch *f)
 	              curl_easy_setopt(e, CURLOPT_ERRORBUFFER, f->fault) ||
 	              curl_multi_setopt(f->multi, CURLMOPT_SOCKETFUNCTION, on_socket) || curl_multi_setopt(f->multi, CURLMOPT_SOCKETDATA, f) ||
 	              curl_multi_setopt(f->multi, CURLMOPT_TIMERFUNCTION, on_curl_timer) || curl_multi_setopt(f->multi, CURLMOPT_TIMERDATA, f);
+	if (f->report) {
+		f->fields = curl_slist_append(curl_slist_append(NULL, "Content-Type: application/tlsrpt+gzip"), "Expect:");
+		is_bad |= !f->fields || curl_easy_setopt(e, CURLOPT_HTTPHEADER, f->fields) || curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE, (long)f->report_bytes) ||
+		          curl_easy_setopt(e, CURLOPT_POSTFIELDS, f->report);
+	}
 	if (is_bad)
 		die("resolve: libcurl does not take its options");
 }
@@ -357,16 +373,56 @@ static void on_turn(void *context)
 		begin(f); /* it may be over before this returns */
 }
 
-void fetch_start(struct fetches *all, const char *domain, fetch_done_fn *done, void *context)
+static struct fetch *add(struct fetches *all, fetch_done_fn *done, void *context)
 {
 	struct fetch *f = xcalloc(1, sizeof *f);
-	*f = (struct fetch){.all = all, .before = all->last, .done = done, .context = context};
-	snprintf(f->host, sizeof f->host, "mta-sts.%s", domain);
+	*f = (struct fetch){.all = all, .before = all->last, .done = done, .context = context, .port = HTTPS_PORT};
 	*(all->last ? &all->last->next : &all->first) = f;
 	all->last = f;
 	all->turn.fn = on_turn;
 	all->turn.context = all;
 	loop_later(all->loop, &all->turn);
+	return f;
+}
+
+void fetch_start(struct fetches *all, const char *domain, fetch_done_fn *done, void *context)
+{
+	struct fetch *f = add(all, done, context);
+	BUF_AUTO url = {0};
+	snprintf(f->host, sizeof f->host, "mta-sts.%s", domain);
+	buf_printf(&url, "https://%s/.well-known/mta-sts.txt", f->host);
+	f->url = span_strdup(buf_span(&url));
+}
+
+/* -1 if the URI has no host that has a name of the DNS. */
+static int take_host(struct fetch *f)
+{
+	CURLU *u = curl_url();
+	char *host = NULL, *port = NULL, *scheme = NULL;
+	BUF_AUTO name = {0};
+	uint64_t number = HTTPS_PORT;
+	bool is_bad = !u || curl_url_set(u, CURLUPART_URL, f->url, CURLU_NON_SUPPORT_SCHEME) || curl_url_get(u, CURLUPART_SCHEME, &scheme, 0) ||
+	              strcmp(scheme, "https") != 0 || curl_url_get(u, CURLUPART_HOST, &host, 0) || !domain_is_valid(span_cstr(host), 0) ||
+	              domain_canonical(span_cstr(host), &name, NULL) || name.len >= RDATA_NAME_MOST || curl_url_get(u, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) ||
+	              span_to_u64(span_cstr(port), UINT16_MAX, &number);
+	if (!is_bad)
+		snprintf(f->host, sizeof f->host, "%s", buf_cstr(&name));
+	f->port = (unsigned)number;
+	curl_free(host);
+	curl_free(port);
+	curl_free(scheme);
+	curl_url_cleanup(u);
+	return is_bad ? -1 : 0;
+}
+
+void fetch_post(struct fetches *all, struct span uri, struct span report, fetch_done_fn *done, void *context)
+{
+	struct fetch *f = add(all, done, context);
+	f->url = span_strdup(uri);
+	f->report = span_strdup(report);
+	f->report_bytes = report.len;
+	if (take_host(f))
+		snprintf(f->host, sizeof f->host, "%s", "invalid"); /* RFC 6761 §6.4: it has no address */
 }
 
 void fetches_end(struct fetches *all)

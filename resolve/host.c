@@ -102,6 +102,7 @@ static void on_tlsa(void *context, const struct lookup_result *result)
 	bool is_expanded = strcmp(h->base, h->name) != 0;
 	if (result->outcome == LOOKUP_LATER) {
 		h->failed_for_now = true;
+		h->is_bogus = result->is_bogus;
 		h->v4_count = h->v6_count = 0;
 		snprintf(q->text, sizeof q->text, "TLSA records of %.70s: %s", h->base, result->text);
 	} else if (result->outcome == LOOKUP_ANSWER && result->is_secure) {

@@ -128,6 +128,7 @@ static void on_answer(void *context, int rcode, void *message, int len, int secu
 	(void)was_limited;
 	/* looked at first: bogus data comes with rcode 0 */
 	if (security == SECURITY_BOGUS) {
+		result.is_bogus = true;
 		set_text(&result, "the answer fails DNSSEC validation", why_bogus);
 		finish(q, &result);
 		return;

@@ -23,6 +23,7 @@ struct lookup_result {
 	enum lookup_outcome outcome;
 	struct span message; /* valid during the call */
 	bool is_secure;      /* DNSSEC has proved the answer */
+	bool is_bogus;       /* LOOKUP_LATER, since DNSSEC has disproved it */
 	char text[160];      /* printable ASCII */
 };
 

@@ -59,6 +59,14 @@ static void end(struct question *q, enum mx_outcome outcome, const char *text)
 	free_question(q);
 }
 
+/* What is wrong, for the report that the domain may want (RFC 8460). */
+static void send_fault(const struct question *q, enum tlsrpt_policy_type policy, enum tlsrpt_result result, const char *host, const char *reason)
+{
+	if (q->process->relay && !q->is_lax)
+		channel_send(q->process->relay, mx_fault, .id = q->id, .policy = (uint8_t)policy, .result = (uint8_t)result, .host = span_cstr(host),
+		             .reason = span_slice(span_cstr(reason), 0, 255));
+}
+
 /* The best host for the domain is this server, but the domain is none of its own. */
 static void send_loop(struct resolve_process *p, uint64_t id, struct span domain)
 {
@@ -97,6 +105,7 @@ static bool obey_policy(struct question *q, struct host *h, const struct mta_sts
 	}
 	log_event(LOG_LEVEL_WARNING, "mta-sts-unnamed-host", log_c("domain", q->domain), log_c("host", h->name),
 	          log_c("then", is_enforced ? "no mail goes there" : "none, as the policy is one for testing"));
+	send_fault(q, TLSRPT_STS, TLSRPT_VALIDATION_FAILURE, h->name, "the policy does not name this host");
 	if (is_enforced)
 		snprintf(q->refused, sizeof q->refused, "%.90s is none of the hosts that the MTA-STS policy of %.90s names", h->name, q->domain);
 	return !is_enforced;
@@ -121,6 +130,18 @@ static void leave_out_unfit(struct question *q, unsigned own)
 		*(fits[1] ? &q->hosts[i].v4_count : &q->hosts[i].v6_count) = 0;
 }
 
+/* What the domain says of TLS, and what is wrong with that. */
+static void send_policy(const struct question *q, const struct mta_sts_policy *policy)
+{
+	if (policy->mode != MTA_STS_NONE && q->process->relay)
+		channel_send(q->process->relay, mx_policy, .id = q->id, .policy = policy->text);
+	if (q->policy.fault)
+		send_fault(q, TLSRPT_STS, q->policy.fault, "", q->policy.fault_text);
+	for (size_t i = 0; i < q->host_count; i++)
+		if (q->hosts[i].is_bogus)
+			send_fault(q, TLSRPT_TLSA, TLSRPT_DNSSEC_INVALID, q->hosts[i].name, q->text);
+}
+
 /* We, and all that are no better than we are, are left out: the mail would come back (RFC 5321 §5.1). */
 static void end_with_hosts(struct question *q)
 {
@@ -129,6 +150,7 @@ static void end_with_hosts(struct question *q)
 	struct mta_sts_policy policy = {.mode = MTA_STS_NONE};
 	if (q->policy_text.len)
 		mta_sts_policy_parse(buf_span(&q->policy_text), &policy, NULL);
+	send_policy(q, &policy);
 	leave_out_unfit(q, own);
 	for (size_t i = 0; i < q->host_count; i++) {
 		struct host *h = &q->hosts[i];
@@ -290,6 +312,8 @@ static void on_mx(void *context, const struct lookup_result *result)
 		return;
 	case LOOKUP_LATER:
 		snprintf(q->text, sizeof q->text, "mail exchangers of %.70s: %s", q->domain, result->text);
+		if (result->is_bogus)
+			send_fault(q, TLSRPT_TLSA, TLSRPT_DNSSEC_INVALID, "", q->text);
 		end(q, MX_LATER, q->text);
 		return;
 	case LOOKUP_ANSWER:

@@ -37,6 +37,8 @@ struct policy {
 	uint32_t max_age_s;
 	uint64_t fetched_s;          /* wall clock */
 	int64_t failed_until_ms;     /* monotonic; 0: not */
+	enum tlsrpt_result fault;    /* why, and in words */
+	char fault_text[256];
 	struct policy *next_failed;
 	bool is_fetching;
 	char next_id[MTA_STS_ID_BYTES_MOST + 1]; /* of what is being fetched */
@@ -159,9 +161,11 @@ static void forget_failures(struct policies *p)
 	}
 }
 
-static void remember_failure(struct policy *one)
+static void remember_failure(struct policy *one, enum tlsrpt_result fault, const char *why)
 {
 	struct policies *p = one->all;
+	one->fault = fault;
+	snprintf(one->fault_text, sizeof one->fault_text, "%s", why);
 	forget_failures(p);
 	if (p->failure_count == FAILURES_MOST || one->failed_until_ms)
 		return;
@@ -206,6 +210,10 @@ static void answer(struct policy_question *q, struct policy *one)
 		forget(one);
 	if (one)
 		buf_add(&text, buf_span(&one->text)); /* whoever is told may ask for something else that takes its place */
+	if (one && !text.len && (has_failed(one) || one->is_fetching)) { /* is_fetching: it has just failed */
+		q->fault = one->fault;
+		memcpy(q->fault_text, one->fault_text, sizeof q->fault_text);
+	}
 	if (one)
 		drop_if_idle(one);
 	bool has_one = text.len && mta_sts_policy_parse(buf_span(&text), &policy, NULL) == 0;
@@ -232,7 +240,7 @@ static bool take_text(struct policy *one, struct span text, const struct error *
 	struct error fault = *why;
 	if (!text.ptr || mta_sts_policy_parse(text, out, &fault)) {
 		log_failure(one, fault.text);
-		remember_failure(one);
+		remember_failure(one, text.ptr ? TLSRPT_STS_POLICY_INVALID : fault.code == FETCH_UNPROVED ? TLSRPT_STS_WEBPKI_INVALID : TLSRPT_STS_POLICY_FETCH_ERROR, fault.text);
 		return false;
 	}
 	remember(one, one->next_id, (uint64_t)clock_wall_s(), out);

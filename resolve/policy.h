@@ -8,6 +8,7 @@
 #include "resolve/fetch.h"
 #include "resolve/lookup.h"
 #include "wire/mta_sts.h"
+#include "wire/tlsrpt.h"
 
 struct channel;
 struct msg_policy_kept;
@@ -23,6 +24,7 @@ struct policies {
 	struct channel *store;   /* NULL while there is none */
 	bool is_told;            /* store has said what it has kept */
 	struct policy_question *early; /* wait for that */
+	struct report_question *reports; /* where they are to go, and posts: resolve/report.h */
 };
 
 /* policy: NULL if none holds. Valid during the call. */
@@ -35,6 +37,8 @@ struct policy_question {
 	policy_done_fn *done;
 	void *context;
 	struct lookup txt;
+	enum tlsrpt_result fault;        /* when done is called: why there is none, although the domain has one; TLSRPT_SUCCESS: there is no fault */
+	char fault_text[256];
 	struct policy_question **list, *next; /* that it waits in; NULL: none */
 };
 

@@ -20,6 +20,7 @@ struct host {
 	char name[RDATA_NAME_MOST];
 	char v4_addresses[ADDRESSES_MOST][INET6_ADDRSTRLEN], v6_addresses[ADDRESSES_MOST][INET6_ADDRSTRLEN];
 	size_t v4_count, v6_count;
+	bool is_bogus;            /* that is why: DNSSEC has disproved what was asked for */
 	bool failed_for_now;      /* its addresses or its TLSA records could not be asked for; the question's `text` says why */
 	bool is_insecure;         /* DNSSEC has not proved its addresses */
 	char base[RDATA_NAME_MOST]; /* whose TLSA records are asked for: where its CNAMEs lead, then the name itself (RFC 7672 §2.2.2) */

@@ -5,6 +5,7 @@
  *   attach      the channel to relay, to store, or to a filter
  *   mx_ask      of relay -> resolve/mx.c, which asks by resolve/lookup.c and reads with resolve/rdata.c; answered by mx_answer
  *   policy_kept, policies_told   of store -> resolve/policy.c, which asks for MTA-STS policies and tells store what it should keep
+ *   rua_ask, report_post         of store -> resolve/report.c
  *   dns_ask     of a filter -> resolve/record.c; answered by dns_answer
  *
  * It has no mail and no keys, and keeps nothing on the disk. */
@@ -18,6 +19,7 @@
 #include "resolve/mx.h"
 #include "resolve/process.h"
 #include "resolve/record.h"
+#include "resolve/report.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -61,7 +63,21 @@ static void on_policies_told(void *context, const struct msg_policies_told *m)
 	policies_told(&p->policies);
 }
 
-static const struct store_to_resolve store_handlers = {.policy_kept = on_policy_kept, .policies_told = on_policies_told};
+static void on_rua_ask(void *context, const struct msg_rua_ask *m)
+{
+	struct resolve_process *p = context;
+	p->asked_count++;
+	rua_ask(&p->policies, m);
+}
+
+static void on_report_post(void *context, const struct msg_report_post *m)
+{
+	struct resolve_process *p = context;
+	report_post(&p->policies, m);
+}
+
+static const struct store_to_resolve store_handlers = {
+	.policy_kept = on_policy_kept, .policies_told = on_policies_told, .rua_ask = on_rua_ask, .report_post = on_report_post};
 
 static void on_store_closed(void *context, bool is_violation)
 {
@@ -212,6 +228,7 @@ static void reload(void *context, const struct config *config)
 		log_event(LOG_LEVEL_INFO, "resolve-begins-anew", log_c("why", "its sandbox does not have the file that it is to read now"));
 		exit(0); /* master starts it again with the new configuration */
 	}
+	reports_end(&p->policies);
 	policies_end(&p->policies);
 	standing_end(&p->standing);
 	lookup_client_free(p->client);

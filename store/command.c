@@ -290,6 +290,7 @@ static const struct {
 	{"queue", "release", 3, 3, queue_release_some},
 	{"queue", "remove", 3, 3, queue_remove_one},
 	{"trace", NULL, 2, 2, trace},
+	{"report", "tls", 2, 3, report_tls},
 };
 
 static void find_and_run(struct command_run *c)

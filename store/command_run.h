@@ -53,6 +53,9 @@ void user_revoke(struct command_run *c);
 void user_set(struct command_run *c);
 void user_show(struct command_run *c);
 
+/* store/command_report.c */
+void report_tls(struct command_run *c);
+
 /* store/command_domain.c */
 void domain_add(struct command_run *c);
 void domain_list(struct command_run *c);

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "ipc/words.h"
 #include "store/queue/queue.h"
+#include "store/report/report.h"
 #include "store/session.h"
 #include "store/trace.h"
 
@@ -50,7 +51,7 @@ void deliver_free(struct delivery *d)
 		unstage(d);
 	EVP_MD_CTX_free(d->sha256);
 	arena_free(&d->recipients_memory);
-	struct buf *bufs[] = {&d->reverse_path, &d->client, &d->mailbox, &d->keywords, &d->block, &d->text, &d->prefix, &d->cuts,
+	struct buf *bufs[] = {&d->reverse_path, &d->client, &d->mailbox, &d->keywords, &d->block, &d->tls_report, &d->text, &d->prefix, &d->cuts,
 	                      &d->authors, &d->message_id, &d->cache, &d->envid, &d->sender, &d->rcpt_added, &d->rcpt_removed};
 	for (size_t i = 0; i < sizeof bufs / sizeof bufs[0]; i++)
 		buf_free(bufs[i]);
@@ -87,6 +88,8 @@ void deliver_answer(struct delivery *d, enum delivery_outcome outcome, struct sp
 		d->store->accepted_count++;
 	else
 		d->store->refused_count++;
+	if ((outcome == DELIVERED || outcome == QUEUED) && d->is_for_account && d->tls_report.len)
+		report_heard(d->store, buf_span(&d->tls_report));
 	deliver_log(d, DELIVERY_ALL_RECIPIENTS, outcome);
 	deliver_say(d, DELIVERY_ALL_RECIPIENTS, outcome, text, 0, 0);
 	deliver_free(d);
@@ -284,6 +287,7 @@ int deliver_verdict(struct store_peer *filter, const struct msg_verdict *m)
 	buf_add(&d->rcpt_added, m->rcpt_added);
 	buf_add(&d->rcpt_removed, m->rcpt_removed);
 	buf_add(&d->text, m->text);
+	buf_add(&d->tls_report, m->tls_report);
 	buf_add(&d->prefix, m->prefix);
 	buf_add(&d->cuts, m->cuts);
 	buf_add(&d->authors, m->authors);

@@ -277,6 +277,8 @@ void deliver_write(struct delivery *d)
 		is_later |= outcome == RCPT_LATER;
 		has_any |= outcome == RCPT_LOCAL || outcome == RCPT_REMOTE;
 	}
+	for (size_t i = 0; i < targets.count; i++)
+		d->is_for_account |= targets.list[i].account != 0;
 	has_any |= d->kind == DELIVERY_LOCAL && targets.count; /* a bounce at least */
 	if (is_later || !has_any) {
 		deliver_answer(d, is_later ? DELIVERY_LATER : DELIVERY_NO_RECIPIENT, SPAN(""));

@@ -35,7 +35,9 @@ struct delivery {
 	uint8_t verdict;
 	bool is_junk, is_held, has_sender;
 	struct buf sender, rcpt_added, rcpt_removed; /* of the milters */
+	bool is_for_account;     /* somebody here gets it */
 	bool is_changed;         /* they added or took out recipients */
+	struct buf tls_report;   /* the sums of one that it is; empty: it is none */
 	struct buf text, prefix, cuts, authors, message_id, cache;
 	unsigned char judged_digest[32];
 	uint64_t judged_size;

@@ -3,7 +3,7 @@
  *   from an edge    deliveries -> store/deliver.c; questions about a mailbox -> its account's worker (store/mailbox/view.c)
  *   from a filter   verdicts -> store/deliver.c; what was asked about stored messages -> store/parse.c
  *   from vault      accounts' hashes, whose a session is -> here
- *   from relay      store/queue/schedule.c
+ *   from relay      store/queue/schedule.c; what TLS was like -> store/report/count.c
  *   from resolve    policies of other domains -> store/directory/policy.c
  *   from master     commands -> store/command.c */
 #include "store/store.h"
@@ -20,8 +20,10 @@
 #include "store/mailbox/view.h"
 #include "store/parse.h"
 #include "store/queue/queue.h"
+#include "store/report/report.h"
 #include "store/scram.h"
 #include "store/session.h"
+#include "store/sign.h"
 #include "store/sweep.h"
 
 #include <errno.h>
@@ -307,7 +309,12 @@ static void on_verdict(void *context, const struct msg_verdict *m)
 }
 
 /* The answers about stored messages go to their workers before they come here. */
-static const struct filter_to_store filter_handlers = {.verdict = on_verdict};
+static void on_own_answer(void *context, const struct msg_own_answer *m)
+{
+	sign_answered(context, m);
+}
+
+static const struct filter_to_store filter_handlers = {.verdict = on_verdict, .own_answer = on_own_answer};
 
 static int dispatch_filter(const void *handlers, void *context, uint16_t type, struct span payload)
 {
@@ -386,7 +393,20 @@ static void on_policy_forget(void *context, const struct msg_policy_forget *m)
 		violation(context, "policy_forget");
 }
 
-static const struct resolve_to_store resolve_handlers = {.policy_keep = on_policy_keep, .policy_forget = on_policy_forget};
+static void on_rua_answer(void *context, const struct msg_rua_answer *m)
+{
+	if (report_rua_answered(context, m))
+		violation(context, "rua_answer");
+}
+
+static void on_report_posted(void *context, const struct msg_report_posted *m)
+{
+	if (report_posted(context, m))
+		violation(context, "report_posted");
+}
+
+static const struct resolve_to_store resolve_handlers = {
+	.policy_keep = on_policy_keep, .policy_forget = on_policy_forget, .rua_answer = on_rua_answer, .report_posted = on_report_posted};
 
 /* ---- from relay and master ---- */
 
@@ -413,8 +433,14 @@ static void on_job_done(void *context, const struct msg_job_done *m)
 		violation(context, "job_done");
 }
 
+static void on_tls_session(void *context, const struct msg_tls_session *m)
+{
+	if (report_session(context, m))
+		violation(context, "tls_session");
+}
+
 static const struct relay_to_store relay_handlers = {
-	.relay_ready = on_relay_ready, .job_read = on_job_read, .job_result = on_job_result, .job_done = on_job_done};
+	.tls_session = on_tls_session, .relay_ready = on_relay_ready, .job_read = on_job_read, .job_result = on_job_result, .job_done = on_job_done};
 
 static void on_command(void *context, const struct msg_command *m)
 {
@@ -440,6 +466,8 @@ static void on_peer_closed(void *context, bool is_violation)
 	*p = (struct store_peer){.store = s};
 	deliver_peer_gone(s, &was);
 	session_peer_gone(s, gone);
+	reports_peer_gone(s, gone);
+	sign_peer_gone(s, gone);
 	if (was.role == ROLE_FILTER)
 		filter_gone(s, gone);
 	if (was.role == ROLE_RELAY)
@@ -505,6 +533,7 @@ static void start(void *context)
 {
 	struct store *s = context;
 	queue_open(s);
+	reports_open(s);
 	sweep_start(s);
 	command_erase_removed(s);
 }
@@ -527,6 +556,7 @@ static void status(void *context, struct buf *text)
 static void stop(void *context)
 {
 	struct store *s = context;
+	reports_flush(s);
 	for (unsigned i = 0; i < s->worker_count; i++)
 		worker_stop(s->workers[i]);
 	if (s->committer)

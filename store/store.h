@@ -50,6 +50,9 @@ struct store {
 	struct waker *outbox_waker;
 	struct directory_cache *directory_cache; /* store/directory/directory.c */
 	struct routes *routes;   /* store/directory/route.c; NULL: to be read */
+	struct signing *signings; /* store/sign.h */
+	uint64_t last_signing;
+	struct reports *reports; /* store/report/report.h; NULL until it is opened */
 	struct policy_counts policies; /* store/directory/policy.h */
 	uint64_t next_account;   /* 0: not read yet */
 	struct rates rates;      /* of what accounts send */

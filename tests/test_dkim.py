@@ -108,6 +108,17 @@ def test_mail_is_signed_with_both_keys_and_found_good_elsewhere(a, b):
     assert b'secret@b.test' not in got and b'\r\nDate: ' in got and b'\r\nMessage-ID: ' in got
 
 
+def test_a_bounce_that_leaves_is_signed(a, b):
+    a.must('alias', 'add', 'forward@a.test', 'nobody@b.test')
+    with b.smtp('submission') as s:
+        assert s.plain('bea@b.test', PASSWORD).code == 235
+        assert s.send_message('bea@b.test', ['forward@a.test'], b'From: bea@b.test\r\nSubject: to nobody\r\n\r\nbody\r\n').code == 250
+    got = arrived(b)
+    assert b'\r\nContent-Type: multipart/report; report-type=delivery-status;' in got and b'nobody@b.test' in got
+    assert {algorithm for _, algorithm in verified(got, dkim_records(a.setup_output))} == {'rsa-sha256', 'ed25519-sha256'}
+    assert until(lambda: a.must('queue', 'list').startswith('0 messages'))
+
+
 def test_mail_does_not_leave_unsigned_while_the_keys_are_away(a, b):
     with a.smtp('submission') as s:
         assert s.plain('ana@a.test', PASSWORD).code == 235

@@ -219,7 +219,9 @@ int dkim_key_parse(struct span record, struct arena *a, struct dkim_key *out, st
 		return error_set(why, 0, "unknown type of key");
 	if (hashes && !list_has(hashes->value, SPAN("sha256")))
 		return error_set(why, 0, "the key is not for SHA-256");
-	if (services && !list_has(services->value, SPAN("*")) && !list_has(services->value, SPAN("email")))
+	bool is_for_mail = !services || list_has(services->value, SPAN("*")) || list_has(services->value, SPAN("email"));
+	out->is_for_reports = !is_for_mail && list_has(services->value, SPAN("tlsrpt"));
+	if (!is_for_mail && !out->is_for_reports)
 		return error_set(why, 0, "the key is not for mail");
 	out->is_testing = list_has(value_of(tags, n, SPAN("t")), SPAN("y"));
 	out->is_strict = list_has(value_of(tags, n, SPAN("t")), SPAN("s"));

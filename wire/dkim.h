@@ -44,6 +44,7 @@ struct dkim_key {
 	bool is_ed25519;
 	struct span key;   /* decoded; empty: revoked */
 	bool is_testing;   /* t=y */
+	bool is_for_reports; /* s= allows it for reports of TLS alone (RFC 8460 §3), not for mail */
 	bool is_strict;    /* t=s: the identity's domain must be the signature's own */
 };
 

@@ -131,7 +131,7 @@ static void keys_are_read_and_bad_ones_refused(void **state)
 	} cases[] = {
 	    {"v=DKIM1; k=rsa; p=AAAA", 0}, {"p=AAAA", 0}, {"v=DKIM1; p=", 0}, {"k=ed25519; p=AAAA; t=y:s", 0}, {"v=DKIM2; p=AAAA", -1},
 	    {"k=rsa; v=DKIM1; p=AAAA", -1}, {"k=dsa; p=AAAA", -1}, {"v=DKIM1", -1}, {"h=sha1; p=AAAA", -1}, {"h=sha1:sha256; p=AAAA", 0},
-	    {"s=tlsrpt; p=AAAA", -1}, {"s=*; p=AAAA", 0}, {"v=spf1 -all", -1},
+	    {"s=tlsrpt; p=AAAA", 0}, {"s=other; p=AAAA", -1}, {"s=*; p=AAAA", 0}, {"v=spf1 -all", -1},
 	};
 
 	(void)state;
@@ -140,6 +140,8 @@ static void keys_are_read_and_bad_ones_refused(void **state)
 		struct dkim_key k;
 
 		assert_int_equal(dkim_key_parse(span_cstr(cases[i].in), &a, &k, NULL), cases[i].result);
+		if (!cases[i].result)
+			assert_int_equal(k.is_for_reports, strncmp(cases[i].in, "s=tlsrpt", 8) == 0); /* RFC 8460 §3 */
 	}
 }
 

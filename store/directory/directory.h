@@ -10,6 +10,8 @@
  *   "n"                       -> the next account id
  *   "t" which                 -> where mail for elsewhere goes (store/directory/route.h)
  *   "p" domain                -> the MTA-STS policy of somebody else's (store/directory/policy.c)
+ *   "r" id                    -> a report of TLS that is counted, or is to be sent (store/report/report.h)
+ *   "y" time hash             -> what somebody has reported of ours
  *   "x"                       -> the key of rewritten senders (auth/srs.h)
  *   "s"                       -> the secret that makes the salts of accounts that are not there (vault/scram.c)
  * Names are canonical (wire/address.h) on the way in. All of it is for the loop's thread. Reads are of what is on the disk;

@@ -93,6 +93,8 @@ struct span recipient_domain(const struct recipient *r);
 
 /* The message is on the disk and is known: counts and tries it. */
 void queue_enter(struct queued *m);
+/* Puts a message into the batch that is new still, and has become another since queue_put_new. */
+void queue_rewrite(struct queued *m, struct batch *b);
 /* Adds a new message to the batch: its blob, its accept record, its trace. */
 struct queued *queue_put_new(struct store *s, const struct queue_message *q, const struct targets *targets, struct batch *b);
 /* Tries whatever is due of the message. */

@@ -15,9 +15,11 @@ struct own_message {
 	uint8_t priority;
 };
 
-/* Puts it into the batch as an accept record; the message is to be entered (queue_enter) when the batch is written. */
+/* Puts it into the batch as an accept record; the message is to be entered (own_enter) when the batch is written. */
 struct queued *own_put(struct store *s, struct own_message *own, const struct targets *targets, struct batch *b);
-/* The same in a batch of its own, and enters it. */
+/* Enters a message that own_put has made: signed (DKIM), if it leaves this server, there is a key, and somebody can sign. */
+void own_enter(struct queued *m);
+/* As own_put, in a batch of its own, and enters it. */
 void own_send(struct store *s, struct own_message *own, const struct targets *targets);
 /* The address that the server writes from: the setting postmaster, or that name at our host; appended. */
 void own_address(struct store *s, struct buf *out);

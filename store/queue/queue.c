@@ -8,6 +8,7 @@
 #include "base/random.h"
 #include "store/queue/asleep.h"
 #include "store/queue/message.h"
+#include "store/queue/own.h"
 #include "store/queue/schedule.h"
 #include "store/trace.h"
 #include "wire/smtp.h"
@@ -69,6 +70,14 @@ static uint32_t return_path_bytes(const struct accepted *m)
 	struct span start = m->head.whole.len ? m->head.whole : m->head.prefix;
 	ssize_t end = span_starts_with(start, SPAN("Return-Path: ")) ? span_chr(start, '\n') : -1;
 	return (uint32_t)(end + 1);
+}
+
+void queue_rewrite(struct queued *m, struct batch *b)
+{
+	m->size = m->message->size;
+	m->received = m->message->head.received;
+	put_blob(b, m->message, m->is_shared);
+	put_record(m, b);
 }
 
 struct queued *queue_put_new(struct store *s, const struct queue_message *q, const struct targets *targets, struct batch *b)
@@ -350,11 +359,11 @@ static void on_settled(void *context)
 	struct settlement *settlement = context;
 	struct queued *m = settlement->message;
 	if (settlement->bounce)
-		queue_enter(settlement->bounce);
+		own_enter(settlement->bounce);
 	if (settlement->report)
-		queue_enter(settlement->report);
+		own_enter(settlement->report);
 	if (settlement->warning)
-		queue_enter(settlement->warning);
+		own_enter(settlement->warning);
 	schedule_settled(m->queue->store, settlement->ended);
 	free(settlement);
 	m->is_writing = false;
