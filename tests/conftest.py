@@ -15,6 +15,7 @@ import pytest
 
 import network
 import talk
+from ports import free_ports
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
 CARTEIRO = os.path.abspath(os.environ.get('CARTEIRO', TOP / 'build/test/cli/carteiro'))
@@ -36,17 +37,6 @@ def until(what, seconds=20.0, pause=0.02):
         if value or time.monotonic() > end:
             return value
         time.sleep(pause)
-
-
-def free_ports(count):
-    """Ports that nobody listens on; they are chosen together, so that they differ."""
-    sockets = [socket.socket() for _ in range(count)]
-    for s in sockets:
-        s.bind(('127.0.0.1', 0))
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
-    return ports
 
 
 @contextlib.contextmanager

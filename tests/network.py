@@ -97,7 +97,10 @@ class Network:
         for ns in self.hosts:
             subprocess.run(['ip', 'netns', 'del', ns], check=False)
         for path in self.files:
-            shutil.rmtree(path, ignore_errors=True)
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             os.rmdir('/etc/netns')
 
@@ -208,12 +211,12 @@ class Postfix:
             os.chmod(path, 0o755)
         shutil.chown(self.folder / 'data', 'postfix')
         shutil.chown(self.mail, 'nobody')
-        etc = self.folder / 'etc'
+        etc, log = self.folder / 'etc', pathlib.Path('/var/log/carteiro-tests-%d.log' % os.getpid())
         (etc / 'users').write_text('u@p.test u/\nu@p7.test u7/\n')
         (etc / 'main.cf').write_text('''compatibility_level = 3.6
 queue_directory = %(d)s/queue
 data_directory = %(d)s/data
-maillog_file = /var/log/carteiro-tests-postfix.log
+maillog_file = %(log)s
 myhostname = mx.p.test
 mydestination =
 inet_protocols = ipv4
@@ -227,7 +230,7 @@ virtual_minimum_uid = 1
 smtp_tls_security_level = may
 alias_maps =
 alias_database =
-''' % {'d': self.folder})
+''' % {'d': self.folder, 'log': log})
         services = '''%s:25 inet n - n - - smtpd
 127.0.0.1:25 inet n - n - - smtpd
 %s:25 inet n - n - - smtpd -o smtpd_discard_ehlo_keywords=8bitmime,smtputf8 -o smtputf8_enable=no
@@ -252,7 +255,7 @@ scache unix - - n - 1 scache
 postlog unix-dgram n - n - 1 postlogd
 ''' % addresses
         (etc / 'master.cf').write_text(services)
-        network.files.append(pathlib.Path('/var/log/carteiro-tests-postfix.log'))
+        network.files.append(log)
 
     def postfix(self, word):
         return subprocess.run(['ip', 'netns', 'exec', self.network.name(self.host), 'postfix', '-c', str(self.folder / 'etc'), word],

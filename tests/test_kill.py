@@ -10,7 +10,8 @@ import time
 
 import pytest
 
-from conftest import free_ports, until
+from conftest import until
+from ports import free_ports
 
 ROLES = ('edge-mx', 'filter', 'store', 'vault', 'edge-user', 'relay', 'resolve')
 USERS = ['u%d@example.test' % n for n in range(4)]

@@ -10,7 +10,8 @@ import subprocess
 import pytest
 
 import talk
-from conftest import PASSWORD, free_ports, until
+from conftest import PASSWORD, until
+from ports import free_ports
 
 US, PROXY, BOX = 'u@example.test', '127.0.2.1', '127.0.3.1'
 clients = ('198.51.%d.%d' % (n // 250, n % 250 + 1) for n in itertools.count())

@@ -8,7 +8,8 @@ import threading
 import dkim
 import pytest
 
-from conftest import PASSWORD, SMALL, US, free_ports, strip_trace, until
+from conftest import PASSWORD, SMALL, US, strip_trace, until
+from ports import free_ports
 from milters import CONTINUE, Program, Raw, change, options, packet
 
 LATER = '451 4.7.1 Service unavailable - try again later'

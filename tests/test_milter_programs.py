@@ -6,7 +6,8 @@ import subprocess
 
 import dkim
 
-from conftest import PASSWORD, SMALL, US, free_ports, until
+from conftest import PASSWORD, SMALL, US, until
+from ports import free_ports
 from test_milter import everything_is_empty, only, server, short, use  # noqa: F401
 
 

@@ -8,7 +8,8 @@ import socket
 import subprocess
 import threading
 
-from conftest import PASSWORD, free_ports, until
+from conftest import PASSWORD, until
+from ports import free_ports
 
 # what stands in front of each script: `args` are its arguments, `root` the account's folders
 PREAMBLE = '''
