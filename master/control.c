@@ -22,7 +22,8 @@ struct client {
 	struct master *master;
 	struct channel *channel; /* NULL: a free place */
 	uint64_t command;        /* that store works on for it; 0: none */
-	unsigned answers_wanted; /* of a `status` */
+	unsigned answers_wanted; /* of a `status`, or of a `reload`, which ends when all have taken it */
+	bool is_reload;
 	bool awaits[PROCESSES_MOST];
 	struct buf text;
 };
@@ -47,7 +48,7 @@ static void finish(struct client *c, struct span text, uint8_t code)
 static void finish_status(struct client *c)
 {
 	c->answers_wanted = 0;
-	finish(c, buf_span(&c->text), 0);
+	finish(c, c->is_reload ? SPAN("reloaded\n") : buf_span(&c->text), 0);
 	buf_clear(&c->text);
 }
 
@@ -57,9 +58,11 @@ static void status_line(struct buf *text, const struct process *p, struct span w
 	           p->is_ready ? "running" : "starting", p->restarts, SPAN_ARG(words));
 }
 
-static void begin_status(struct client *c)
+/* A process takes messages in their order: who answers this one has taken a new configuration that was sent before. */
+static void begin_status(struct client *c, bool is_reload)
 {
 	struct master *m = c->master;
+	c->is_reload = is_reload;
 	buf_clear(&c->text);
 	buf_printf(&c->text, "%s  %s  configuration %s (epoch %u)", m->hostname, "carteiro", m->config_file, m->epoch);
 	if (process_draining(m))
@@ -111,13 +114,16 @@ static void on_request(void *context, const struct msg_request *msg)
 	if (is_ours && count > 1) {
 		finish(c, SPAN("this command takes no more words: `carteiro -c FILE COMMAND` names another configuration\n"), 64);
 	} else if (span_equal(words[0], SPAN("status"))) {
-		begin_status(c);
+		begin_status(c, false);
 	} else if (span_equal(words[0], SPAN("reload"))) {
 		struct error why = {0};
 		bool is_bad = master_reload(m, &why);
 		if (is_bad)
 			snprintf(why.text + strnlen(why.text, sizeof why.text - 2), 2, "\n");
-		finish(c, is_bad ? span_cstr(why.text) : SPAN("reloaded\n"), is_bad ? 78 : 0);
+		if (is_bad)
+			finish(c, span_cstr(why.text), 78);
+		else
+			begin_status(c, true);
 	} else if (span_equal(words[0], SPAN("reload-keys"))) {
 		master_reload_keys(m);
 		finish(c, SPAN(""), 0);

@@ -114,6 +114,28 @@ static void shared_blobs_go_when_nobody_names_them(void **state)
 	engine_close(s.engine);
 }
 
+/* What such a record names is not known: nothing goes. */
+static void with_a_damaged_record_in_the_queue_all_blobs_stay(void **state)
+{
+	(void)state;
+	enum { DAY = 24 * 3600 * 1000 };
+	struct store s;
+	struct map in_use = {0};
+	struct batch b = {0};
+	BUF_AUTO key = {0};
+	open_store(&s);
+	struct id128 unnamed = made(DAY, 1);
+	share(&s, unnamed);
+	queue_key(&key, 'r', made(DAY, 2));
+	batch_put(&b, QUEUE_PARTITION, buf_span(&key), SPAN("no record"));
+	write_batch(s.engine, &b);
+	sweep_blobs(&s, &in_use);
+	end_committer(&s);
+	assert_true(is_there(&s, unnamed));
+	map_free(&in_use);
+	engine_close(s.engine);
+}
+
 static void put_trace(struct store *s, const char *partition, struct id128 id)
 {
 	struct batch b = {0};
@@ -156,6 +178,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(shared_blobs_go_when_nobody_names_them),
+		cmocka_unit_test(with_a_damaged_record_in_the_queue_all_blobs_stay),
 		cmocka_unit_test(traces_go_when_they_are_old),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

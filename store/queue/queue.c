@@ -470,11 +470,14 @@ int queue_walk_blobs(struct store *s, void (*each)(void *context, struct id128 b
 	struct engine_scan *scan = engine_scan_open(s->engine, QUEUE_PARTITION, SPAN("r"), SPAN("s"));
 	struct span key, value;
 	struct id128 blob;
-	bool is_shared;
+	bool is_shared, is_damaged = false;
 	int more;
-	while ((more = engine_scan_next(scan, &key, &value, NULL)) > 0)
-		if (queued_unpack_blob(value, &blob, &is_shared) == 0 && is_shared)
+	while ((more = engine_scan_next(scan, &key, &value, NULL)) > 0) {
+		if (queued_unpack_blob(value, &blob, &is_shared))
+			is_damaged = true; /* whatever blob it names must stay */
+		else if (is_shared)
 			each(context, blob);
+	}
 	engine_scan_close(scan);
-	return more;
+	return is_damaged ? -1 : more;
 }
