@@ -185,3 +185,44 @@ def test_nothing_in_the_drop_folder_leads_elsewhere(server):
         secret.unlink()
         for path in server.drop.iterdir():
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+
+
+# ---- the programs themselves ----
+
+@pytest.fixture(scope='module')
+def program(server, folder):
+    """What a program that only knows the path of sendmail calls."""
+    path = folder / 'this-sendmail'
+    path.write_text('#!/bin/sh\nexec %s -c %s sendmail "$@"\n' % (CARTEIRO, server.config_file))
+    path.chmod(0o755)
+    return str(path)
+
+
+def run(*words, stdin='', cwd='/', **environment):
+    done = subprocess.run(words, input=stdin, capture_output=True, text=True, timeout=60, cwd=cwd, env=dict(os.environ, **SANITIZERS, **environment))
+    assert done.returncode == 0, (words, done.stdout, done.stderr)
+
+
+def test_mailx_sends(server, program, tmp_path):
+    (tmp_path / 'mailrc').write_text('set sendmail=%s\n' % program)
+    run('bsd-mailx', '-n', '-s', 'from mailx', '-c', 'root@example.test', 'ana@example.test', stdin='line\n.\n', MAILRC=str(tmp_path / 'mailrc'))
+    (got,) = arrived(server)
+    assert b'\r\nSubject: from mailx\r\n' in got and got.endswith(b'\r\n\r\nline\r\n.\r\n') and arrived(server, 'root@example.test')
+
+
+def test_git_send_email_sends(server, program, tmp_path):
+    git = ['git', '-c', 'user.name=Ana', '-c', 'user.email=ana@example.test']
+    (tmp_path / 'file').write_text('text\n')
+    for words in (['init', '-q'], ['add', 'file'], ['commit', '-q', '-m', 'One commit with an ö'],
+                  ['send-email', '--quiet', '--confirm=never', '--envelope-sender=auto', '--smtp-server=' + program, '--to=ana@example.test', '-1']):
+        run(*git, *words, cwd=str(tmp_path), HOME=str(tmp_path))
+    (got,) = arrived(server)
+    assert got.startswith(b'Return-Path: <ana@example.test>\r\n') and b'\r\n+text\r\n' in got and b'Subject: [PATCH] =?UTF-8?' in got
+
+
+def test_php_sends(server, program):
+    run('php', '-d', 'sendmail_path=%s -t -i' % program, '-r',
+        r'mail("ana@example.test", "from php", "line\n.\nend\n", "From: root@example.test\r\nBcc: root@example.test", "-fana@example.test") || exit(1);')
+    (got,) = arrived(server)
+    assert got.startswith(b'Return-Path: <ana@example.test>\r\n') and b'\r\n\r\nline\r\n.\r\nend\r\n' in got and b'Bcc' not in got
+    assert arrived(server, 'root@example.test')
