@@ -39,7 +39,7 @@ static int import(const struct cli *c, const char *domain)
 	struct server *s = server_connect(c->config_file, true);
 	if (!s)
 		return EXIT_UNAVAILABLE;
-	struct alias_map_reader r = {.rest = buf_span(&file)};
+	struct line_reader r = {.rest = buf_span(&file)};
 	unsigned done = 0, failed = 0;
 	for (int more = 1; more;) {
 		ARENA_AUTO a = {0};

@@ -9,7 +9,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct alias_map_reader r = {.rest = span_of(data, size)};
+	struct line_reader r = {.rest = span_of(data, size)};
 	unsigned last = 0;
 	for (int more = 1; more;) {
 		ARENA_AUTO a = {0};

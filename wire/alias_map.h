@@ -4,22 +4,17 @@
  *   info@example.org   ana, bruno@x.example   address, white space, targets
  *   @example.org       ana@example.org        all other addresses of a domain
  *
- * A line that begins with white space goes on with the one before; "#" begins a comment line. Pure and linear; any input gives lines
- * or errors, and no line is given twice. */
+ * Pure and linear; any input gives lines or errors, and no line is given twice. */
 #ifndef WIRE_ALIAS_MAP_H
 #define WIRE_ALIAS_MAP_H
 
 #include "base/arena.h"
-#include "base/error.h"
+#include "wire/logical_line.h"
 
 enum { ALIAS_MAP_TARGETS_MOST = 1000 };
 
-/* Start with {.rest = file}. */
-struct alias_map_reader {
-	struct span rest;
-	unsigned line; /* of the entry that was given last, from 1 */
-	unsigned next; /* of `rest` */
-};
+/* An error's code, of a target that is one elsewhere and none here: a program, a file, another file of targets. */
+enum { ALIAS_MAP_NOT_HERE = 1 };
 
 struct alias_map_entry {
 	struct span name;     /* as written, without quotes */
@@ -28,6 +23,11 @@ struct alias_map_entry {
 };
 
 /* The next entry, in the arena: 1; 0 at the end; -1 with *why if it is none that we have (a pipe, a file, an include, no target). */
-int alias_map_next(struct alias_map_reader *r, struct arena *a, struct alias_map_entry *out, struct error *why);
+int alias_map_next(struct line_reader *r, struct arena *a, struct alias_map_entry *out, struct error *why);
+
+/* The parts of it, for files that are read otherwise. Takes the name, and a colon behind it, off a line. */
+struct span alias_map_take_name(struct span *line, bool *has_colon, struct arena *a);
+/* Targets with commas or white space between them, into out->targets and out->count. 0, or -1 with *why. */
+int alias_map_read_targets(struct span text, struct arena *a, struct alias_map_entry *out, struct error *why);
 
 #endif

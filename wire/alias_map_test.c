@@ -5,7 +5,7 @@
 
 static void read_all(const char *text, struct buf *out)
 {
-	struct alias_map_reader r = {.rest = span_cstr(text)};
+	struct line_reader r = {.rest = span_cstr(text)};
 	for (int more = 1; more;) {
 		ARENA_AUTO a = {0};
 		struct alias_map_entry e;
