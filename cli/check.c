@@ -89,6 +89,7 @@ int cli_check(const struct cli *cli)
 	if (c.relay_host_login[0] && access(c.tls_authorities, R_OK))
 		faults += printf("tls_authorities: cannot read %s: install ca-certificates, or name another file\n", c.tls_authorities) > 0;
 	faults += check_milters(&c);
+	faults += cli_check_tables(&c);
 	config_free(&c);
 	if (!faults)
 		printf("%s is right\n", cli->config_file);

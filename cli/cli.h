@@ -21,6 +21,8 @@ int cli_check_spf(const struct config *config);
 int cli_check_message(const struct cli *cli, const struct config *config);
 /* check_keys.c: prints what is wrong with certificate and key; how many faults there are. */
 int cli_check_keys(const struct config *c);
+/* check_tables.c: the same of the tables. */
+int cli_check_tables(const struct config *c);
 /* domain.c, dkim.c: what needs keys for DKIM made */
 int cli_domain(const struct cli *c);
 int cli_dkim(const struct cli *c);

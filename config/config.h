@@ -17,6 +17,7 @@ enum {
 	CONFIG_ERRORS_MOST = 50,      /* a person reads them */
 	CONFIG_LISTENERS_MOST = 64,   /* over all protocols that run */
 	CONFIG_NETWORKS_MOST = 64,    /* in one setting */
+	CONFIG_TABLES_MOST = 32,
 	CONFIG_MILTERS_MOST = 16,     /* each message goes through all of them, one after the other */
 };
 
@@ -66,6 +67,7 @@ struct config_networks {
 #define CONFIG_FIELD_MILTERS(name) char *name;   /* words, each a socket: wire/milter.h */
 #define CONFIG_FIELD_DNS_LISTS(name) char *name; /* words, each a list: wire/dns_list.h */
 #define CONFIG_FIELD_DOMAINS(name) char *name; /* words: config_domains_have */
+#define CONFIG_FIELD_TABLES(name) char *name;    /* table_name_next takes its words: wire/table.h */
 #define CONFIG_FIELD_PATH(name) char *name;
 #define CONFIG_FIELD_ADDRESS(name) char *name;
 #define CONFIG_FIELD_FLAG(name) bool name;

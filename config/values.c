@@ -6,6 +6,7 @@
 #include "wire/dns_list.h"
 #include "wire/milter.h"
 #include "wire/next_hop.h"
+#include "wire/table.h"
 
 #include <arpa/inet.h>
 #include <stdlib.h>
@@ -131,6 +132,21 @@ static int milters_check(const struct setting *s, struct span value, struct erro
 	return 0;
 }
 
+static int tables_check(const struct setting *s, struct span value, struct error *why)
+{
+	struct span rest = value, word;
+	struct table_name name;
+	struct error reason;
+	int more;
+	for (size_t n = 0; (more = table_name_next(&rest, &name, &word, &reason)); n++) {
+		if (n == CONFIG_TABLES_MOST)
+			return error_set(why, 0, "%s has more than %d tables", s->name, CONFIG_TABLES_MOST);
+		if (more < 0)
+			return error_set(why, 0, "%s has \"%.*s\": %s", s->name, SHOWN(word), reason.text);
+	}
+	return 0;
+}
+
 static bool is_domain(struct span word, struct buf *canonical)
 {
 	return domain_is_valid(word, ADDRESS_UTF8) && domain_canonical(word, canonical, NULL) == 0;
@@ -175,6 +191,8 @@ static int text_check(const struct setting *s, struct span value, struct error *
 	if (s->kind == SETTING_DNS_LISTS && dns_lists_check(s, value, why))
 		return -1;
 	if (s->kind == SETTING_MILTERS && milters_check(s, value, why))
+		return -1;
+	if (s->kind == SETTING_TABLES && tables_check(s, value, why))
 		return -1;
 	if (s->kind == SETTING_DOMAINS && domains_check(s, value, why))
 		return -1;
@@ -385,6 +403,7 @@ int setting_read(const struct setting *s, struct span value, struct config *c, s
 	case SETTING_DOMAINS:
 	case SETTING_NEXT_HOP:
 	case SETTING_MILTERS:
+	case SETTING_TABLES:
 	case SETTING_PATH:
 	case SETTING_ADDRESS: return text_read(s, value, c, why);
 	case SETTING_FLAG: return flag_read(s, value, c, why);

@@ -44,6 +44,7 @@ enum rcpt_outcome {
 	RCPT_NO_SPACE,   /* the disk is full: 452 4.3.1 */
 	RCPT_RATE,       /* the account has sent to too many lately: 450 4.7.1 */
 	RCPT_GREYLISTED, /* a stranger's first try: 450 4.2.0 */
+	RCPT_NOWHERE,    /* elsewhere, and a table says that no mail goes there: 550 5.1.2 */
 };
 
 /* delivery_result.outcome. Only the first two mean that the message is ours now. */
@@ -154,6 +155,15 @@ enum rua_outcome {
 	RUA_LATER, /* it cannot be asked now */
 };
 enum { REPORT_BYTES_MOST = 600 * 1024 /* of one that is sent, packed: with base64 a message that own_ask can have */ };
+
+/* table_answer.outcome */
+enum table_outcome {
+	TABLE_NONE,     /* no table has it */
+	TABLE_FOUND,    /* an address's targets; a domain that is ours; a route's next hop */
+	TABLE_RELAYED,  /* a domain whose mail is taken and sent on */
+	TABLE_REFUSED,  /* a table says that mail for it is to be refused */
+	TABLE_LATER,    /* a table cannot be asked, or says what is not done here: the log has it */
+};
 
 /* MTA-STS policies that are kept: resolve has them in memory, store on the disk. */
 enum { POLICIES_MOST = 100000, POLICIES_BYTES_MOST = 64 * 1024 * 1024 /* of their texts */ };

@@ -8,6 +8,7 @@
 #include "resolve/own.h"
 #include "resolve/policy.h"
 #include "resolve/standing.h"
+#include "resolve/tables.h"
 
 struct question;
 struct record_question;
@@ -37,6 +38,7 @@ struct resolve_process {
 	struct standing standing;
 	struct policies policies;    /* of MTA-STS; its channel is the one to store */
 	struct ssl_ctx_st *authorities;
+	struct tables tables;
 	/* the settings that `dns` was made from */
 	struct config_resolver resolver;
 	char *trust_anchor;

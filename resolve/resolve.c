@@ -6,9 +6,10 @@
  *   mx_ask      of relay -> resolve/mx.c, which asks by resolve/lookup.c and reads with resolve/rdata.c; answered by mx_answer
  *   policy_kept, policies_told   of store -> resolve/policy.c, which asks for MTA-STS policies and tells store what it should keep
  *   rua_ask, report_post         of store -> resolve/report.c
+ *   table_ask   of store -> resolve/tables.c, which reads text files and asks LDAP and PostgreSQL; answered by table_answer
  *   dns_ask     of a filter -> resolve/record.c; answered by dns_answer
  *
- * It has no mail and no keys, and keeps nothing on the disk. */
+ * It has no mail and no keys but the passwords of such databases, and keeps nothing on the disk. */
 #include "resolve/resolve.h"
 
 #include "base/die.h"
@@ -63,6 +64,12 @@ static void on_policies_told(void *context, const struct msg_policies_told *m)
 	policies_told(&p->policies);
 }
 
+static void on_table_ask(void *context, const struct msg_table_ask *m)
+{
+	struct resolve_process *p = context;
+	tables_ask(&p->tables, m);
+}
+
 static void on_rua_ask(void *context, const struct msg_rua_ask *m)
 {
 	struct resolve_process *p = context;
@@ -77,11 +84,12 @@ static void on_report_post(void *context, const struct msg_report_post *m)
 }
 
 static const struct store_to_resolve store_handlers = {
-	.policy_kept = on_policy_kept, .policies_told = on_policies_told, .rua_ask = on_rua_ask, .report_post = on_report_post};
+	.policy_kept = on_policy_kept, .policies_told = on_policies_told, .rua_ask = on_rua_ask, .report_post = on_report_post, .table_ask = on_table_ask};
 
 static void on_store_closed(void *context, bool is_violation)
 {
 	struct resolve_process *p = context;
+	tables_attach(&p->tables, NULL);
 	channel_free(p->policies.store);
 	p->policies.store = NULL;
 	if (is_violation)
@@ -95,6 +103,7 @@ static void attach_store(struct resolve_process *p, int fd)
 	struct channel *store = channel_new(p->loop, fd, &use);
 	channel_set_epoch(store, child_epoch(p->self));
 	policies_attach(&p->policies, store);
+	tables_attach(&p->tables, store);
 }
 
 static void on_dns_ask(void *context, const struct msg_dns_ask *m)
@@ -182,8 +191,11 @@ static void configure(void *context, const struct config *config)
 	start_tls(p, config);
 	start_dns(p, config);
 	own_addresses_ask(&p->own, config);
-	/* what a change of the settings may read again */
-	sandbox_enclose(SANDBOX_CALL, (const char *const[]){RESOLV_CONF, config->trust_anchor, NULL});
+	tables_open(&p->tables, p->loop, config);
+	/* what a change of the settings may read again; what the libraries of databases read to find their hosts; tables, which editors replace */
+	const char *paths[2 * CONFIG_TABLES_MOST + 8] = {RESOLV_CONF, config->trust_anchor, "/etc/hosts", "/etc/nsswitch.conf", config->tls_authorities};
+	tables_add_paths(&p->tables, paths, sizeof paths / sizeof paths[0]);
+	sandbox_enclose(SANDBOX_CALL, paths);
 }
 
 static void attach(void *context, enum role role, unsigned index, int fd)
@@ -216,6 +228,10 @@ static void reload(void *context, const struct config *config)
 	for (struct resolve_peer *peer = p->peers; peer; peer = peer->next)
 		channel_set_epoch(peer->channel, child_epoch(p->self));
 	own_addresses_ask(&p->own, config);
+	if (tables_are_others(&p->tables, config)) {
+		log_event(LOG_LEVEL_INFO, "resolve-begins-anew", log_c("why", "its sandbox has the folders of the tables that were configured"));
+		_exit(0);
+	}
 	standing_forget(&p->standing);
 	if (memcmp(p->resolver.address, config->resolver.address, sizeof p->resolver.address) == 0 &&
 	    p->resolver.port == config->resolver.port && p->is_dnssec == config->dnssec &&
@@ -226,7 +242,7 @@ static void reload(void *context, const struct config *config)
 		record_end_all(peer, "the resolver is being changed");
 	if (!is_within_reach(config)) {
 		log_event(LOG_LEVEL_INFO, "resolve-begins-anew", log_c("why", "its sandbox does not have the file that it is to read now"));
-		exit(0); /* master starts it again with the new configuration */
+		_exit(0); /* master starts it again with the new configuration */
 	}
 	reports_end(&p->policies);
 	policies_end(&p->policies);
@@ -243,9 +259,19 @@ static void status(void *context, struct buf *text)
 	for (const struct resolve_peer *peer = p->peers; peer; peer = peer->next)
 		count += peer->question_count;
 	buf_printf(text, "questions=%zu asked=%llu", count, (unsigned long long)p->asked_count);
+	if (p->tables.count)
+		buf_printf(text, " tables=%zu unread=%zu table-questions=%zu", p->tables.count, tables_unread(&p->tables), p->tables.question_count);
 }
 
-static const struct child_use use = {.configure = configure, .attach = attach, .reload = reload, .status = status};
+/* A thread may be waiting for a database: libraries that tidy up at exit would do so under its feet. */
+static void stop(void *context)
+{
+	struct resolve_process *p = context;
+	if (p->tables.pool)
+		_exit(0);
+}
+
+static const struct child_use use = {.stop = stop, .configure = configure, .attach = attach, .reload = reload, .status = status};
 
 int resolve_main(unsigned index, int control)
 {

@@ -71,6 +71,11 @@ static void finish(void *context)
 	start_next(s);
 }
 
+void command_finish(struct command_run *c)
+{
+	finish(c);
+}
+
 /* What the command changed is on the disk. */
 static void changed(void *context)
 {
@@ -182,6 +187,40 @@ static void alias_remove(struct command_run *c)
 		command_fail(c, CODE_NO_USER, "there is no alias %.*s: `carteiro alias list` shows them", SPAN_ARG(name));
 }
 
+static void show_again(struct store *s, void *context);
+
+/* False while a table has to be asked. What was told on the way there is told anew then. */
+static bool show(struct command_run *c)
+{
+	struct targets targets = {.look = c->look};
+	buf_clear(&c->text);
+	targets.look.story = &c->text;
+	enum rcpt_outcome outcome = directory_resolve(c->store, c->words[2], true, &c->arena, &targets);
+	c->look = targets.look;
+	if (outcome == RCPT_LATER && c->look.question) {
+		tables_wait(c->store, c->look.question, show_again, c);
+		return false;
+	}
+	if (outcome == RCPT_LATER)
+		command_fail(c, CODE_LATER, "where it leads cannot be told now%s", targets.is_too_large ? ": it leads to too many" : "");
+	else if (outcome != RCPT_LOCAL && outcome != RCPT_REMOTE)
+		command_fail(c, CODE_NO_USER, outcome == RCPT_BAD ? "that is no address" : "nobody gets its mail: 550");
+	return true;
+}
+
+static void show_again(struct store *s, void *context)
+{
+	(void)s;
+	if (show(context))
+		command_finish(context);
+}
+
+static void alias_show(struct command_run *c)
+{
+	c->look.is_new = true;
+	c->is_elsewhere = !show(c);
+}
+
 /* ---- queue and trace ---- */
 
 static void queue_list(struct command_run *c)
@@ -270,6 +309,7 @@ static const struct {
 	{"route", "add", 4, 5, route_add},
 	{"route", "list", 2, 2, route_list},
 	{"route", "remove", 3, 3, route_remove},
+	{"route", "show", 3, 3, route_show},
 	{"user", "add", 4, 5, user_add},
 	{"user", "held", 2, 2, user_held},
 	{"user", "list", 2, 3, user_list},
@@ -282,6 +322,7 @@ static const struct {
 	{"user", "show", 3, 3, user_show},
 	{"alias", "add", 4, 3 + ALIAS_TARGETS_MOST, alias_add},
 	{"alias", "list", 2, 2, alias_list},
+	{"alias", "show", 3, 3, alias_show},
 	{"alias", "remove", 3, 3, alias_remove},
 	{"queue", "list", 2, 2, queue_list},
 	{"queue", "show", 3, 3, queue_show_one},

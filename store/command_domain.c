@@ -1,6 +1,7 @@
 /* Commands about domains, and about where mail for elsewhere goes. */
 #include "store/command_run.h"
 #include "store/directory/route.h"
+#include "store/queue/leg.h"
 #include "wire/next_hop.h"
 
 /* False after saying what is wrong with it. */
@@ -135,4 +136,42 @@ void route_remove(struct command_run *c)
 		command_fail(c, CODE_REFUSED, "there is no route %.*s", SPAN_ARG(which));
 	else if (which.len)
 		route_delete(&c->batch, which);
+}
+
+static void show_again(struct store *s, void *context);
+
+/* False while a table has to be asked. */
+static bool show(struct command_run *c)
+{
+	struct leg leg = {0};
+	BUF_AUTO story = {0};
+	c->look.story = &story;
+	enum table_outcome outcome = leg_look(c->store->queue, c->words[2], SPAN(""), false, &c->look, &c->arena, &leg);
+	c->look.story = NULL;
+	if (outcome == TABLE_LATER && c->look.question) {
+		tables_wait(c->store, c->look.question, show_again, c);
+		return false;
+	}
+	if (outcome == TABLE_LATER)
+		command_fail(c, CODE_LATER, "where its mail goes cannot be told now");
+	else
+		buf_printf(&c->text, "%.*s -> %.*s%s%s\n", SPAN_ARG(c->words[2]), SPAN_ARG(outcome == TABLE_REFUSED ? SPAN("refused") : leg.route == ROUTE_DOMAIN ? SPAN("mx") : leg.next_hop),
+		           leg.tls ? " " : "", tls_words[leg.tls]);
+	buf_add(&c->text, buf_span(&story));
+	return true;
+}
+
+static void show_again(struct store *s, void *context)
+{
+	(void)s;
+	if (show(context))
+		command_finish(context);
+}
+
+void route_show(struct command_run *c)
+{
+	if (!command_name(c, 2, false).len)
+		return;
+	c->look.is_new = true;
+	c->is_elsewhere = !show(c);
 }

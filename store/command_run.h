@@ -7,7 +7,7 @@
 #include "store/directory/directory.h"
 
 /* Exit codes of sysexits.h that people's scripts know. */
-enum { CODE_OK = 0, CODE_REFUSED = 1, CODE_USAGE = 64, CODE_NO_USER = 67, CODE_BROKEN = 70 };
+enum { CODE_OK = 0, CODE_REFUSED = 1, CODE_USAGE = 64, CODE_NO_USER = 67, CODE_BROKEN = 70, CODE_LATER = 75 };
 
 struct command_run {
 	struct command_run *next;
@@ -28,12 +28,15 @@ struct command_run {
 	struct buf text;  /* said so far */
 	struct batch batch;
 	struct job job;   /* of one that reads the whole store */
-	bool is_elsewhere; /* another thread is at it, and finishes it */
+	struct table_look look; /* of one that tells where an address leads */
+	bool is_elsewhere; /* another thread, or a table that is asked, is at it, and finishes it */
 	uint8_t code;
 };
 
 /* Says what is wrong, and what the command's exit code is. */
 void command_fail(struct command_run *c, uint8_t code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* Of a command that was elsewhere: tells what it has said, and frees it. */
+void command_finish(struct command_run *c);
 /* The canonical form of a word, or an empty span after saying what is wrong with it. */
 struct span command_name(struct command_run *c, size_t word, bool is_domain);
 
@@ -63,5 +66,6 @@ void domain_remove(struct command_run *c);
 void route_add(struct command_run *c);
 void route_list(struct command_run *c);
 void route_remove(struct command_run *c);
+void route_show(struct command_run *c);
 
 #endif

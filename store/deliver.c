@@ -299,21 +299,53 @@ int deliver_verdict(struct store_peer *filter, const struct msg_verdict *m)
 
 /* ---- deciding ---- */
 
-/* Users write only in their own name: every author address must be theirs (RFC 6409 §8.1). */
-static bool authors_are_own(struct delivery *d)
+/* Users write only in their own name: every author address must be theirs (RFC 6409 §8.1). RCPT_LOCAL, RCPT_UNKNOWN, or RCPT_LATER. */
+static enum rcpt_outcome authors_are_own(struct delivery *d)
 {
 	ARENA_AUTO a = {0};
 	struct span *authors;
 	ssize_t count = words_unpack(buf_span(&d->authors), &a, &authors);
-	for (ssize_t i = 0; i < count; i++)
-		if (!directory_owns(d->store, d->account, authors[i]))
-			return false;
-	return count > 0;
+	enum rcpt_outcome outcome = count > 0 ? RCPT_LOCAL : RCPT_UNKNOWN;
+	for (ssize_t i = 0; i < count && outcome == RCPT_LOCAL; i++)
+		outcome = directory_owns(d->store, d->account, authors[i], &d->look);
+	return outcome;
+}
+
+static void on_table_answer(struct store *s, void *context)
+{
+	struct id128 *id = context;
+	struct delivery *d = find(s, *id);
+	free(id);
+	if (!d || !d->is_asking)
+		return;
+	d->is_asking = false;
+	try_to_finish(d);
+}
+
+void deliver_wait_for_table(struct delivery *d)
+{
+	struct id128 *id = xcalloc(1, sizeof *id);
+	*id = d->id;
+	d->is_asking = true;
+	tables_wait(d->store, d->look.question, on_table_answer, id);
+}
+
+static void finish_good(struct delivery *d)
+{
+	enum rcpt_outcome authors = d->kind == DELIVERY_SUBMISSION ? authors_are_own(d) : RCPT_LOCAL;
+	if (authors == RCPT_LATER && d->look.question)
+		deliver_wait_for_table(d);
+	else if (authors != RCPT_LOCAL)
+		deliver_answer(d, authors == RCPT_LATER ? DELIVERY_LATER : DELIVERY_NOT_YOURS, SPAN(""));
+	else if (d->verdict == VERDICT_DISCARD)
+		deliver_discard(d);
+	else
+		deliver_write(d);
 }
 
 static void try_to_finish(struct delivery *d)
 {
-	if (!d->has_end || !d->has_verdict || d->writing || d->is_sent_on)
+	if (!d->has_end || !d->has_verdict || d->writing || d->is_sent_on || d->is_asking)
 		return;
 	if (d->verdict == VERDICT_REFUSE) {
 		deliver_answer(d, DELIVERY_REFUSED, buf_span(&d->text));
@@ -323,12 +355,8 @@ static void try_to_finish(struct delivery *d)
 		/* filter judged other bytes than we were given */
 		log_event(LOG_LEVEL_ERROR, "verdict-of-other-bytes", log_n("filter", d->filter));
 		deliver_answer(d, DELIVERY_LATER, SPAN(""));
-	} else if (d->kind == DELIVERY_SUBMISSION && !authors_are_own(d)) {
-		deliver_answer(d, DELIVERY_NOT_YOURS, SPAN(""));
-	} else if (d->verdict == VERDICT_DISCARD) {
-		deliver_discard(d);
 	} else {
-		deliver_write(d);
+		finish_good(d);
 	}
 }
 

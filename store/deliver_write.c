@@ -156,7 +156,7 @@ static bool are_single_accounts(struct delivery *d)
 		ARENA_AUTO a = {0};
 		struct targets targets = {0};
 		directory_resolve(d->store, d->recipients[i].address, false, &a, &targets);
-		if (targets.count > 1 || (targets.count == 1 && !targets.list[0].account))
+		if (targets.look.has_found || targets.count > 1 || (targets.count == 1 && !targets.list[0].account))
 			return false;
 	}
 	return true;
@@ -176,7 +176,7 @@ static void accept_lmtp(struct delivery *d, struct accepted *m)
 		bool is_known = outcome == RCPT_LOCAL && targets.count == 1 && targets.list[0].account;
 		d->recipient_accounts[i] = is_known ? targets.list[0].account : 0;
 		if (!is_known) { /* gone since its RCPT */
-			bool is_later = outcome == RCPT_LOCAL || outcome == RCPT_LATER;
+			bool is_later = outcome == RCPT_LOCAL || outcome == RCPT_LATER || tables_are_there(d->store);
 			deliver_say(d, (uint32_t)i, is_later ? DELIVERY_LATER : DELIVERY_NO_RECIPIENT, SPAN(""), 0, 0);
 			continue;
 		}
@@ -260,26 +260,38 @@ void deliver_write(struct delivery *d)
 {
 	ARENA_AUTO a = {0};
 	struct targets targets = {0};
-	if (change_envelope(d)) {
+	if (!d->has_changed_envelope && change_envelope(d)) {
 		deliver_answer(d, DELIVERY_LATER, SPAN(""));
 		return;
 	}
+	d->has_changed_envelope = true;
 	if (d->is_changed && !d->recipient_count) {
 		deliver_discard(d);
 		return;
 	}
 	bool is_later = false, has_any = d->kind == DELIVERY_APPEND;
+	uint64_t question = 0;
+	targets.look = d->look;
 	if (d->kind == DELIVERY_APPEND)
 		targets_add(&a, &targets, d->account, SPAN(""));
 	for (size_t i = 0; d->kind != DELIVERY_APPEND && i < d->recipient_count; i++) {
 		enum rcpt_outcome outcome =
 			directory_resolve_recipient(d->store, &d->recipients[i], d->recipients[i].may_relay || d->kind == DELIVERY_SUBMISSION || d->kind == DELIVERY_LOCAL, &a, &targets);
-		is_later |= outcome == RCPT_LATER;
+		question = outcome == RCPT_LATER && targets.look.question ? targets.look.question : question;
+		is_later |= outcome == RCPT_LATER && !targets.look.question;
 		has_any |= outcome == RCPT_LOCAL || outcome == RCPT_REMOTE;
+	}
+	d->look = targets.look;
+	d->look.question = question;
+	if (question && !is_later) {
+		deliver_wait_for_table(d);
+		return;
 	}
 	for (size_t i = 0; i < targets.count; i++)
 		d->is_for_account |= targets.list[i].account != 0;
 	has_any |= d->kind == DELIVERY_LOCAL && targets.count; /* a bounce at least */
+	/* a table may have changed since RCPT, and what it said then been forgotten: the next RCPT is the one to refuse it */
+	is_later |= !has_any && tables_are_there(d->store);
 	if (is_later || !has_any) {
 		deliver_answer(d, is_later ? DELIVERY_LATER : DELIVERY_NO_RECIPIENT, SPAN(""));
 		return;
@@ -297,8 +309,8 @@ void deliver_write(struct delivery *d)
 		return;
 	}
 	d->waiting = 1;
-	/* with other recipients than edge's, only the queue's record tells it later what became of the message */
-	bool needs_queue = d->hold_s || d->is_held || d->is_changed;
+	/* with other recipients than edge's, or such as only a table knows, only the queue's record tells it later what became of the message */
+	bool needs_queue = d->hold_s || d->is_held || d->is_changed || targets.look.has_found;
 	if (targets.count == 1 && targets.list[0].account && !(targets.list[0].notify & SMTP_NOTIFY_SUCCESS) && !needs_queue)
 		append_to(d, m, targets.list[0].account, on_appended, d);
 	else

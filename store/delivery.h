@@ -38,6 +38,9 @@ struct delivery {
 	bool is_for_account;     /* somebody here gets it */
 	bool is_changed;         /* they added or took out recipients */
 	struct buf tls_report;   /* the sums of one that it is; empty: it is none */
+	bool has_changed_envelope; /* that has been done */
+	bool is_asking;          /* a table is asked for a recipient or an author */
+	struct table_look look;
 	struct buf text, prefix, cuts, authors, message_id, cache;
 	unsigned char judged_digest[32];
 	uint64_t judged_size;
@@ -59,6 +62,9 @@ void deliver_answer(struct delivery *d, enum delivery_outcome outcome, struct sp
 
 /* Answers as if it had been written, and keeps no more of it than its trace. */
 void deliver_discard(struct delivery *d);
+
+/* A table has to answer before it can go on: deliver_write, or what comes before it, begins again then. */
+void deliver_wait_for_table(struct delivery *d);
 
 /* Writes a delivery whose bytes and verdict are here, and answers it, now or when the disk has it. `d` may be gone when it
  * returns. */

@@ -1,25 +1,23 @@
 /* The store process: what it is told at its start, who talks to it, and which message goes where.
  *
- *   from an edge    deliveries -> store/deliver.c; questions about a mailbox -> its account's worker (store/mailbox/view.c)
+ *   from an edge    envelopes -> store/recipient.c; deliveries -> store/deliver.c; questions about a mailbox -> its account's worker (store/mailbox/view.c)
  *   from a filter   verdicts -> store/deliver.c; what was asked about stored messages -> store/parse.c
  *   from vault      accounts' hashes, whose a session is -> here
  *   from relay      store/queue/schedule.c; what TLS was like -> store/report/count.c
- *   from resolve    policies of other domains -> store/directory/policy.c
+ *   from resolve    policies of other domains -> store/directory/policy.c; what tables say -> store/directory/tables.c
  *   from master     commands -> store/command.c */
 #include "store/store.h"
 
-#include "base/clock.h"
 #include "base/die.h"
-#include "base/log.h"
 #include "base/sandbox.h"
 #include "store/command.h"
 #include "store/deliver.h"
 #include "store/directory/directory.h"
-#include "store/greylist.h"
 #include "store/directory/policy.h"
 #include "store/mailbox/view.h"
 #include "store/parse.h"
 #include "store/queue/queue.h"
+#include "store/recipient.h"
 #include "store/report/report.h"
 #include "store/scram.h"
 #include "store/session.h"
@@ -148,60 +146,12 @@ static void on_session_close(void *context, const struct msg_session_close *m)
 
 static void on_sender_ask(void *context, const struct msg_sender_ask *m)
 {
-	struct store_peer *p = context;
-	struct session *s = session_find(p, m->session);
-	/* the null reverse-path is nobody's and everybody's: notifications have it (RFC 5321 §4.5.5) */
-	bool is_allowed = s && s->account && (m->address.len == 0 || directory_owns(p->store, s->account, m->address));
-	channel_send(p->channel, sender_answer, .token = m->token, .is_allowed = is_allowed);
-}
-
-/* Recipients of what users send are counted as they are named: who names too many gets no further. */
-static bool is_over_rate(struct store *s, uint64_t account)
-{
-	BUF_AUTO name = {0};
-	enum rate_verdict verdict = rates_count(&s->rates, account, child_config(s->self)->recipients_per_hour, RATE_HOUR_MS, clock_monotonic_ms());
-	if (verdict == RATE_FIRST_OVER) {
-		directory_account_name(s, account, &name, NULL);
-		log_event(LOG_LEVEL_WARNING, "sends-too-much", log_s("account", buf_span(&name)),
-		          log_c("do", "if it is not its user: `carteiro user passwd`, and look into `carteiro queue list`"));
-	}
-	return verdict != RATE_OPEN;
-}
-
-/* Our domain that sends mail for this recipient on to another server: the one whose alias does, or its own; empty if all of it stays
- * here. */
-static struct span forwarding_domain(const struct targets *targets, struct span recipient, struct buf *canonical)
-{
-	for (size_t i = 0; i < targets->count; i++) {
-		const struct target *t = &targets->list[i];
-		if (t->account)
-			continue;
-		if (t->via.len)
-			return t->via;
-		if (domain_canonical(span_skip(recipient, (size_t)(span_rchr(recipient, '@') + 1)), canonical, NULL) == 0)
-			return buf_span(canonical);
-	}
-	return SPAN("");
+	recipient_sender_asked(context, m);
 }
 
 static void on_rcpt_ask(void *context, const struct msg_rcpt_ask *m)
 {
-	struct store_peer *p = context;
-	ARENA_AUTO a = {0};
-	struct targets targets = {0};
-	BUF_AUTO domain = {0};
-	struct session *s = session_find(p, m->session);
-	bool may_relay = p->role == ROLE_EDGE_USER && (m->is_local || (s && s->account));
-	enum rcpt_outcome outcome = directory_resolve(p->store, m->address, may_relay, &a, &targets);
-	if ((outcome == RCPT_LOCAL || outcome == RCPT_REMOTE) && !engine_has_room(p->store->engine))
-		outcome = RCPT_NO_SPACE;
-	if ((outcome == RCPT_LOCAL || outcome == RCPT_REMOTE) && s && s->account && is_over_rate(p->store, s->account))
-		outcome = RCPT_RATE;
-	if (outcome == RCPT_LOCAL && m->stranger.len && !greylist_lets_pass(p->store, m->stranger, m->reverse_path, m->address))
-		outcome = RCPT_GREYLISTED;
-	struct span forwarding = outcome == RCPT_LOCAL ? forwarding_domain(&targets, m->address, &domain) : SPAN("");
-	channel_send(p->channel, rcpt_answer, .token = m->token, .sequence = m->sequence, .outcome = (uint8_t)outcome,
-	             .forwarded_by = span_slice(forwarding, 0, 255));
+	recipient_asked(context, m);
 }
 
 static void on_delivery_begin(void *context, const struct msg_delivery_begin *m)
@@ -393,6 +343,20 @@ static void on_policy_forget(void *context, const struct msg_policy_forget *m)
 		violation(context, "policy_forget");
 }
 
+static void on_table_answer(void *context, const struct msg_table_answer *m)
+{
+	struct store_peer *p = context;
+	if (tables_answered(p->store, m))
+		violation(context, "table_answer");
+}
+
+static void on_tables_changed(void *context, const struct msg_tables_changed *m)
+{
+	struct store_peer *p = context;
+	(void)m;
+	tables_have_changed(p->store);
+}
+
 static void on_rua_answer(void *context, const struct msg_rua_answer *m)
 {
 	if (report_rua_answered(context, m))
@@ -406,7 +370,8 @@ static void on_report_posted(void *context, const struct msg_report_posted *m)
 }
 
 static const struct resolve_to_store resolve_handlers = {
-	.policy_keep = on_policy_keep, .policy_forget = on_policy_forget, .rua_answer = on_rua_answer, .report_posted = on_report_posted};
+	.policy_keep = on_policy_keep, .policy_forget = on_policy_forget, .rua_answer = on_rua_answer, .report_posted = on_report_posted,
+	.table_answer = on_table_answer, .tables_changed = on_tables_changed};
 
 /* ---- from relay and master ---- */
 
@@ -472,6 +437,8 @@ static void on_peer_closed(void *context, bool is_violation)
 		filter_gone(s, gone);
 	if (was.role == ROLE_RELAY)
 		queue_relay_gone(s, gone);
+	if (was.role == ROLE_RESOLVE)
+		tables_resolve_gone(s, gone);
 	channel_free(was.channel);
 }
 
@@ -509,6 +476,7 @@ static void configure(void *context, const struct config *config)
 	struct error why = {0};
 	BUF_AUTO path = {0};
 	s->loop = child_loop(s->self);
+	tables_configure(s, config);
 	buf_printf(&path, "%s/store", config->data_dir);
 	if (mkdir(buf_cstr(&path), 0700) && errno != EEXIST)
 		die("store: cannot make %s: %s", buf_cstr(&path), strerror(errno));
@@ -541,6 +509,7 @@ static void start(void *context)
 static void reload(void *context, const struct config *config)
 {
 	queue_configure(context, config);
+	tables_configure(context, config);
 }
 
 static void status(void *context, struct buf *text)

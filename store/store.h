@@ -49,6 +49,7 @@ struct store {
 	struct outbox *outbox;
 	struct waker *outbox_waker;
 	struct directory_cache *directory_cache; /* store/directory/directory.c */
+	struct store_tables *tables; /* store/directory/tables.c */
 	struct routes *routes;   /* store/directory/route.c; NULL: to be read */
 	struct signing *signings; /* store/sign.h */
 	uint64_t last_signing;

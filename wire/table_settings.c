@@ -66,18 +66,18 @@ static const struct parameter *find(enum table_source source, struct span name)
 	return NULL;
 }
 
-static int read_line(struct table_settings *s, struct span line, unsigned number, struct arena *a, struct error *why)
+static int read_line(struct table_settings *s, struct span line, struct arena *a, struct error *why)
 {
 	ssize_t equals = span_chr(line, '=');
 	struct span name = span_trim(span_slice(line, 0, equals < 0 ? 0 : (size_t)equals)), value = span_trim(span_skip(line, (size_t)(equals + 1)));
 	const struct parameter *p = find(s->source, name);
 	if (!name.len)
-		return error_set(why, 0, "%u: write it as name = value", number);
+		return error_set(why, 0, "write it as name = value");
 	if (!p)
-		return error_set(why, 0, "%u: the parameter %.*s is not known here, and would change the answers: take it out if it is not needed", number,
+		return error_set(why, 0, "the parameter %.*s is not known here, and would change the answers: take it out if it is not needed",
 		                 SPAN_ARG(span_slice(name, 0, 60)));
 	if (p->only && !is_one_of(p->only, value))
-		return error_set(why, 0, "%u: %s = %.*s cannot be done here: it may be %s", number, p->name, SPAN_ARG(span_slice(value, 0, 60)), p->only);
+		return error_set(why, 0, "%s = %.*s cannot be done here: it may be %s", p->name, SPAN_ARG(span_slice(value, 0, 60)), p->only);
 	if (p->setting != TABLE_SETTINGS)
 		s->values[p->setting] = arena_dup(a, value);
 	return 0;
@@ -113,22 +113,19 @@ static int check(struct table_settings *s, struct error *why)
 	return table_format_check(s->values[TABLE_QUERY_FILTER], why);
 }
 
-int table_settings_read(enum table_source source, struct span text, struct arena *a, struct table_settings *out, struct error *why)
+int table_settings_read(enum table_source source, struct span text, struct arena *a, struct table_settings *out, unsigned *line, struct error *why)
 {
-	BUF_AUTO line = {0};
+	BUF_AUTO setting = {0};
 	struct line_reader r = {.rest = text};
-	struct error reason = {0};
 	int more;
 	*out = (struct table_settings){.source = source};
 	for (size_t i = 0; i < PARAMETERS; i++)
 		if (parameters[i].setting != TABLE_SETTINGS)
 			out->values[parameters[i].setting] = span_cstr(parameters[i].standard);
-	while ((more = logical_line_next(&r, &line, &reason)) > 0)
-		if (read_line(out, buf_span(&line), r.line, a, why))
-			return -1;
-	if (more < 0)
-		return error_set(why, 0, "%u: %s", r.line, reason.text);
-	return check(out, why);
+	while ((more = logical_line_next(&r, &setting, why)) > 0 && read_line(out, buf_span(&setting), a, why) == 0)
+		;
+	*line = more ? r.line : 0;
+	return more ? -1 : check(out, why);
 }
 
 bool table_settings_want(const struct table_settings *s, struct span key)

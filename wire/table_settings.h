@@ -25,8 +25,8 @@ struct table_settings {
 	unsigned expansion_limit, timeout_s; /* expansion_limit 0: none */
 };
 
-/* 0 with the spans in the arena, or -1 with *why, which begins with the line's number where it is about a line. */
-int table_settings_read(enum table_source source, struct span text, struct arena *a, struct table_settings *out, struct error *why);
+/* 0 with the spans in the arena; or -1 with *why and the line in *line, which is 0 where it is about the whole. */
+int table_settings_read(enum table_source source, struct span text, struct arena *a, struct table_settings *out, unsigned *line, struct error *why);
 
 /* True if the table is to be asked for that key at all (the parameter `domain`). */
 bool table_settings_want(const struct table_settings *s, struct span key);

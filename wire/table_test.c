@@ -173,7 +173,8 @@ static void settings_that_would_change_the_answer_are_refused(void **state)
 		struct table_settings s;
 		struct error why = {0};
 		buf_printf(&text, "%s%s\n", cases[i].source == TABLE_PGSQL ? pgsql : ldap, cases[i].more);
-		bool is_good = table_settings_read(cases[i].source, buf_span(&text), &a, &s, &why) == 0;
+		unsigned line;
+		bool is_good = table_settings_read(cases[i].source, buf_span(&text), &a, &s, &line, &why) == 0;
 		assert_true(is_good == cases[i].is_good);
 		assert_true(is_good || why.text[0]);
 	}

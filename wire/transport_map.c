@@ -2,6 +2,8 @@
 
 #include "wire/next_hop.h"
 
+enum { HOP_BYTES_MOST = 250 }; /* as of the setting relay_host */
+
 static bool is_one_of(const char *words, struct span name)
 {
 	struct span rest = span_cstr(words), word;
@@ -32,6 +34,8 @@ static int read_hop(struct span text, bool is_lmtp, struct buf *out, struct erro
 	buf_printf(&hop, "%s%s%.*s", is_lmtp ? "lmtp:" : "", is_v6 ? "[IPv6:" : "", SPAN_ARG(is_v6 ? span_skip(host, 1) : host));
 	if (port.len)
 		buf_printf(&hop, ":%.*s", SPAN_ARG(port_of(span_skip(port, span_starts_with(port, SPAN(":"))))));
+	if (hop.len > HOP_BYTES_MOST)
+		return error_set(why, 0, "the next hop has more than %d characters", HOP_BYTES_MOST);
 	if (next_hop_parse(buf_span(&hop), &(struct next_hop){0}, why))
 		return -1;
 	buf_add(out, buf_span(&hop));

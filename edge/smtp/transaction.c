@@ -169,6 +169,9 @@ void smtp_sender_answered(struct connection *c, const struct msg_sender_answer *
 		return;
 	if (m->is_allowed) {
 		accept_sender(s);
+	} else if (m->is_later) {
+		smtp_reset(s);
+		smtp_reply(s, "451 4.3.0 Cannot be checked now, try again later");
 	} else {
 		log_event(LOG_LEVEL_WARNING, "sender-not-owned", log_s("user", buf_span(&c->user)), log_s("from", s->reverse_path),
 		          log_c("client", c->address));
@@ -248,6 +251,7 @@ void smtp_rcpt_answered(struct connection *c, const struct msg_rcpt_answer *m)
 		[RCPT_LATER] = "451 4.3.0 Cannot be checked now, try again later",
 		[RCPT_FULL] = "452 4.2.2 The mailbox is full",
 		[RCPT_NO_SPACE] = "452 4.3.1 No room on the disk, try again later",
+		[RCPT_NOWHERE] = "550 5.1.2 No mail goes there from here",
 		[RCPT_GREYLISTED] = "450 4.2.0 Greylisted: try again later",
 		[RCPT_RATE] = "450 4.7.1 You have sent to too many recipients in the last hour, try again later"};
 	struct smtp_session *s = c->state;
@@ -255,7 +259,7 @@ void smtp_rcpt_answered(struct connection *c, const struct msg_rcpt_answer *m)
 		return;
 	const char *refusal = m->outcome < sizeof refusals / sizeof refusals[0] ? refusals[m->outcome] : refusals[RCPT_LATER];
 	/* what a program hands over may wait in the drop folder, where nobody hears a refusal: its sender gets a bounce, as by Postfix */
-	bool is_bounced = m->outcome == RCPT_UNKNOWN && c->protocol->is_local;
+	bool is_bounced = (m->outcome == RCPT_UNKNOWN || m->outcome == RCPT_NOWHERE) && c->protocol->is_local;
 	if (!refusal || is_bounced) {
 		if (!s->forwarded_by.len)
 			s->forwarded_by = arena_dup(&s->memory, m->forwarded_by);

@@ -1,15 +1,10 @@
 /* Domains, accounts and aliases: looking them up and changing them. */
 #include "store/directory/directory.h"
 
-#include "auth/srs.h"
-#include "base/clock.h"
 #include "base/die.h"
-#include "base/log.h"
 #include "base/pack.h"
-#include "store/directory/secrets.h"
 #include "wire/password_hash.h"
 #include "wire/scram.h"
-#include "wire/smtp.h"
 
 #include <errno.h>
 
@@ -102,12 +97,10 @@ static struct span hop_of(struct span value)
 	return u.rest.len ? unpack_bytes(&u, HOP_BYTES_MOST) : SPAN("");
 }
 
-int directory_next_hop(struct store *s, struct span domain, struct buf *hop)
+int directory_own_domain(struct store *s, struct span domain, struct buf *hop)
 {
-	BUF_AUTO canonical = {0}, value = {0};
-	if (!domain_is_valid(domain, ADDRESS_UTF8) || domain_canonical(domain, &canonical, NULL))
-		return 0;
-	int found = get(s, 'd', buf_span(&canonical), &value, NULL);
+	BUF_AUTO value = {0};
+	int found = get(s, 'd', domain, &value, NULL);
 	if (found > 0)
 		buf_add(hop, hop_of(buf_span(&value)));
 	return found;
@@ -164,154 +157,6 @@ int directory_canonical(struct span typed, bool is_domain, struct buf *out, stru
 	return address_canonical(&address, out, why);
 }
 
-/* ---- who gets it ---- */
-
-struct parts {
-	struct span local, domain;
-};
-
-static struct parts split(struct span canonical)
-{
-	ssize_t at = span_rchr(canonical, '@');
-	if (at < 0)
-		return (struct parts){canonical, SPAN("")};
-	return (struct parts){span_slice(canonical, 0, (size_t)at), span_skip(canonical, (size_t)at + 1)};
-}
-
-/* The entry of a canonical address: as it is, then without its subaddress, then postmaster's stand-in (but for a domain that is relayed:
- * it has one itself), then the domain's catch-all. */
-static int find_entry(struct store *s, struct span canonical, bool is_relayed, struct arena *a, struct directory_entry *out, struct span *name)
-{
-	const struct config *config = child_config(s->self);
-	struct parts p = split(canonical);
-	struct span base, detail;
-	*name = canonical;
-	int found = directory_get(s, canonical, a, out, NULL);
-	for (const char *c = config->recipient_delimiter; !found && *c; c++) {
-		if (!address_split_detail(p.local, *c, &base, &detail))
-			continue;
-		BUF_AUTO shorter = {0};
-		buf_add(&shorter, base);
-		buf_add_char(&shorter, '@');
-		buf_add(&shorter, p.domain);
-		*name = arena_dup(a, buf_span(&shorter));
-		found = directory_get(s, *name, a, out, NULL);
-	}
-	if (!found && !is_relayed && span_equal(p.local, SPAN("postmaster")) && config->postmaster[0]) {
-		BUF_AUTO postmaster = {0};
-		if (directory_canonical(span_cstr(config->postmaster), false, &postmaster, NULL) == 0) {
-			*name = arena_dup(a, buf_span(&postmaster));
-			found = directory_get(s, *name, a, out, NULL);
-		}
-	}
-	if (!found && p.domain.len) {
-		*name = span_skip(canonical, p.local.len);
-		found = directory_get(s, *name, a, out, NULL);
-	}
-	return found;
-}
-
-/* A target of an alias of a whole domain may be a whole domain too: then it is the same local part there. */
-static struct span target_of(struct span target, struct span canonical, struct arena *a)
-{
-	BUF_AUTO address = {0};
-	if (!span_starts_with(target, SPAN("@")))
-		return target;
-	buf_add(&address, split(canonical).local);
-	buf_add(&address, target);
-	return arena_dup(a, buf_span(&address));
-}
-
-/* ---- rewritten senders ---- */
-
-static uint64_t today(void)
-{
-	return (uint64_t)clock_wall_s() / 86400;
-}
-
-void directory_forward_sender(struct store *s, struct span sender, struct span via, struct buf *out)
-{
-	BUF_AUTO domain = {0};
-	struct parts p = split(sender);
-	bool is_rewritten = via.len && p.domain.len && (domain_canonical(p.domain, &domain, NULL) || directory_domain(s, buf_span(&domain), NULL) == 0);
-	if (!is_rewritten || srs_make(directory_secret(s, DIRECTORY_SECRET_SENDERS), sender, via, today(), out))
-		buf_add(out, sender);
-}
-
-/* What comes back to a rewritten sender goes on to the one behind it, which, where a message has come round to us, is such an address of
- * ours again; each is shorter than the last. */
-static enum rcpt_outcome resolve_rewritten(struct store *s, const struct address *address, struct arena *a, struct targets *targets)
-{
-	BUF_AUTO sender = {0};
-	if (srs_undo(directory_secret(s, DIRECTORY_SECRET_SENDERS), address->local_part, today(), &sender))
-		return RCPT_UNKNOWN;
-	enum rcpt_outcome outcome = directory_resolve(s, buf_span(&sender), true, a, targets);
-	return outcome == RCPT_REMOTE ? RCPT_LOCAL : outcome; /* of our own making, so strangers may send there */
-}
-
-/* ---- resolving ---- */
-
-/* via: our domain whose alias has led here; empty: none */
-static enum rcpt_outcome resolve(struct store *s, struct span canonical, struct span as_given, bool may_relay, struct arena *a,
-                                 struct targets *targets, struct span via, unsigned depth)
-{
-	struct directory_entry entry;
-	struct span name;
-	struct parts p = split(canonical);
-	BUF_AUTO hop = {0};
-	int is_ours = p.domain.len ? directory_next_hop(s, p.domain, &hop) : 1;
-	if (is_ours < 0)
-		return RCPT_LATER;
-	if (!is_ours) {
-		if (!may_relay)
-			return RCPT_NO_RELAY;
-		size_t before = targets->count;
-		targets_add(a, targets, 0, as_given);
-		if (targets->count > before)
-			targets->list[before].via = arena_dup(a, via);
-		return RCPT_REMOTE;
-	}
-	int found = find_entry(s, canonical, hop.len > 0, a, &entry, &name);
-	if (found < 0)
-		return RCPT_LATER;
-	if (!found && hop.len) {
-		targets_add(a, targets, 0, as_given);
-		return RCPT_LOCAL; /* strangers may send there */
-	}
-	if (!found)
-		return RCPT_UNKNOWN;
-	if (!entry.is_alias) {
-		targets_add(a, targets, entry.account, name);
-		return RCPT_LOCAL;
-	}
-	if (span_starts_with(name, SPAN("@")))
-		name = canonical; /* a catch-all may lead elsewhere for each */
-	struct visited *seen = targets_visited(targets, name);
-	/* of an earlier recipient, what came to nothing is followed again: it may have been met in a circle that was still open */
-	if (seen && (seen->turn == targets->turn || seen->outcome != RCPT_UNKNOWN))
-		return seen->outcome;
-	if (targets->visited_count >= targets->visited_most || depth == ALIAS_DEPTH_MOST) {
-		targets->is_too_large = true;
-		return RCPT_LATER;
-	}
-	seen = targets_visit(targets, name, a);
-	enum rcpt_outcome result = RCPT_UNKNOWN; /* an alias that leads nowhere, or in circles */
-	for (size_t i = 0; i < entry.target_count; i++) {
-		if (targets->count >= targets->most) {
-			targets->is_too_large = true;
-			return RCPT_LATER;
-		}
-		struct span target = target_of(entry.targets[i], canonical, a);
-		enum rcpt_outcome one = resolve(s, target, target, true, a, targets, p.domain, depth + 1);
-		if (one == RCPT_LATER)
-			return one;
-		if (one == RCPT_LOCAL || one == RCPT_REMOTE)
-			result = RCPT_LOCAL;
-	}
-	seen->outcome = result;
-	return result;
-}
-
 /* The next domain whose mail stays here. */
 static bool next_own_domain(struct engine_scan *scan, struct span *name)
 {
@@ -324,98 +169,16 @@ static bool next_own_domain(struct engine_scan *scan, struct span *name)
 	return false;
 }
 
-/* <postmaster> without a domain belongs to this host (RFC 5321 §4.1.1.3): the stand-in, or the first own domain's. */
-static enum rcpt_outcome resolve_postmaster(struct store *s, struct arena *a, struct targets *targets)
-{
-	BUF_AUTO address = {0};
-	if (child_config(s->self)->postmaster[0]) {
-		buf_add_cstr(&address, child_config(s->self)->postmaster);
-	} else {
-		struct engine_scan *scan = engine_scan_open(s->engine, DIRECTORY, SPAN("d"), SPAN("e"));
-		struct span name;
-		buf_add_cstr(&address, "postmaster@");
-		if (next_own_domain(scan, &name))
-			buf_add(&address, name);
-		engine_scan_close(scan);
-	}
-	return resolve(s, buf_span(&address), buf_span(&address), false, a, targets, SPAN(""), 0);
-}
-
-static enum rcpt_outcome resolve_text(struct store *s, struct span text, bool may_relay, struct arena *a, struct targets *targets)
-{
-	struct address address;
-	BUF_AUTO canonical = {0};
-	if (span_equal_nocase(text, SPAN("postmaster")))
-		return resolve_postmaster(s, a, targets);
-	if (address_parse_mailbox(text, ADDRESS_UTF8 | ADDRESS_LOOSE, &address, NULL) || address_canonical(&address, &canonical, NULL))
-		return RCPT_BAD;
-	BUF_AUTO hop = {0}; /* of a relayed domain, whose server may rewrite senders itself */
-	if (srs_is(address.local_part) && directory_next_hop(s, split(buf_span(&canonical)).domain, &hop) > 0 && !hop.len)
-		return resolve_rewritten(s, &address, a, targets);
-	return resolve(s, buf_span(&canonical), text, may_relay, a, targets, SPAN(""), 0);
-}
-
-enum rcpt_outcome directory_resolve(struct store *s, struct span text, bool may_relay, struct arena *a, struct targets *targets)
-{
-	targets_begin(targets, ALIAS_TARGETS_MOST);
-	enum rcpt_outcome outcome = resolve_text(s, text, may_relay, a, targets);
-	if (targets->is_too_large)
-		log_event(LOG_LEVEL_ERROR, "alias-too-large", log_s("address", text), log_n("most", ALIAS_TARGETS_MOST), log_n("deepest", ALIAS_DEPTH_MOST),
-		          log_c("then", "mail for it waits where it comes from: make the alias smaller"));
-	return outcome;
-}
-
-/* RFC 3461 §5.2.7: what was asked for goes on to the one that an alias leads to; of several, none reports success, and the
- * alias itself is reported as expanded. */
-enum rcpt_outcome directory_resolve_recipient(struct store *s, const struct given_recipient *r, bool may_relay, struct arena *a,
-                                              struct targets *targets)
-{
-	size_t before = targets->count;
-	enum rcpt_outcome outcome = directory_resolve(s, r->address, may_relay, a, targets);
-	if (outcome != RCPT_LOCAL && outcome != RCPT_REMOTE && outcome != RCPT_LATER) {
-		targets_add(a, targets, 0, r->address);
-		targets->list[targets->count - 1].is_gone |= targets->count > before;
-	}
-	bool is_several = targets->count - before > 1;
-	uint8_t notify = is_several ? r->notify & (uint8_t)~SMTP_NOTIFY_SUCCESS : r->notify;
-	if (r->notify && !notify)
-		notify = SMTP_NOTIFY_NEVER; /* no failure was to be reported either, and 0 would ask for the default */
-	for (size_t i = before; i < targets->count; i++) {
-		targets->list[i].notify = notify;
-		targets->list[i].orcpt = r->orcpt;
-	}
-	if (is_several && r->notify & SMTP_NOTIFY_SUCCESS) {
-		targets_add(a, targets, 0, r->address);
-		struct target *alias = &targets->list[targets->count - 1];
-		alias->orcpt = r->orcpt;
-		alias->notify = SMTP_NOTIFY_SUCCESS;
-		alias->is_expanded = true;
-	}
-	return outcome;
-}
-
-bool directory_owns(struct store *s, uint64_t account, struct span address)
-{
-	ARENA_AUTO a = {0};
-	struct targets targets = {0};
-	if (directory_resolve(s, address, false, &a, &targets) != RCPT_LOCAL)
-		return false;
-	for (size_t i = 0; i < targets.count; i++)
-		if (targets.list[i].account == account)
-			return true;
-	return false;
-}
-
-/* The only own domain; empty if there are several. */
-static void only_domain(struct store *s, struct buf *out)
+size_t directory_own_domains(struct store *s, struct buf *first)
 {
 	struct engine_scan *scan = engine_scan_open(s->engine, DIRECTORY, SPAN("d"), SPAN("e"));
 	struct span name;
-	if (next_own_domain(scan, &name))
-		buf_add(out, name);
-	if (next_own_domain(scan, &name))
-		buf_clear(out);
+	size_t count = 0;
+	for (; count < 2 && next_own_domain(scan, &name); count++)
+		if (!count)
+			buf_add(first, name);
 	engine_scan_close(scan);
+	return count;
 }
 
 int directory_login(struct store *s, struct span typed, struct arena *a, struct directory_entry *out, struct buf *name, struct error *why)
@@ -424,8 +187,7 @@ int directory_login(struct store *s, struct span typed, struct arena *a, struct 
 	buf_add(&address, typed);
 	if (span_chr(typed, '@') < 0) {
 		BUF_AUTO domain = {0};
-		only_domain(s, &domain);
-		if (!domain.len)
+		if (directory_own_domains(s, &domain) != 1)
 			return 0;
 		buf_add_char(&address, '@');
 		buf_add(&address, buf_span(&domain));

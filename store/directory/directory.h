@@ -37,8 +37,10 @@ struct directory_entry {
 
 /* 1, 0 if there is none, -1 with *why. Spans live in the arena. */
 int directory_domain(struct store *s, struct span domain, struct error *why);
-/* As directory_domain, for a domain as it stands in an address; the next hop (wire/next_hop.h) of one that is relayed is appended. */
-int directory_next_hop(struct store *s, struct span domain, struct buf *hop);
+/* As directory_domain; the next hop (wire/next_hop.h) of one that is relayed is appended. */
+int directory_own_domain(struct store *s, struct span domain, struct buf *hop);
+/* Appends the first domain whose mail stays here: 0 if there is none, 1 if it is the only one, else 2. Tables are not asked. */
+size_t directory_own_domains(struct store *s, struct buf *first);
 int directory_get(struct store *s, struct span address, struct arena *a, struct directory_entry *out, struct error *why);
 /* The account's canonical address, appended. 1, 0, -1. */
 int directory_account_name(struct store *s, uint64_t account, struct buf *out, struct error *why);
@@ -48,9 +50,21 @@ int directory_account_name(struct store *s, uint64_t account, struct buf *out, s
  * failures by account (vault/throttle.h) does the same for both. */
 int directory_login(struct store *s, struct span typed, struct arena *a, struct directory_entry *out, struct buf *name, struct error *why);
 
+/* ---- store/directory/resolve.c ---- */
+
+enum domain_use {
+	DOMAIN_ELSEWHERE,
+	DOMAIN_OURS,
+	DOMAIN_RELAYED, /* its mail is taken, and goes to the next hop that was appended; none: to where any mail for it goes */
+	DOMAIN_LATER,   /* the directory, or a table, cannot tell now */
+};
+
+/* Whether mail for a domain, as it stands in an address, is ours to take: by the directory, then by the tables. */
+enum domain_use directory_use_of(struct store *s, struct span domain, struct table_look *look, struct buf *hop);
+
 /* Who gets mail for the address (as in RCPT): aliases followed, subaddresses taken off; each once, added to *targets in the
  * arena. RCPT_LATER, and a line in the log, where aliases lead to more than ALIAS_TARGETS_MOST, or deeper than ALIAS_DEPTH_MOST: nobody is
- * passed over in silence. may_relay: addresses elsewhere are allowed as the address itself (an alias may always lead there). */
+ * passed over in silence; and where a table has to be asked first, or cannot be asked (targets->look). may_relay: addresses elsewhere are allowed as the address itself (an alias may always lead there). */
 enum rcpt_outcome directory_resolve(struct store *s, struct span address, bool may_relay, struct arena *a, struct targets *targets);
 
 /* A recipient as its RCPT named it, with what that asked for (RFC 3461). */
@@ -69,9 +83,9 @@ enum rcpt_outcome directory_resolve_recipient(struct store *s, const struct give
  * of ours, or null, or cannot be rewritten. */
 void directory_forward_sender(struct store *s, struct span sender, struct span via, struct buf *out);
 
-/* True if the account may send as this address: its own, with any subaddress, or an alias that leads to it. The null
- * address is nobody's. */
-bool directory_owns(struct store *s, uint64_t account, struct span address);
+/* RCPT_LOCAL if the account may send as this address: its own, with any subaddress, or an alias that leads to it. RCPT_LATER if a table has
+ * to tell that. The null address is nobody's. */
+enum rcpt_outcome directory_owns(struct store *s, uint64_t account, struct span address, struct table_look *look);
 
 /* Changes: collected in the batch; the caller has checked that they make sense, commits the batch, and then calls
  * directory_changed. */

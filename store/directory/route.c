@@ -112,14 +112,16 @@ static const struct route_row *find_for_sender(const struct routes *all, struct 
 	return look_up(all, buf_span(&which));
 }
 
-const struct route_row *route_find(struct store *s, struct span domain, struct span sender_domain)
+const struct route_row *route_of_domain(struct store *s, struct span domain)
 {
 	const struct routes *all = read_all(s);
-	if (!all->count)
-		return NULL;
-	const struct route_row *found = find_for_domain(all, domain);
-	if (!found)
-		found = find_for_sender(all, sender_domain);
+	return all->count ? find_for_domain(all, domain) : NULL;
+}
+
+const struct route_row *route_of_rest(struct store *s, struct span sender_domain)
+{
+	const struct routes *all = read_all(s);
+	const struct route_row *found = all->count ? find_for_sender(all, sender_domain) : NULL;
 	return found ? found : look_up(all, SPAN("*"));
 }
 

@@ -16,9 +16,11 @@ struct route_row {
 	enum route_tls tls;
 };
 
-/* The first of: the domain, the nearest domain above it that has one with a dot, the sender's domain, "*". NULL: none. Domains as they
- * stand in addresses; an empty one is the null sender's. The row is valid until routes_changed. For the loop's thread. */
-const struct route_row *route_find(struct store *s, struct span domain, struct span sender_domain);
+/* The route of the domain, or the nearest one above it that has one with a dot. NULL: none. A domain as it stands in an address. The row is
+ * valid until routes_changed. For the loop's thread. */
+const struct route_row *route_of_domain(struct store *s, struct span domain);
+/* Where no other says where it goes, the tables included: the route of the sender's domain, which is empty for the null sender, or "*". */
+const struct route_row *route_of_rest(struct store *s, struct span sender_domain);
 /* All of them, sorted. */
 const struct route_row *routes_list(struct store *s, size_t *count);
 /* After a batch with changes is on the disk. */

@@ -3,7 +3,7 @@
 #define STORE_DIRECTORY_TARGETS_H
 
 #include "base/arena.h"
-#include "ipc/terms.h"
+#include "store/directory/tables.h"
 
 enum { VISITED_BUCKETS = 128 };
 
@@ -29,6 +29,7 @@ struct targets {
 	size_t visited_count, visited_most, most; /* of what one recipient leads to: not more than these */
 	bool is_too_large;       /* it leads to more */
 	unsigned turn;           /* of the recipient */
+	struct table_look look;  /* into the tables beside the directory */
 };
 
 /* An alias that was followed; outcome: what it came to, RCPT_UNKNOWN while it is being followed. */

@@ -107,12 +107,16 @@ static bool has_news(const struct queued *m, enum news news)
 	return false;
 }
 
-bool bounce_is_possible(struct store *s, const struct queued *m)
+bool bounce_is_possible(struct store *s, const struct queued *m, bool *is_asked)
 {
 	ARENA_AUTO a = {0};
 	struct targets targets = {0};
-	return m->reverse_path[0] == 0 || (!has_news(m, NEWS_FAILURE) && !has_news(m, NEWS_DELAY) && !has_news(m, NEWS_SUCCESS)) ||
-	       directory_resolve(s, span_cstr(m->reverse_path), true, &a, &targets) != RCPT_LATER;
+	*is_asked = false;
+	if (m->reverse_path[0] == 0 || (!has_news(m, NEWS_FAILURE) && !has_news(m, NEWS_DELAY) && !has_news(m, NEWS_SUCCESS)))
+		return true;
+	enum rcpt_outcome outcome = directory_resolve(s, span_cstr(m->reverse_path), true, &a, &targets);
+	*is_asked = outcome == RCPT_LATER && targets.look.question;
+	return outcome != RCPT_LATER;
 }
 
 struct queued *bounce_make(struct store *s, const struct queued *m, enum news news, struct batch *b)

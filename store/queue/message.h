@@ -34,6 +34,7 @@ struct recipient {
 	uint8_t state;          /* enum recipient_state */
 	uint8_t notify;         /* bits of enum smtp_notify: what its RCPT asked for; 0: nothing was said */
 	uint8_t report;         /* enum recipient_report */
+	bool is_asking;         /* a table is asked where it goes: store/queue/route.h */
 };
 
 struct relay_job;
@@ -102,8 +103,8 @@ void queue_deliver_due(struct queued *m);
 /* Something has changed: writes it, bounces what failed, ends what is over. */
 void queue_settle(struct queued *m);
 
-/* False while the directory cannot tell whose the sender's address is. */
-bool bounce_is_possible(struct store *s, const struct queued *m);
+/* False while the directory cannot tell whose the sender's address is; *is_asked: a table is being asked. */
+bool bounce_is_possible(struct store *s, const struct queued *m, bool *is_asked);
 enum news { NEWS_FAILURE, NEWS_DELAY, NEWS_SUCCESS };
 
 /* Makes the notification for all recipients that have failed, wait, or are done and to be reported, and puts it into the batch as

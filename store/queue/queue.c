@@ -16,6 +16,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum { ASKED_MS = 1000 };
+
 static void settle(struct queued *m);
 
 /* ---- accepting ---- */
@@ -269,12 +271,13 @@ static void expire(struct queued *m)
 	}
 }
 
-/* A bounce is a message: the disk may have no room for one, or the directory cannot say who its recipient is. The news wait. */
-static void put_off_news(struct queued *m)
+/* A bounce is a message: the disk may have no room for one, or the directory cannot say who its recipient is. The news wait; only for as long
+ * as a table takes to answer, if one is asked. */
+static void put_off_news(struct queued *m, bool is_asked)
 {
 	for (uint32_t i = 0; i < m->recipient_count; i++)
 		if (recipient_has_news(&m->recipients[i]))
-			m->recipients[i].next_ms = schedule_next(m->queue, m->recipients[i].attempts);
+			m->recipients[i].next_ms = is_asked ? clock_monotonic_ms() + ASKED_MS : schedule_next(m->queue, m->recipients[i].attempts);
 }
 
 /* Once for each message that has waited for delay_warning. */
@@ -333,13 +336,14 @@ static void settle(struct queued *m)
 	settlement->message = m;
 	settlement->ended = m->ended;
 	m->ended = NULL;
-	if (engine_has_room(s->engine) && bounce_is_possible(s, m)) {
+	bool is_asked = false;
+	if (engine_has_room(s->engine) && bounce_is_possible(s, m, &is_asked)) {
 		settlement->bounce = bounce_make(s, m, NEWS_FAILURE, &b);
 		settlement->report = bounce_make(s, m, NEWS_SUCCESS, &b);
 		settlement->warning = warn(m, &b);
 		forget_news(m);
 	} else {
-		put_off_news(m);
+		put_off_news(m, is_asked);
 	}
 	m->is_over = all_done(m) && m->jobs == 0;
 	if (m->is_over)
@@ -430,7 +434,7 @@ struct queue *queue_open(struct store *s)
 {
 	struct queue *q = xcalloc(1, sizeof *q);
 	q->store = s;
-	q->find_hop = directory_next_hop;
+	q->has_directory = true;
 	s->queue = q;
 	queue_configure(s, child_config(s->self));
 	schedule_open(q);

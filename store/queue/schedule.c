@@ -6,9 +6,9 @@
 #include "base/die.h"
 #include "base/log.h"
 #include "base/random.h"
-#include "store/directory/route.h"
 #include "store/habit.h"
 #include "store/queue/asleep.h"
+#include "store/queue/leg.h"
 #include "store/trace.h"
 #include "wire/smtp.h"
 
@@ -223,35 +223,6 @@ static struct relay_job *new_job(struct queued *m, struct span domain, size_t ro
 	return j;
 }
 
-/* A recipient that is due, and what it must share with those of its job: one transaction has one next hop and one sender. */
-struct leg {
-	struct span next_hop, via; /* in an arena, or valid until the configuration changes */
-	uint32_t index;
-	enum route route;
-	enum route_tls tls;
-};
-
-/* Where it goes next. -1 if the directory cannot be read. */
-static int find_route(const struct queued *m, const struct recipient *r, struct arena *a, struct leg *out)
-{
-	const struct queue *q = m->queue;
-	BUF_AUTO hop = {0};
-	struct span domain = recipient_domain(r), sender = span_cstr(m->reverse_path);
-	if (q->find_hop && q->find_hop(q->store, domain, &hop) < 0)
-		return -1;
-	struct span sender_domain = span_skip(sender, (size_t)(span_rchr(sender, '@') + 1));
-	const struct route_row *routed = q->find_hop && !hop.len ? route_find(q->store, domain, sender_domain) : NULL;
-	*out = (struct leg){.via = out->via, .index = out->index, .next_hop = domain, .route = ROUTE_DOMAIN, .tls = routed ? routed->tls : ROUTE_TLS_USUAL};
-	if (hop.len || (routed && routed->next_hop.len)) {
-		out->route = hop.len ? ROUTE_RELAYED : ROUTE_ROUTED;
-		out->next_hop = arena_dup(a, hop.len ? buf_span(&hop) : routed->next_hop);
-	} else if (q->relay_host.len && !routed) {
-		out->route = ROUTE_RELAY_HOST;
-		out->next_hop = q->relay_host;
-	}
-	return 0;
-}
-
 static int by_transaction(const struct leg *a, const struct leg *b)
 {
 	int order = (a->next_hop.len > b->next_hop.len) - (a->next_hop.len < b->next_hop.len);
@@ -276,7 +247,7 @@ static bool is_one_transaction(const struct leg *due, size_t count)
 	return count <= JOB_RECIPIENTS_MOST && by_transaction(&due[0], &due[count - 1]) == 0;
 }
 
-/* Whoever elsewhere is due, sorted into transactions, and allocated in `a`; those whose next hop cannot be told now wait. */
+/* Whoever elsewhere is due, sorted into transactions, and allocated in `a`; those whose next hop cannot be told now wait, or have failed. */
 static struct leg *find_legs(struct queued *m, int64_t now_ms, struct arena *a, size_t *count)
 {
 	struct leg *due = arena_alloc_array(a, m->recipient_count, sizeof *due);
@@ -286,12 +257,7 @@ static struct leg *find_legs(struct queued *m, int64_t now_ms, struct arena *a, 
 		if (r->account || r->state != RECIPIENT_WAITING || r->next_ms > now_ms)
 			continue;
 		due[*count] = (struct leg){.via = via_of(r), .index = i};
-		if (find_route(m, r, a, &due[*count]) == 0) {
-			++*count;
-			continue;
-		}
-		r->next_ms = schedule_next(m->queue, ++r->attempts);
-		recipient_set_last(r, "4.3.0", SPAN("the directory cannot be read now"), SPAN(""));
+		*count += leg_find(m, r, a, &due[*count]);
 	}
 	qsort(due, *count, sizeof *due, by_transaction_and_index);
 	return due;
@@ -317,6 +283,10 @@ bool schedule_jobs(struct queued *m, int64_t now_ms)
 	ARENA_AUTO a = {0};
 	size_t count;
 	const struct leg *due = find_legs(m, now_ms, &a, &count);
+	if (!count && leg_is_all_asking(m)) {
+		schedule_add(m); /* nothing has changed that would have to be written */
+		return true;
+	}
 	if (count && is_one_transaction(due, count) && may_sleep(m) && domains_are_full(&m->queue->domains, due[0].next_hop, m->submitter)) {
 		domains_park(&m->queue->domains, due[0].next_hop, m->submitter, m->id);
 		asleep_put(m);

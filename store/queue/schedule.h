@@ -20,7 +20,7 @@ struct queue {
 	struct map jobs;            /* at a relay, by number */
 	uint64_t last_job;
 	struct span relay_host;     /* the setting: who takes all mail for elsewhere; empty: nobody */
-	int (*find_hop)(struct store *s, struct span domain, struct buf *hop); /* directory_next_hop; NULL: no domain is relayed, nor routed */
+	bool has_directory;         /* domains may be relayed, and routed */
 };
 
 void schedule_open(struct queue *q);
@@ -33,7 +33,7 @@ void schedule_set_timer(struct queue *q);
 /* Some of what is parked is woken at the end of this turn. */
 void schedule_feed(struct queue *q);
 /* Makes a job of each next hop of the recipients that are due, and gives relays what they have room for. True if there are so many jobs for
- * its next hop that the message was put to sleep until some are done: then `m` is gone. */
+ * its next hop that the message was put to sleep until some are done (then `m` is gone), or if a table is asked first where it goes. */
 bool schedule_jobs(struct queued *m, int64_t now_ms);
 /* At the start: notes a message that is due for the next hop of all its recipients, and may then be forgotten; false if it is more than that. */
 bool schedule_park(struct queued *m, int64_t now_ms);
