@@ -1,11 +1,14 @@
 #include "store/notice.h"
 
 #include "base/clock.h"
+#include "base/die.h"
 #include "base/log.h"
 #include "base/utf8.h"
 #include "store/directory/options.h"
 #include "store/queue/own.h"
 #include "wire/notice.h"
+
+#include <stdlib.h>
 
 struct words {
 	const char *subject, *text; /* the text with the account's name, once, and for the administrator with what is unlike it */
@@ -71,6 +74,30 @@ static void write_to(struct store *s, struct span to, const char *subject, struc
 	own_send(s, &own, targets);
 }
 
+/* What the administrator is told when a table has said who that is. */
+struct telling {
+	struct arena memory;
+	struct span name, why;
+};
+
+static void tell_administrator(struct store *s, struct span name, const char *why);
+
+static void on_table_answer(struct store *s, void *context)
+{
+	struct telling *t = context;
+	tell_administrator(s, t->name, t->why.ptr);
+	arena_free(&t->memory);
+	free(t);
+}
+
+static void tell_later(struct store *s, uint64_t question, struct span name, const char *why)
+{
+	struct telling *t = xcalloc(1, sizeof *t);
+	t->name = arena_dup(&t->memory, name);
+	t->why = arena_dup(&t->memory, span_cstr(why));
+	tables_wait(s, question, on_table_answer, t);
+}
+
 static void tell_administrator(struct store *s, struct span name, const char *why)
 {
 	ARENA_AUTO a = {0};
@@ -78,7 +105,10 @@ static void tell_administrator(struct store *s, struct span name, const char *wh
 	struct targets targets = {0};
 	const struct words *words = &to_administrator[options_language(s, 0)];
 	own_address(s, &to);
-	directory_resolve(s, buf_span(&to), true, &a, &targets);
+	if (directory_resolve(s, buf_span(&to), true, &a, &targets) == RCPT_LATER && targets.look.question) {
+		tell_later(s, targets.look.question, name, why);
+		return;
+	}
 	buf_printf(&text, words->text, SPAN_ARG(name), why);
 	if (targets.count)
 		write_to(s, buf_span(&to), words->subject, buf_span(&text), &targets);
