@@ -69,16 +69,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct table_name name;
 	if (!size)
 		return 0;
-	unsigned which = data[0] % 13;
+	unsigned which = data[0] % 14;
 	text = span_skip(text, 1);
 	if (which < TABLE_KINDS)
 		read_table(which, text);
-	else if (which < 8)
-		read_settings(which == 6 ? TABLE_LDAP : TABLE_PGSQL, text);
 	else if (which < 9)
+		read_settings(which == 7 ? TABLE_LDAP : TABLE_PGSQL, text);
+	else if (which < 10)
 		ask(text);
-	else if (which < 12)
-		look_up(which - 9, text);
+	else if (which < 13)
+		look_up(which - 10, text);
 	else
 		while (table_name_next(&text, &name, &word, NULL))
 			;

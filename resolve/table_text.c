@@ -72,6 +72,9 @@ static bool is_domain(struct span key)
 int table_value_read(enum table_kind kind, struct span key, struct span text, struct arena *a, struct table_value *out, struct error *why)
 {
 	switch (kind) {
+	case TABLE_OWN_DOMAINS:
+		*out = (struct table_value){.is = VALUE_DOMAIN};
+		return 0;
 	case TABLE_RELAY_DOMAINS:
 		*out = (struct table_value){.is = VALUE_RELAYED};
 		return 0;
@@ -127,8 +130,8 @@ static int read_row(enum table_kind kind, struct span line, struct table_text *t
 	ARENA_AUTO a = {0};
 	struct table_value value;
 	struct span rest = line, name;
-	bool has_colon = false;
-	if (kind == TABLE_TRANSPORT || kind == TABLE_MAILERTABLE || kind == TABLE_RELAY_DOMAINS)
+	bool has_colon = false, is_list = kind == TABLE_RELAY_DOMAINS || kind == TABLE_OWN_DOMAINS;
+	if (kind == TABLE_TRANSPORT || kind == TABLE_MAILERTABLE || is_list)
 		name = span_next_word(&rest);
 	else
 		name = alias_map_take_name(&rest, &has_colon, &a);
@@ -137,7 +140,7 @@ static int read_row(enum table_kind kind, struct span line, struct table_text *t
 		return error_set(why, 0, "it has no name");
 	if (kind == TABLE_ALIASES && !has_colon)
 		return error_set(why, 0, "\"%.*s\" has no colon behind it", SPAN_ARG(span_slice(name, 0, 60)));
-	if (!rest.len && kind != TABLE_RELAY_DOMAINS)
+	if (!rest.len && !is_list)
 		return error_set(why, 0, "\"%.*s\" has nothing behind it", SPAN_ARG(span_slice(name, 0, 60)));
 	if (t->count == ROWS_MOST)
 		return error_set(why, 0, "there are more than %d rows", ROWS_MOST);

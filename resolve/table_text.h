@@ -7,7 +7,7 @@
 
 enum table_value_is {
 	VALUE_TARGETS,   /* of an address: as written */
-	VALUE_DOMAIN,    /* of virtual: the name is a domain, and ours */
+	VALUE_DOMAIN,    /* the name is a domain, and ours */
 	VALUE_RELAYED,
 	VALUE_HOP,       /* targets[0] is the next hop */
 	VALUE_MX,        /* the receivers' own servers */

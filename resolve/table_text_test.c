@@ -42,7 +42,7 @@ static void files_have_rows_or_faults_with_their_lines(void **state)
 		{TABLE_VIRTUAL, "a@x.y b\n", "b@x.y", "-"}, {TABLE_VIRTUAL, "a@x.y b\n\nb@x.y\n", "a@x.y", "! 3 "}, {TABLE_VIRTUAL, " a@x.y b\n", "a@x.y", "! 1 "},
 		{TABLE_VIRTUAL, "a@x.y b@-c\n", "a@x.y", "~ 1 "}, {TABLE_VIRTUAL, "@x.y @z.y\n", "@x.y", "@z.y"}, {TABLE_VIRTUAL, "", "x", "-"},
 		{TABLE_ALIASES, "Ops: ana, \"b c\"@x.y\n", "ops", "ana,b c@x.y"}, {TABLE_ALIASES, "Ops: ana, bob\n", "ops", "ana,bob"}, {TABLE_ALIASES, "a: b\nops: |x\n", "ops", "~ 2 "},
-		{TABLE_ALIASES, "ops ana\n", "ops", "! 1 "}, {TABLE_ALIASES, "ops: :include:/x\n", "ops", "~ 1 "}, {TABLE_RELAY_DOMAINS, "x.y\nz.y OK\n", "x.y", "relayed"},
+		{TABLE_ALIASES, "ops ana\n", "ops", "! 1 "}, {TABLE_ALIASES, "ops: :include:/x\n", "ops", "~ 1 "}, {TABLE_OWN_DOMAINS, "x.y\nZ.y OK\n", "z.y", "domain"}, {TABLE_RELAY_DOMAINS, "x.y\nz.y OK\n", "x.y", "relayed"},
 		{TABLE_VIRTUSERTABLE, "a@x.y error:nouser no\n", "a@x.y", "refused"}, {TABLE_VIRTUSERTABLE, "@x.y %1@z.y\n", "@x.y", "%1@z.y"},
 		{TABLE_TRANSPORT, "x.y smtp:[h.z]:25\n", "x.y", "[h.z]:25"}, {TABLE_TRANSPORT, ".x.y :\n", ".x.y", "unchanged"}, {TABLE_TRANSPORT, "x.y discard:\n", "x.y", "~ 1 "},
 		{TABLE_TRANSPORT, "x.y\n", "x.y", "! 1 "}, {TABLE_TRANSPORT, "x.y local:\n", "x.y", "here"}, {TABLE_TRANSPORT, "* smtp:\n", "*", "mx"},

@@ -393,6 +393,15 @@ def test_postgresql(tables, postgres):
     arrives(s, "o'hara@other.test", 'bob@example.test')
     assert rcpt(s, 'off@other.test') == 550 and rcpt(s, 'nobody@other.test') == 550 and rcpt(s, 'x@unknown.test') == 550
     try_to_inject(s)
+    # the same by two tables, as it mostly is
+    tables.write('domains.cf', postgres.settings("SELECT 1 FROM domain WHERE name = '%s'"))
+    tables.write('virtual.cf', postgres.settings("SELECT goto FROM alias WHERE address = '%s' AND active"))
+    s.killed |= {pid for role, pid in s.pids() if role == 'resolve'}
+    s.configure(tables='domains:pgsql:%s virtual:pgsql:%s' % (tables.path('domains.cf'), tables.path('virtual.cf')))
+    s.must('reload')
+    s.wait_all_running()
+    arrives(s, 'bob@wide.test', 'bob@example.test')
+    assert rcpt(s, 'x@sub.wide.test') == 550
     assert postgres.sql('SELECT count(*) FROM alias') == '5\n'
     postgres.stop()
     assert until(lambda: rcpt(s, 'somebody@other.test') == 451)

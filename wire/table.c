@@ -2,7 +2,7 @@
 
 #include "wire/address.h"
 
-static const char *const kind_names[TABLE_KINDS] = {"virtual", "aliases", "virtusertable", "relay_domains", "transport", "mailertable"};
+static const char *const kind_names[TABLE_KINDS] = {"domains", "virtual", "aliases", "virtusertable", "relay_domains", "transport", "mailertable"};
 
 const char *table_kind_name(enum table_kind kind)
 {
@@ -14,7 +14,7 @@ bool table_answers(enum table_kind kind, enum table_about about)
 	switch (kind) {
 	case TABLE_VIRTUAL: return about != TABLE_ROUTE;
 	case TABLE_ALIASES: case TABLE_VIRTUSERTABLE: return about == TABLE_ADDRESS;
-	case TABLE_RELAY_DOMAINS: return about == TABLE_DOMAIN;
+	case TABLE_OWN_DOMAINS: case TABLE_RELAY_DOMAINS: return about == TABLE_DOMAIN;
 	case TABLE_TRANSPORT: return about != TABLE_ADDRESS;
 	case TABLE_MAILERTABLE: return about == TABLE_ROUTE;
 	case TABLE_KINDS: break;
@@ -46,7 +46,7 @@ static int read_word(struct span word, struct table_name *out, struct error *why
 		if (span_equal(kind, span_cstr(kind_names[k])))
 			out->kind = k;
 	if (out->kind == TABLE_KINDS)
-		return error_set(why, 0, "begin it with one of virtual:, aliases:, virtusertable:, relay_domains:, transport: and mailertable:");
+		return error_set(why, 0, "begin it with one of domains:, virtual:, aliases:, virtusertable:, relay_domains:, transport: and mailertable:");
 	out->source = take_prefix(&out->path, SPAN("ldap:")) ? TABLE_LDAP : take_prefix(&out->path, SPAN("pgsql:")) ? TABLE_PGSQL : TABLE_TEXT;
 	if (!span_starts_with(out->path, SPAN("/")))
 		return error_set(why, 0, "name a text file by its whole path, or ldap: or pgsql: and the file with its settings: virtual:/etc/postfix/virtual");
@@ -149,7 +149,7 @@ size_t table_keys(enum table_kind kind, enum table_about about, struct span name
 		break;
 	case TABLE_DOMAIN:
 		add(&k, SPAN(""), "", k.domain, SPAN(""), true);
-		if (kind != TABLE_VIRTUAL) /* relay_domains are with all below them (parent_domain_matches_subdomains), transports where a dot says so */
+		if (kind != TABLE_VIRTUAL && kind != TABLE_OWN_DOMAINS) /* relay_domains are with all below them (parent_domain_matches_subdomains), transports where a dot says so */
 			add_parents(&k, kind == TABLE_TRANSPORT ? "." : "", k.domain);
 		break;
 	}

@@ -2,7 +2,8 @@
  *
  *   KIND:/path/of/a/text/file    KIND:ldap:/path/of/its/settings    KIND:pgsql:/path/of/its/settings
  *
- * The kinds are Postfix's virtual(5), aliases(5), transport(5) and relay_domains, and Sendmail's virtusertable and mailertable. */
+ * The kinds are Postfix's virtual(5), aliases(5), transport(5), relay_domains and, as domains, virtual_mailbox_domains and its like, and
+ * Sendmail's virtusertable and mailertable. */
 #ifndef WIRE_TABLE_H
 #define WIRE_TABLE_H
 
@@ -10,7 +11,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 
-enum table_kind { TABLE_VIRTUAL, TABLE_ALIASES, TABLE_VIRTUSERTABLE, TABLE_RELAY_DOMAINS, TABLE_TRANSPORT, TABLE_MAILERTABLE, TABLE_KINDS };
+enum table_kind { TABLE_OWN_DOMAINS, TABLE_VIRTUAL, TABLE_ALIASES, TABLE_VIRTUSERTABLE, TABLE_RELAY_DOMAINS, TABLE_TRANSPORT, TABLE_MAILERTABLE, TABLE_KINDS };
 enum table_source { TABLE_TEXT, TABLE_LDAP, TABLE_PGSQL };
 
 /* What a table is asked about. */

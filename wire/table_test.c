@@ -52,7 +52,7 @@ static void names_are_looked_up_in_the_order_of_their_manuals(void **state)
 	static const struct { enum table_kind kind; enum table_about about; const char *name, *keys; } cases[] = {
 		/* virtual(5), TABLE SEARCH ORDER */
 		{TABLE_VIRTUAL, TABLE_ADDRESS, "u+e@x.y", "u+e@x.y u@x.y @x.y "}, {TABLE_VIRTUAL, TABLE_ADDRESS, "u+e@o.t", "u+e@o.t u@o.t u+e u @o.t "},
-		{TABLE_VIRTUAL, TABLE_DOMAIN, "x.y", "x.y "}, {TABLE_ALIASES, TABLE_ADDRESS, "u@x.y", ""}, {TABLE_ALIASES, TABLE_ADDRESS, "u+e@o.t", "u+e u "},
+		{TABLE_VIRTUAL, TABLE_DOMAIN, "x.y", "x.y "}, {TABLE_OWN_DOMAINS, TABLE_DOMAIN, "a.b.c", "a.b.c "}, {TABLE_ALIASES, TABLE_ADDRESS, "u@x.y", ""}, {TABLE_ALIASES, TABLE_ADDRESS, "u+e@o.t", "u+e u "},
 		{TABLE_VIRTUSERTABLE, TABLE_ADDRESS, "u+e@x.y", "u+e@x.y u+*@x.y u@x.y @x.y "}, {TABLE_RELAY_DOMAINS, TABLE_DOMAIN, "a.b.c", "a.b.c b.c c "},
 		/* transport(5), TABLE SEARCH ORDER */
 		{TABLE_TRANSPORT, TABLE_ROUTE, "u+e@a.b.c", "u+e@a.b.c u@a.b.c a.b.c .b.c .c * "}, {TABLE_TRANSPORT, TABLE_DOMAIN, "a.b", "a.b .b "},
