@@ -44,7 +44,8 @@ struct entry {
 	struct arena memory;
 	struct answer *newest;      /* NULL: none yet */
 	struct answer *found;       /* the last one that led somewhere; perhaps the same */
-	int64_t failed_ms;          /* when it could not be asked last; 0: never */
+	int64_t failed_ms;          /* when it could not be asked last; 0: never, or not since it was last answered */
+	uint64_t failed_generation; /* of the tables, then */
 	char failed_table[64];
 	uint64_t question;          /* under way; 0: none */
 	peer_id asked;              /* whom */
@@ -219,7 +220,7 @@ void tables_find(struct store *s, enum table_about about, struct span name, stru
 		look->question = 0;
 		look->is_busy = false;
 		look->table = NULL;
-		if (e->failed_ms && look->since_ms - e->failed_ms < DOWN_MS) {
+		if (e->failed_ms && e->failed_generation == t->generation && look->since_ms - e->failed_ms < DOWN_MS) {
 			look->table = e->failed_table;
 			said->table = span_cstr(e->failed_table);
 		} else {
@@ -260,6 +261,7 @@ static void wake(struct store *s, struct entry *e)
 static void fail(struct store *s, struct entry *e, struct span table)
 {
 	e->failed_ms = clock_monotonic_ms();
+	e->failed_generation = s->tables->generation;
 	struct span short_name = span_slice(table, 0, sizeof e->failed_table - 1);
 	memcpy(e->failed_table, short_name.len ? short_name.ptr : "", short_name.len);
 	e->failed_table[short_name.len] = '\0';
