@@ -256,9 +256,16 @@ static void enqueue(struct sending *s, struct span signature)
 	struct targets targets = {0};
 	struct batch b = {.is_durable = true};
 	struct own_message own = {.id = id128_new(), .maker = "tls-report", .to = to[0], .facts = FACT_TLS_OPTIONAL, .priority = PRIORITY_NORMAL};
-	bool is_later = false;
-	for (size_t i = 0; i < to_count; i++)
-		is_later |= directory_resolve(store, to[i], true, &a, &targets) == RCPT_LATER;
+	bool is_later = false, is_asked = false; /* a table is */
+	for (size_t i = 0; i < to_count; i++) {
+		bool is_one_later = directory_resolve(store, to[i], true, &a, &targets) == RCPT_LATER;
+		is_asked |= is_one_later && targets.look.question;
+		is_later |= is_one_later && !targets.look.question;
+	}
+	if (is_asked && !is_later) {
+		wait_for(s, ABSENT_WAIT_S);
+		return;
+	}
 	if (is_later) {
 		put_off(s, "whose address that is cannot be told now");
 		return;
