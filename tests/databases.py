@@ -6,7 +6,8 @@ import shutil
 import socket
 import subprocess
 
-from conftest import free_ports, until
+from conftest import until
+from ports import free_ports
 
 SLAPD_CONF = '''\
 include /etc/ldap/schema/core.schema

@@ -9,7 +9,8 @@ import pytest
 
 import databases
 from certificates import make_chain
-from conftest import PASSWORD, SMALL, free_ports, until
+from conftest import PASSWORD, SMALL, until
+from ports import free_ports
 
 ORIGIN = 'example.test'
 
@@ -112,9 +113,30 @@ def test_virtusertable(tables):
     assert 'ana+x@example.test' in s.must('alias', 'show', 'x@third.test')
 
 
-def test_own_rows_go_before_tables_and_names_before_whole_domains(tables):
-    s = tables.start(virtual='example.test x\nana@example.test bob\ninfo@example.test bob\n@example.test bob\n', users=('ana', 'bob'))
+def test_a_row_for_an_account_goes_before_it_and_may_name_it(tables):
+    """As before a mailbox of Postfix's."""
+    s = tables.start(virtual='ana@example.test ana, bob\nleo@example.test bob@example.test\nmia@example.test mia+x, x@remote.example\n', users=('ana', 'bob', 'leo', 'mia'))
+    for name in ('ana', 'ana+lists'):
+        s.empty('bob@example.test')
+        arrives(s, name + '@example.test', 'ana@example.test')
+        assert until(lambda: len(s.messages('bob@example.test')) == 1)
+    s.empty('bob@example.test')
+    arrives(s, 'leo@example.test', 'bob@example.test')
+    assert s.messages('leo@example.test') == []
+    shown = s.must('alias', 'show', 'ana@example.test')
+    assert 'ana@example.test: -> ana@example.test bob@example.test  [virtual:' in shown
+    with s.smtp('submission') as session:  # who gets no mail may send still, as himself
+        assert session.plain('leo@example.test', PASSWORD).code == 235
+        assert session.send_message('leo@example.test', ['ana@example.test'], b'From: leo@example.test\r\n' + SMALL).code == 250
+    s.must('user', 'remove', 'leo@example.test')
+    arrives(s, 'leo@example.test', 'bob@example.test')
+
+
+def test_own_aliases_go_before_tables_and_names_before_whole_domains(tables):
+    s = tables.start(virtual='example.test x\ninfo@example.test bob\nnews@example.test bob\n@example.test bob\n', users=('ana', 'bob'))
     arrives(s, 'ana@example.test', 'ana@example.test')
+    s.must('alias', 'add', 'news@example.test', 'ana@example.test')
+    arrives(s, 'news@example.test', 'ana@example.test')
     arrives(s, 'anybody@example.test', 'bob@example.test')
     s.must('alias', 'add', '@example.test', 'ana@example.test')
     arrives(s, 'anybody@example.test', 'ana@example.test')
@@ -132,7 +154,7 @@ def test_a_broken_file_changes_nothing_and_a_missing_one_puts_off(tables):
     arrives(s, 'info@example.test', 'ana@example.test')
     s.stop()
     s.start()
-    assert rcpt(s, 'ana@example.test') == 250  # ours
+    assert rcpt(s, 'ana@example.test') == 451  # a row might send it elsewhere
     assert rcpt(s, 'info@example.test') == 451 and rcpt(s, 'nobody@example.test') == 451 and rcpt(s, 'x@elsewhere.test') == 451
     tables.reads('virtual', 'example.test x\ninfo@example.test ana\n')
     assert until(lambda: rcpt(s, 'info@example.test') == 250)
@@ -405,7 +427,7 @@ def test_postgresql(tables, postgres):
     assert postgres.sql('SELECT count(*) FROM alias') == '5\n'
     postgres.stop()
     assert until(lambda: rcpt(s, 'somebody@other.test') == 451)
-    assert rcpt(s, 'x@never-seen.test') == 451 and rcpt(s, 'ana@example.test') == 250
+    assert rcpt(s, 'x@never-seen.test') == 451 and rcpt(s, 'ana@example.test') == 451  # a row might send hers elsewhere
     postgres.start()
     assert until(lambda: rcpt(s, 'info@other.test') == 250)
     # another host, by a Unix socket: the file is read again

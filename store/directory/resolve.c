@@ -45,7 +45,9 @@ struct found {
 	struct directory_entry entry;
 	struct span name;
 	bool is_of_table;
-	bool is_refused; /* a table says that nobody is to get it */
+	bool is_refused;  /* a table says that nobody is to get it */
+	uint64_t account; /* behind a table's row: ours of that name, which the row may name as a target; 0: none */
+	struct span account_name;
 };
 
 /* As it is, then without its subaddress. */
@@ -97,19 +99,28 @@ static int take_said(const struct table_said *said, struct span canonical, struc
 	return 1;
 }
 
-/* What names the address goes before what takes a whole domain, and of each, what is ours before the tables. 1, 0, or -1: later. */
+/* What names the address goes before what takes a whole domain, and of each, our aliases before the tables. A table's row for an account of
+ * ours goes before that, as before a mailbox of Postfix's: it may send copies elsewhere. 1, 0, or -1: later. */
 static int find_entry(struct store *s, struct span canonical, bool is_relayed, struct arena *a, struct table_look *look, struct found *out)
 {
 	struct table_said said;
 	*out = (struct found){0};
 	int found = find_own(s, canonical, a, out);
-	if (found)
+	if (found < 0 || (found && out->entry.is_alias))
 		return found;
+	struct found own = *out;
 	tables_find(s, TABLE_ADDRESS, canonical, look, &said);
 	if (said.outcome == TABLE_LATER)
 		return -1;
-	if (said.outcome != TABLE_NONE && !said.is_wide)
-		return take_said(&said, canonical, a, out);
+	if (said.outcome != TABLE_NONE && !said.is_wide) {
+		take_said(&said, canonical, a, out);
+		out->account = found ? own.entry.account : 0;
+		out->account_name = own.name;
+		return 1;
+	}
+	*out = own;
+	if (found)
+		return found;
 	found = find_own_wide(s, canonical, is_relayed, a, out);
 	return found || said.outcome == TABLE_NONE ? found : take_said(&said, canonical, a, out);
 }
@@ -202,8 +213,11 @@ static enum rcpt_outcome resolve_targets(const struct resolution *r, const struc
 		}
 		struct span target = target_of(f->entry.targets[i], canonical, r->arena);
 		enum rcpt_outcome one = RCPT_LOCAL;
-		if (f->is_of_table && is_relayed && span_equal(target, canonical))
-			add_elsewhere(r, target, SPAN("")); /* a copy goes where it would go without the table's row */
+		bool is_itself = f->is_of_table && span_equal(target, canonical); /* it goes where it would go without the table's row */
+		if (is_itself && f->account)
+			targets_add(r->arena, r->targets, f->account, f->account_name);
+		else if (is_itself && is_relayed)
+			add_elsewhere(r, target, SPAN(""));
 		else
 			one = resolve(r, target, target, true, split(canonical).domain, depth + 1);
 		if (one == RCPT_LATER && (r->targets->is_too_large || !r->targets->look.question))
@@ -332,10 +346,21 @@ enum rcpt_outcome directory_resolve_recipient(struct store *s, const struct give
 	return outcome;
 }
 
+/* An account may send as itself, whatever becomes of mail to it. */
+static bool is_its_own(struct store *s, uint64_t account, struct span address, struct arena *a)
+{
+	BUF_AUTO canonical = {0};
+	struct found f;
+	return directory_canonical(address, false, &canonical, NULL) == 0 && find_own(s, buf_span(&canonical), a, &f) > 0 && !f.entry.is_alias &&
+	       f.entry.account == account;
+}
+
 enum rcpt_outcome directory_owns(struct store *s, uint64_t account, struct span address, struct table_look *look)
 {
 	ARENA_AUTO a = {0};
 	struct targets targets = {.look = *look};
+	if (is_its_own(s, account, address, &a))
+		return RCPT_LOCAL;
 	enum rcpt_outcome outcome = directory_resolve(s, address, false, &a, &targets);
 	*look = targets.look;
 	if (outcome == RCPT_LATER)
