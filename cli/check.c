@@ -86,7 +86,7 @@ int cli_check(const struct cli *cli)
 		faults += printf("relay_host_login: there is no relay_host to log in at\n") > 0;
 	if (c.relay_host_login[0] && access(c.relay_host_login, R_OK))
 		faults += printf("relay_host_login: cannot read %s: %s\n", c.relay_host_login, strerror(errno)) > 0;
-	if (c.relay_host_login[0] && access(c.tls_authorities, R_OK))
+	if (access(c.tls_authorities, R_OK)) /* MTA-STS policies are believed by these alone, and relay_host's certificate */
 		faults += printf("tls_authorities: cannot read %s: install ca-certificates, or name another file\n", c.tls_authorities) > 0;
 	faults += check_milters(&c);
 	faults += cli_check_tables(&c);

@@ -196,6 +196,14 @@ def test_check_finds_missing_and_open_keys(folder, server):
     assert done.returncode == 78 and 'chmod 600' in done.stdout + done.stderr
 
 
+def test_check_finds_missing_authorities(folder, server):
+    """Without them no MTA-STS policy is believed."""
+    file = folder / 'authorities.conf'
+    file.write_text(server.base + 'tls_authorities = %s/none.pem\n' % folder)
+    done = subprocess.run([server.argv()[0], '-c', str(file), 'check'], capture_output=True, text=True, timeout=20)
+    assert done.returncode == 78 and 'none.pem: install ca-certificates' in done.stdout + done.stderr
+
+
 def test_commands_without_a_configuration_say_how_to_get_one(tmp_path, server):
     for words in (['check'], ['run'], ['status'], ['user', 'list']):
         done = subprocess.run([server.argv()[0], '-c', str(tmp_path / 'none'), *words], capture_output=True, text=True, timeout=20)
