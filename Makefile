@@ -9,7 +9,7 @@ CARTEIRO = build/release/cli/carteiro
 FUZZ_SECONDS ?= 600
 QUEUE_COUNT ?= 1000000
 
-.PHONY: all demo test test-thunderbird bench bench-queue bench-server fuzz lint format install docs packages packages-test
+.PHONY: all demo test test-thunderbird bench bench-out bench-queue bench-server fuzz lint format install docs packages packages-test
 
 all: build/release/build.ninja
 	@ninja -C build/release
@@ -53,6 +53,10 @@ bench: packages-test all
 
 bench-server: all
 	@$(PYTHON) bench/server.py $(CARTEIRO) $(if $(CONF),--conf '$(CONF)') $(if $(IMPORT),--import '$(IMPORT)')
+
+# What leaves, beside Postfix.
+bench-out: packages-test all
+	@$(PYTHON) bench/out.py $(CARTEIRO)
 
 # A million queued messages, and a restart.
 bench-queue: packages-test all
