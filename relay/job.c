@@ -179,7 +179,7 @@ static void end_without_host(struct job *j)
 	const char *status = j->lacks_requiretls ? "5.7.30" : "5.7.10";
 	if (demand_is_secret(j) && j->was_unsafe) /* RFC 8689 §4.2.1: at once */
 		end_all(j, RELAY_FAILED, 0, status, j->last_failure);
-	else if (j->refused_loopbacks && j->refused_loopbacks == j->targets.count && j->route == ROUTE_DOMAIN)
+	else if (j->refused_addresses && j->refused_addresses == j->targets.count && j->route == ROUTE_DOMAIN)
 		end_all(j, RELAY_FAILED, 0, "5.4.6", j->last_failure);
 	else
 		end_all(j, RELAY_LATER, 0, j->was_unsafe ? "4.7.5" : "4.4.1", j->last_failure[0] ? j->last_failure : "there is no address to connect to");
@@ -203,16 +203,16 @@ static const struct target *second_of(const struct job *j, const struct target *
 {
 	const struct target *next = j->target_at < j->targets.count ? &j->targets.list[j->target_at] : NULL;
 	bool is_pair = next && next->address.ss_family != t->address.ss_family && strcmp(next->host, t->host) == 0;
-	return is_pair && (!next->is_loopback || j->is_port_named) ? next : NULL;
+	return is_pair && (!next->is_nobodys || j->is_port_named) ? next : NULL;
 }
 
 static void try_next(struct job *j)
 {
 	while (j->target_at < j->targets.count && j->tries < TRIES_MOST) {
 		const struct target *t = &j->targets.list[j->target_at++];
-		if (t->is_loopback && !j->is_port_named) {
-			j->refused_loopbacks++;
-			note_failure(j, t->name, "the domain's mail host resolves to loopback: this is refused, as the mail would come back");
+		if (t->is_nobodys && !j->is_port_named) {
+			j->refused_addresses++;
+			note_failure(j, t->name, "no other mail server can have this address of the domain's mail host: it is refused");
 			continue;
 		}
 		const struct target *second = second_of(j, t);

@@ -49,7 +49,7 @@ struct job {
 	uint64_t question;          /* that it waits for; 0: none */
 	struct target_list targets;     /* those of the question at hand, or of the last one */
 	size_t target_at;
-	unsigned tries, refused_loopbacks;
+	unsigned tries, refused_addresses;
 	struct session *session;
 	struct timer *deadline;
 	int64_t deadline_ms;        /* monotonic */

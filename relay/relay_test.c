@@ -86,15 +86,15 @@ static struct span none(void)
 	return span_of("\0\0\0\0", 4); /* no words */
 }
 
-static void targets_have_names_and_loopback_is_seen(void **state)
+static void targets_have_names_and_nobodys_addresses_are_seen(void **state)
 {
 	(void)state;
 	static const struct {
 		const char *address;
-		bool is_loopback;
+		bool is_nobodys;
 	} cases[] = {
 		{"192.0.2.1", false}, {"127.0.0.1", true}, {"127.9.9.9", true}, {"0.0.0.0", true}, {"::1", true}, {"::", true},
-		{"::ffff:127.0.0.1", true}, {"::ffff:192.0.2.1", false}, {"2001:db8::1", false},
+		{"::ffff:127.0.0.1", true}, {"169.254.169.254", true}, {"::ffff:169.254.169.254", true}, {"fe80::1", true}, {"ff02::1", true}, {"224.0.0.1", true}, {"255.255.255.255", true}, {"10.0.0.1", false}, {"::ffff:192.0.2.1", false}, {"2001:db8::1", false},
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		ARENA_AUTO a = {0};
@@ -105,7 +105,7 @@ static void targets_have_names_and_loopback_is_seen(void **state)
 		struct msg_mx_host m = {.name = SPAN("mx.test"), .tlsa = none(), .v4 = span_of(bytes, is_v6 ? 0 : 4), .v6 = span_of(bytes, is_v6 ? 16 : 0)};
 		assert_int_equal(target_list_add(&t, &m, "a.test", 25, &a), 0);
 		assert_int_equal(t.count, 1);
-		assert_int_equal(t.list[0].is_loopback, cases[i].is_loopback);
+		assert_int_equal(t.list[0].is_nobodys, cases[i].is_nobodys);
 		snprintf(name, sizeof name, "mx.test[%s]:25", cases[i].address);
 		assert_string_equal(t.list[0].name, name);
 	}
@@ -218,7 +218,7 @@ int main(void)
 		cmocka_unit_test(a_status_that_is_missing_or_contradicts_comes_from_the_code),
 		cmocka_unit_test(malformed_replies_are_refused),
 		cmocka_unit_test(the_text_of_a_reply_is_bounded_and_valid_utf8),
-		cmocka_unit_test(targets_have_names_and_loopback_is_seen),
+		cmocka_unit_test(targets_have_names_and_nobodys_addresses_are_seen),
 		cmocka_unit_test(the_families_take_turns),
 		cmocka_unit_test(what_the_dns_demands_of_a_host_holds_for_its_addresses),
 		cmocka_unit_test(hosts_that_are_none_are_refused),

@@ -30,21 +30,23 @@ int target_parse_address(const char *text, uint16_t port, struct sockaddr_storag
 	return -1;
 }
 
-/* 127/8, and 0/8, which the kernel takes for this machine too. */
-static bool v4_is_loopback(const unsigned char *bytes)
+/* 127/8, and 0/8, which the kernel takes for this machine too; the link's own (where clouds keep the secrets of their machines), and what
+ * is no single host: RFC 6890. */
+static bool v4_is_nobodys(const unsigned char *bytes)
 {
-	return bytes[0] == 127 || bytes[0] == 0;
+	return bytes[0] == 127 || bytes[0] == 0 || (bytes[0] == 169 && bytes[1] == 254) || bytes[0] >= 224;
 }
 
-static bool is_loopback(const struct sockaddr_storage *address)
+static bool is_nobodys(const struct sockaddr_storage *address)
 {
 	const struct sockaddr_in *v4 = (const struct sockaddr_in *)address;
 	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)address;
 	if (address->ss_family == AF_INET)
-		return v4_is_loopback((const unsigned char *)&v4->sin_addr);
+		return v4_is_nobodys((const unsigned char *)&v4->sin_addr);
 	if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr) || IN6_IS_ADDR_V4COMPAT(&v6->sin6_addr))
-		return v4_is_loopback(v6->sin6_addr.s6_addr + 12);
-	return IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr) || IN6_IS_ADDR_UNSPECIFIED(&v6->sin6_addr);
+		return v4_is_nobodys(v6->sin6_addr.s6_addr + 12);
+	return IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr) || IN6_IS_ADDR_UNSPECIFIED(&v6->sin6_addr) || IN6_IS_ADDR_LINKLOCAL(&v6->sin6_addr) ||
+	       IN6_IS_ADDR_MULTICAST(&v6->sin6_addr);
 }
 
 /* One address of the host, 4 bytes or 16. */
@@ -60,7 +62,7 @@ static void make_target(const struct msg_mx_host *m, int family, struct span add
 		snprintf(out->name, sizeof out->name, "%.*s:%u", SPAN_ARG(span_slice(m->name, 0, 200)), port);
 	else
 		snprintf(out->name, sizeof out->name, "%.*s[%s]:%u", SPAN_ARG(span_slice(m->name, 0, 200)), text, port);
-	out->is_loopback = is_loopback(&out->address);
+	out->is_nobodys = is_nobodys(&out->address);
 }
 
 /* What resolve says that the DNS or a policy demands; NULL: nothing. */

@@ -20,7 +20,7 @@ struct target {
 	char name[TARGET_NAME_BYTES];      /* "host[address]:port": for logs and reports */
 	struct sockaddr_storage address;
 	socklen_t address_len;
-	bool is_loopback;                  /* this machine: never connected to */
+	bool is_nobodys;                   /* of this machine, its link, or no single host: never connected to for what a domain says */
 	bool is_named_securely;            /* DNSSEC, or who configured it, says that this is the host */
 	bool must_use_tls;                 /* its DNS says so (RFC 7672 §2.2), or a login is to be kept secret: no mail in the clear */
 	bool is_tls_first;                 /* before its greeting (RFC 8314 §3.3) */

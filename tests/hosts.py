@@ -52,6 +52,9 @@ implicit.own A 10.99.0.10
 fourth MX 10 mx.b
 fourth MX 20 mx2.a
 loop MX 10 lo.loop
+metadata MX 10 mx.metadata
+mx.metadata A 169.254.169.254
+mx.metadata AAAA fe80::1
 lo.loop A 127.0.0.1
 lo.loop A 0.0.0.0
 lo.loop AAAA ::1

@@ -238,7 +238,7 @@ def test_those_who_can_be_reached_are_and_the_bounce_names_the_others(server, b)
     the_bounce(server, r'5\.1\.1', 'nobody@b.test')
 
 
-@pytest.mark.parametrize('recipient, status', [('x@null.test', r'5\.1\.10'), ('x@own.test', r'5\.4\.6'), ('x@mx.a.test', r'5\.4\.6'), ('x@loop.test', r'5\.4\.6'),
+@pytest.mark.parametrize('recipient, status', [('x@null.test', r'5\.1\.10'), ('x@own.test', r'5\.4\.6'), ('x@mx.a.test', r'5\.4\.6'), ('x@loop.test', r'5\.4\.6'), ('x@metadata.test', r'5\.4\.6'),
                                                ('x@aka.own.test', r'5\.4\.6'), ('x@aka6.own.test', r'5\.4\.6'), ('v@best.own.test', r'5\.4\.6'),
                                                ('x@implicit.own.test', r'5\.4\.6'), ('x@[10.99.0.10]', r'5\.4\.6'), ('x@[IPv6:fd99::10]', r'5\.4\.6'),
                                                ('x@nothing.test', r'5\.1\.2'), ('x@doesnotexist.test', r'5\.1\.2'), ('x@[127.0.0.1]', r'5\.4\.6'),
