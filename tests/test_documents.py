@@ -22,6 +22,16 @@ def test_the_tour_names_files_and_functions_that_exist():
             assert re.search(r'^[a-z].*\b%s\(' % function, code, re.M), '%s has no function %s' % (path, function)
 
 
+def test_the_tests_of_attacks_exist():
+    found = 0
+    for line in text('docs/attacks.md').splitlines():
+        for path, names in re.findall(r'((?:\w+/)+\w+\.(?:py|c))((?:[\s,]*`\w+`)+)', line):
+            for name in re.findall(r'`(\w+)`', names):
+                assert re.search(r'^(def|static void) %s\(' % name, text(path), re.M), '%s has no test %s' % (path, name)
+                found += 1
+    assert found > 70
+
+
 def test_the_settings_are_documented_from_the_table():
     for words, name in ((['settings'], 'docs/configuration.md'), (['settings', 'man'], 'docs/carteiro.conf.5')):
         made = subprocess.run([CARTEIRO, *words], capture_output=True, text=True, check=True).stdout

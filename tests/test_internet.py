@@ -81,6 +81,7 @@ def names(net, place, chains):
     for name, case in STS.items():
         zones['test'] += MX.format(name, case.mx) + '_mta-sts.%s TXT "v=STSv1; id=1"\nmta-sts.%s A %s\n' % (name, name, WEB)
     zones['test'] += 'null MX 0 .\nunreached MX 10 mx.unreached\nmx.unreached A 10.99.0.2\nloop MX 10 mx.loop\nmx.loop A 127.0.0.1\nnothing TXT "x"\n'
+    zones['test'] += ''.join('crowd MX 10 mx%d.crowd\n' % n + ''.join('mx%d.crowd A 10.99.0.%d\n' % (n, at) for at in (2, 3)) for n in range(100))
     zones['test'] += 'lame NS ns.lame\nns.lame A %s\n' % E  # where no names are
     zones['a.test'] = '@ MX 10 mx\nmx A %s\n' % A
     zones['bogus.test'] = '@ MX 10 mx\nmx A %s\n' % P
@@ -235,6 +236,14 @@ def test_what_becomes_of_mail(server, offices, recipient, outcome, text):
         tls = re.search(r' tls="?([^"]*?)"? text=', tries(server, name)[-1])[1]
         assert {PROVED: tls.endswith(' DANE'), ENCRYPTED: tls.startswith('TLSv1.') and 'DANE' not in tls, CLEAR: tls == ''}[outcome], tries(server, name)
     assert until(lambda: server.must('queue', 'list').startswith('0 messages'))
+
+
+def test_of_many_hosts_five_addresses_are_tried(server):
+    """All of them refuse the connection. RFC 5321 §5.1: at least two are to be tried, and a domain may have any number."""
+    name = hosts.submit(server, ['v@crowd.test'], MESSAGE)
+    assert until(lambda: len(tries(server, name)) >= 2)
+    first = server.log().split(tries(server, name)[0])[0]
+    assert first.count('crowd.test[') == 5, first[-3000:]
 
 
 def test_what_was_delivered_is_there_once(server, offices, sinks, liars):

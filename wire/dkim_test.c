@@ -85,6 +85,24 @@ static void bodies_have_canonical_forms_however_they_come(void **state)
 		}
 }
 
+/* Ten megabytes of blank lines, of blanks in one line, and of one line: what were squared would not end. */
+static void large_bodies_cost_what_they_have_octets(void **state)
+{
+	enum { BYTES = 10 * 1024 * 1024, STEP = 4096 };
+	static const char *const patterns[] = {"\r\n", " ", " \r\n", "x", " x"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(patterns) / sizeof(patterns[0]); i++)
+		for (int how = DKIM_SIMPLE; how <= DKIM_RELAXED; how++) {
+			BUF_AUTO in = {0}, out = {0};
+
+			while (in.len < BYTES)
+				buf_add_cstr(&in, patterns[i]);
+			canonical_body((enum dkim_canonical)how, buf_span(&in), STEP, &out);
+			assert_true(out.len <= in.len + 2);
+		}
+}
+
 #define GOOD "v=1; a=rsa-sha256; c=relaxed/simple; d=example.org; s=sel.a; h=From : To; bh=AAAA; b=AA\r\n\tAA; "
 
 static void signatures_are_read_and_bad_ones_refused(void **state)
@@ -180,6 +198,7 @@ int main(void)
 	    cmocka_unit_test(lists_of_tags_are_read),
 	    cmocka_unit_test(fields_have_canonical_forms),
 	    cmocka_unit_test(bodies_have_canonical_forms_however_they_come),
+	    cmocka_unit_test(large_bodies_cost_what_they_have_octets),
 	    cmocka_unit_test(signatures_are_read_and_bad_ones_refused),
 	    cmocka_unit_test(keys_are_read_and_bad_ones_refused),
 	    cmocka_unit_test(a_new_field_is_read_as_it_was_meant),
