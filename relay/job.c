@@ -206,8 +206,18 @@ static const struct target *second_of(const struct job *j, const struct target *
 	return is_pair && (!next->is_nobodys || j->is_port_named) ? next : NULL;
 }
 
+/* False if the two were not tried together, or there is no way there. */
+static bool try_spare(struct job *j)
+{
+	const struct target *t = j->spare;
+	j->first = j->second = j->spare = NULL;
+	return t && try_target(j, t, NULL, true);
+}
+
 static void try_next(struct job *j)
 {
+	if (try_spare(j))
+		return;
 	while (j->target_at < j->targets.count && j->tries < TRIES_MOST) {
 		const struct target *t = &j->targets.list[j->target_at++];
 		if (t->is_nobodys && !j->is_port_named) {
@@ -219,6 +229,8 @@ static void try_next(struct job *j)
 		j->target_at += second ? 1 : 0;
 		if (try_target(j, t, second, true)) {
 			j->tries += second ? 2 : 1;
+			j->first = second ? t : NULL;
+			j->second = second;
 			return;
 		}
 	}
@@ -234,6 +246,7 @@ struct span job_sender_domain(const struct job *j)
 static void send_question(struct job *j)
 {
 	j->targets.count = j->target_at = 0;
+	j->first = j->second = j->spare = NULL;
 	j->policy = SPAN("");
 	channel_send(j->relay->resolve, mx_ask, .id = j->question, .domain = span_cstr(j->next_hop), .sender = span_slice(job_sender_domain(j), 0, 255),
 	             .is_chosen = j->route != ROUTE_DOMAIN, .is_lax = demand_is_lax(j));
@@ -348,6 +361,8 @@ void job_session_failed(struct job *j, enum session_failure failure, const char 
 	note_failure(j, current_host(j), text);
 	j->was_unsafe = failure == FAILURE_UNSAFE;
 	struct target same = j->session->target;
+	if (j->second && j->session->was_connected)
+		j->spare = strcmp(same.name, j->second->name) == 0 ? j->first : j->second;
 	prepare_retry(j);
 	if (failure == FAILURE_TLS && j->targets.count && try_target(j, &same, NULL, false))
 		return;

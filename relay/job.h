@@ -49,6 +49,8 @@ struct job {
 	uint64_t question;          /* that it waits for; 0: none */
 	struct target_list targets;     /* those of the question at hand, or of the last one */
 	size_t target_at;
+	const struct target *first, *second; /* that are, or were, tried together; NULL: none are */
+	const struct target *spare;     /* of these, the one that was not heard, as the other one was quicker and then failed; NULL: none */
 	unsigned tries, refused_addresses;
 	struct session *session;
 	struct timer *deadline;

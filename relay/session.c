@@ -197,6 +197,10 @@ void session_done(struct session *s, bool is_usable)
 	struct job *j = s->job;
 	s->job = NULL;
 	s->mail_count++;
+	/* they are in the job's memory, and have done what they were for */
+	s->target.proof = NULL;
+	s->target.tlsa = NULL;
+	s->target.tlsa_count = 0;
 	if (is_usable && s->mail_count < MAILS_MOST && !s->relay->is_stopping && !s->is_retired)
 		session_enter(s, SESSION_IDLE);
 	else
@@ -277,12 +281,13 @@ static void note_offer(struct session *s, struct span keyword)
 
 static void on_greeting(struct session *s, const struct reply *r)
 {
+	struct span helo = tls_report_helo(span_cstr(r->text));
+	snprintf(s->helo, sizeof s->helo, "%.*s", SPAN_ARG(helo));
+	s->was_greeted = true;
 	if (r->code != 220)
 		session_fail(s, FAILURE_HOST, "refuses the connection", r->text);
 	else
 		say_hello(s, SESSION_EHLO);
-	snprintf(s->helo, sizeof s->helo, "%.*s", SPAN_ARG(tls_report_helo(span_cstr(r->text))));
-	s->was_greeted = true;
 }
 
 /* What a policy for testing would not have allowed. */
@@ -488,6 +493,7 @@ static void on_connected(void *context, const struct target *target, int fd)
 {
 	struct session *s = context;
 	s->connecting = NULL;
+	s->was_connected = true;
 	s->target = *target;
 	tls_report_connected(s, fd);
 	s->stream = stream_new(s->relay->loop, fd, &stream_events, s);

@@ -47,6 +47,7 @@ struct session {
 	struct timer *patience;      /* for the whole answer that is waited for, so that single bytes do not prolong it */
 	struct reply_reader reader;
 	struct session_offers offers;
+	bool was_connected;          /* somebody has answered at the target's address */
 	bool may_use_tls, was_greeted, is_retired, is_lmtp;
 	char own_address[INET6_ADDRSTRLEN], helo[TARGET_NAME_BYTES]; /* helo: by which the server has introduced itself */
 	unsigned login_steps;        /* of AUTH LOGIN that are done */

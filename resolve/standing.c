@@ -65,16 +65,15 @@ static int kernels_choice(int family, char out[INET6_ADDRSTRLEN])
 	return failed ? -1 : 0;
 }
 
-/* False if it is none that the world sees. */
-static bool find_address(const struct standing *s, int family, char out[INET6_ADDRSTRLEN])
+/* -1 if there is none, so that nothing can leave by this family. */
+static int find_address(const struct standing *s, int family, char out[INET6_ADDRSTRLEN])
 {
 	unsigned char bytes[sizeof(struct in6_addr)];
 	const char *set = child_config(s->self)->smtp_out_address;
-	if (inet_pton(family, set, bytes) == 1)
-		snprintf(out, INET6_ADDRSTRLEN, "%s", set);
-	else if (kernels_choice(family, out))
-		return false;
-	return network_is_outside(span_cstr(out));
+	if (inet_pton(family, set, bytes) != 1)
+		return kernels_choice(family, out);
+	snprintf(out, INET6_ADDRSTRLEN, "%s", set);
+	return 0;
 }
 
 /* ---- one sender ---- */
@@ -133,8 +132,9 @@ static void begin_leg(struct verdict_on_sender *v, struct leg *l, int family)
 {
 	struct standing *s = v->standing;
 	BUF_AUTO sender = {0};
-	*l = (struct leg){.of = v, .fits = true};
-	if (!find_address(s, family, l->text))
+	*l = (struct leg){.of = v};
+	l->fits = find_address(s, family, l->text) == 0;
+	if (!l->fits || !network_is_outside(span_cstr(l->text))) /* of another one nobody knows what the world sees */
 		return;
 	inet_pton(family, l->text, l->bytes);
 	if (v->domain[0])

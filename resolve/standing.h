@@ -2,7 +2,7 @@
  * without a reverse name that leads back to it, and from one that the sender's SPF record leaves out; which is often forgotten for one of
  * the families. Where one fits, mail does not leave by the other.
  *
- * What cannot be known counts as fitting: of a private address (there is a translation to another before the world), and while the DNS
+ * A family of which this machine has no address that leads to the world fits nobody. What cannot be known counts as fitting: of a private address (there is a translation to another before the world), and while the DNS
  * does not answer. What was found of a sender's domain is remembered for some minutes. */
 #ifndef RESOLVE_STANDING_H
 #define RESOLVE_STANDING_H

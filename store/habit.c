@@ -104,9 +104,10 @@ static void begin_hour(struct store *s, uint64_t account, struct habit *h)
 {
 	int64_t now_ms = clock_monotonic_ms();
 	struct batch b = {0};
+	BUF_AUTO name = {0};
 	if (h->hour_ms && now_ms - h->hour_ms < RATE_HOUR_MS)
 		return;
-	if (learn(h)) {
+	if (learn(h) && directory_account_name(s, account, &name, NULL) > 0) {
 		put(&b, account, h);
 		store_commit(s, &b, NULL, NULL); /* unsynced: a crash may forget an hour */
 	}
@@ -118,11 +119,12 @@ static void hold(struct store *s, uint64_t account, struct habit *h)
 {
 	BUF_AUTO name = {0};
 	struct batch b = {.is_durable = true};
+	if (directory_account_name(s, account, &name, NULL) == 0)
+		return; /* it has been removed, and sends no more */
 	h->is_held = true;
 	h->held_s = clock_wall_s();
 	put(&b, account, h);
 	store_commit(s, &b, NULL, NULL);
-	directory_account_name(s, account, &name, NULL);
 	log_event(LOG_LEVEL_WARNING, "account-held", log_s("account", buf_span(&name)), log_c("why", h->why),
 	          log_c("do", "carteiro user release, if it was its user; else carteiro user revoke, and carteiro user purge"));
 	notice_account_held(s, account, buf_span(&name), h->why);

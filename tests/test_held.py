@@ -2,11 +2,12 @@
 import email
 import email.policy
 import re
+import threading
 
 import pytest
 
 from conftest import PASSWORD, until
-from hosts import arrived, b, message, names, net, settings, stopped  # noqa: F401
+from hosts import arrived, b, fake_server, greet, message, names, net, read_line, settings, stopped  # noqa: F401
 
 CHIEF = 'admin@a.test'  # whom postmaster is an alias of
 USUAL = 4  # recipients within an hour that nobody asks about
@@ -145,6 +146,42 @@ def test_who_sends_to_many_that_are_not_there_is_held(server, user, b):
         assert re.search(r' held\n    v@b\.test waiting attempts=0', server.must('queue', 'list'))
     finally:
         change(server, unusual_recipients=str(USUAL))
+
+
+def test_what_the_receiver_says_of_the_sender_holds_nobody(server, net, user):
+    """5.1.8 is about the sender's address, not the recipients'."""
+    def refuse(client):
+        greet(client)
+        for line in iter(lambda: read_line(client), b''):
+            client.sendall(b'550 5.1.8 sender address rejected\r\n' if line.upper().startswith(b'RCPT') else b'221 bye\r\n' if line.upper().startswith(b'QUIT') else b'250 ok\r\n')
+    change(server, unusual_recipients='1000')
+    try:
+        with fake_server(net, refuse):
+            submit(server, user, ['x%d@fake.test' % i for i in range(35)])
+            assert until(lambda: server.must('queue', 'list').startswith('0 messages'))
+        assert user not in server.must('user', 'held')
+    finally:
+        change(server, unusual_recipients=str(USUAL))
+
+
+def test_release_lets_go_what_is_just_being_accepted(server, user, b):
+    over(server, user, b)
+    is_over = threading.Event()
+
+    def go_on():
+        with server.smtp('submission') as s:
+            assert s.plain(user, PASSWORD).code == 235
+            while not is_over.is_set():
+                assert s.send_message(user, [CHIEF], written(user)).code == 250
+    threads = [threading.Thread(target=go_on) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    assert until(lambda: len(held(server)) > 50)
+    server.must('user', 'release', user)
+    is_over.set()
+    for thread in threads:
+        thread.join()
+    assert until(lambda: not held(server)), server.must('queue', 'list')
 
 
 def test_with_the_setting_at_0_nobody_is(server, user, b):

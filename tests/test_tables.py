@@ -268,15 +268,28 @@ def test_a_user_may_send_as_what_a_table_leads_to_him(tables):
         assert c.command('MAIL FROM:<ana@example.test>').code == 250
 
 
-def test_what_rcpt_took_is_accepted_though_the_table_has_changed(tables):
-    s = tables.start(virtual='other.test x\ninfo@other.test ana\n')
-    with s.smtp() as c:
-        assert c.command('MAIL FROM:<x@remote.example>').code == 250
-        assert c.command('RCPT TO:<info@other.test>').code == 250
-        tables.reads('virtual', 'third.test x\n')
-        assert until(lambda: rcpt(s, 'info@other.test') == 550)  # somebody else has heard of it meanwhile
-        assert c.data(SMALL).code == 250
-    assert until(lambda: s.messages('ana@example.test'))
+def test_what_rcpt_took_goes_where_the_table_says_now_or_is_put_off(tables):
+    s = tables.start(virtual='other.test x\ninfo@other.test ana\nmoved@other.test ana\n', users=('ana', 'bob'))
+    with s.smtp() as gone, s.smtp() as moved:
+        for session, recipient in ((gone, 'info@other.test'), (moved, 'moved@other.test')):
+            assert session.command('MAIL FROM:<x@remote.example>').code == 250
+            assert session.command('RCPT TO:<%s>' % recipient).code == 250
+        tables.reads('virtual', 'other.test x\nmoved@other.test bob\n')
+        # somebody else has heard of it meanwhile
+        assert until(lambda: rcpt(s, 'info@other.test') == 550)
+        assert until(lambda: 'bob@example.test' in s.must('alias', 'show', 'moved@other.test'))
+        assert gone.data(SMALL).code == 451  # its next RCPT is refused
+        assert moved.data(SMALL).code == 250
+    assert until(lambda: s.messages('bob@example.test')) and s.messages('ana@example.test') == []
+
+
+def test_a_row_that_was_taken_away_sends_nobody_anything(tables):
+    s = tables.start(virtual='ana@example.test bob\n', users=('ana', 'bob'))
+    arrives(s, 'ana@example.test', 'bob@example.test')
+    tables.reads('virtual', '# nothing\n')
+    assert until(lambda: 'the account ana@example.test' in s.must('alias', 'show', 'ana@example.test'))
+    arrives(s, 'ana@example.test', 'ana@example.test')
+    assert s.messages('bob@example.test') == []
 
 
 def test_a_resolver_or_store_that_dies_loses_nothing(tables):

@@ -28,7 +28,6 @@ struct answer {
 	struct table_said said;
 	int64_t got_ms;
 	uint64_t generation;        /* of the tables, when it came */
-	unsigned users;
 };
 
 struct waiter {
@@ -42,8 +41,7 @@ struct entry {
 	enum table_about about;
 	struct span name;           /* in `memory` */
 	struct arena memory;
-	struct answer *newest;      /* NULL: none yet */
-	struct answer *found;       /* the last one that led somewhere; perhaps the same */
+	struct answer *answer;      /* the newest; NULL: none yet */
 	int64_t failed_ms;          /* when it could not be asked last; 0: never, or not since it was last answered */
 	uint64_t failed_generation; /* of the tables, then */
 	char failed_table[64];
@@ -84,7 +82,7 @@ bool tables_are_there(const struct store *s)
 
 static void release(struct store_tables *t, struct answer *a)
 {
-	if (!a || --a->users)
+	if (!a)
 		return;
 	t->bytes -= a->memory.used;
 	arena_free(&a->memory);
@@ -115,8 +113,7 @@ static void free_entry(struct store_tables *t, struct entry *e)
 	unlink_entry(t, e);
 	if (map_get(&t->entries, hash_of(t, e->about, e->name)) == e)
 		map_take(&t->entries, hash_of(t, e->about, e->name));
-	release(t, e->newest);
-	release(t, e->found);
+	release(t, e->answer);
 	t->count--;
 	arena_free(&e->memory);
 	free(e);
@@ -209,11 +206,8 @@ void tables_find(struct store *s, enum table_about about, struct span name, stru
 	if (!look->since_ms)
 		look->since_ms = clock_monotonic_ms();
 	struct entry *e = entry_of(t, about, name);
-	bool is_newest_good = is_good(t, e->newest, look);
-	/* what RCPT was told stays good, whatever the table says now */
-	const struct answer *a = !look->is_new && is_good(t, e->found, look) ? e->found : is_newest_good ? e->newest : NULL;
-	if (a) {
-		*said = a->said;
+	if (is_good(t, e->answer, look)) {
+		*said = e->answer->said;
 		look->has_found |= leads_somewhere(said);
 	} else {
 		said->outcome = TABLE_LATER;
@@ -309,14 +303,8 @@ int tables_answered(struct store *s, const struct msg_table_answer *m)
 	a->said.table = arena_dup(&a->memory, m->table);
 	t->bytes += a->memory.used;
 	e->failed_ms = 0;
-	release(t, e->newest);
-	e->newest = a;
-	a->users = 1;
-	if (leads_somewhere(&a->said)) {
-		release(t, e->found);
-		e->found = a;
-		a->users = 2;
-	}
+	release(t, e->answer);
+	e->answer = a;
 	wake(s, e);
 	return 0;
 }

@@ -2,8 +2,8 @@
  * by address and domain.
  *
  * At RCPT an answer is good for some seconds. One that is missing or older is asked for, and what needs it goes on when it is there. Later -
- * at acceptance, and for notifications - what RCPT was told stays good for an hour: nobody who was taken becomes unknown because a table
- * has changed or is down. For the loop's thread. */
+ * at acceptance, and for notifications - the newest answer stays good for an hour: nobody who was taken becomes unknown because a table is
+ * down. Where it has changed meanwhile, what was taken goes where it leads now, or is put off, and its RCPT says the next time how it is. For the loop's thread. */
 #ifndef STORE_DIRECTORY_TABLES_H
 #define STORE_DIRECTORY_TABLES_H
 

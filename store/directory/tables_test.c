@@ -130,14 +130,17 @@ static void at_rcpt_an_answer_is_good_for_seconds_and_later_for_an_hour(void **s
 	assert_int_equal(find(t, "a@x.y", &(struct table_look){0}, &said), TABLE_FOUND);
 }
 
-static void what_rcpt_took_is_not_unknown_later(void **state)
+static void the_newest_answer_is_the_one(void **state)
 {
 	struct test *t = *state;
 	struct table_said said;
 	learn(t, "a@x.y", TABLE_FOUND, "b@x.y");
 	learn(t, "a@x.y", TABLE_NONE, NULL);
 	assert_int_equal(find(t, "a@x.y", &(struct table_look){.is_new = true}, &said), TABLE_NONE);
+	assert_int_equal(find(t, "a@x.y", &(struct table_look){0}, &said), TABLE_NONE);
+	learn(t, "a@x.y", TABLE_FOUND, "c@x.y");
 	assert_int_equal(find(t, "a@x.y", &(struct table_look){0}, &said), TABLE_FOUND);
+	assert_true(span_equal(said.targets[0], SPAN("c@x.y")));
 }
 
 static void a_table_that_is_down_is_later_and_not_asked_again_at_once(void **state)
@@ -227,7 +230,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(an_answer_is_asked_for_once_and_wakes_all, open_test, close_test),
 		cmocka_unit_test_setup_teardown(at_rcpt_an_answer_is_good_for_seconds_and_later_for_an_hour, open_test, close_test),
-		cmocka_unit_test_setup_teardown(what_rcpt_took_is_not_unknown_later, open_test, close_test),
+		cmocka_unit_test_setup_teardown(the_newest_answer_is_the_one, open_test, close_test),
 		cmocka_unit_test_setup_teardown(a_table_that_is_down_is_later_and_not_asked_again_at_once, open_test, close_test),
 		cmocka_unit_test_setup_teardown(a_resolve_that_goes_answers_later_and_none_is_busy, open_test, close_test),
 		cmocka_unit_test_setup_teardown(what_resolve_says_is_checked, open_test, close_test),

@@ -158,6 +158,17 @@ void asleep_hurry(struct queue *q)
 
 /* ---- all of them ---- */
 
+void asleep_walk_sent_by(struct queue *q, uint64_t submitter, bool (*each)(void *context, struct id128 id), void *context)
+{
+	struct engine_scan *scan = engine_scan_open(q->store->engine, QUEUE_PARTITION, SPAN("r"), SPAN("s"));
+	struct span value;
+	struct id128 id;
+	while (next_record(scan, &id, &value))
+		if (queued_unpack_submitter(value) == submitter && !each(context, id))
+			break;
+	engine_scan_close(scan);
+}
+
 void asleep_walk(struct queue *q, bool (*each)(void *context, struct id128 id), void *context)
 {
 	struct engine_scan *scan = engine_scan_open(q->store->engine, QUEUE_PARTITION, SPAN("r"), SPAN("s"));

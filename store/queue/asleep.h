@@ -17,5 +17,7 @@ void asleep_open(struct queue *q);
 void asleep_hurry(struct queue *q);
 /* Calls each(context, id) for all messages, in memory or not, in the order in which they came, until it says false. */
 void asleep_walk(struct queue *q, bool (*each)(void *context, struct id128 id), void *context);
+/* The same for what one account has sent; nothing else is touched. */
+void asleep_walk_sent_by(struct queue *q, uint64_t submitter, bool (*each)(void *context, struct id128 id), void *context);
 
 #endif

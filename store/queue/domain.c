@@ -339,6 +339,10 @@ bool domains_unpark(struct domains *d, struct id128 *id)
 	if (!has_parked(l)) {
 		buf_free(&l->parked);
 		l->parked_at = 0;
+	} else if (l->parked_at > l->parked.len / 2) { /* what comes in steadily must not grow what has gone */
+		memmove(l->parked.ptr, l->parked.ptr + l->parked_at, l->parked.len - l->parked_at);
+		l->parked.len -= l->parked_at;
+		l->parked_at = 0;
 	}
 	return true;
 }

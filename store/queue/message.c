@@ -185,20 +185,49 @@ int queued_unpack_blob(struct span value, struct id128 *blob, bool *is_shared)
 	return u.bad || version < RECORD_WITHOUT_DSN || version > RECORD_VERSION ? -1 : 0;
 }
 
+/* What stands behind the head, up to the times. */
+struct envelope {
+	struct span reverse_path, envid;
+	uint8_t ret, priority;
+	uint64_t submitter;
+};
+
+static void unpack_envelope(struct envelope *e, struct unpacker *u, uint8_t version)
+{
+	bool has_dsn = version != RECORD_WITHOUT_DSN;
+	e->reverse_path = unpack_bytes(u, 512);
+	e->ret = has_dsn ? unpack_u8(u) : SMTP_RET_UNSAID;
+	e->envid = has_dsn ? unpack_bytes(u, SMTP_ENVID_MAX) : SPAN("");
+	e->priority = version > RECORD_WITHOUT_PRIORITY ? unpack_u8(u) : PRIORITY_NORMAL;
+	e->submitter = version > RECORD_WITHOUT_SUBMITTER ? unpack_u64(u) : 0;
+}
+
+uint64_t queued_unpack_submitter(struct span value)
+{
+	struct unpacker u = {.rest = value};
+	struct queued m = {0};
+	struct envelope e;
+	uint8_t version = unpack_u8(&u);
+	unpack_offset(NULL, &u, version);
+	unpack_head(&m, &u, version);
+	unpack_envelope(&e, &u, version);
+	return u.bad || version > RECORD_VERSION ? 0 : e.submitter;
+}
+
 int queued_unpack(struct queued *m, struct span value, int64_t wait_most_ms)
 {
 	struct unpacker u = {.rest = value};
+	struct envelope e;
 	uint8_t version = unpack_u8(&u);
 	int64_t offset_ms = unpack_offset(m->queue, &u, version);
 	unpack_head(m, &u, version);
-	m->reverse_path = span_strdup(unpack_bytes(&u, 512));
-	bool has_dsn = version != RECORD_WITHOUT_DSN;
-	m->ret = has_dsn ? unpack_u8(&u) : SMTP_RET_UNSAID;
-	struct span envid = has_dsn ? unpack_bytes(&u, SMTP_ENVID_MAX) : SPAN("");
-	m->envid = envid.len ? span_strdup(envid) : NULL;
+	unpack_envelope(&e, &u, version);
+	m->reverse_path = span_strdup(e.reverse_path);
+	m->ret = e.ret;
+	m->envid = e.envid.len ? span_strdup(e.envid) : NULL;
+	m->priority = e.priority;
+	m->submitter = e.submitter;
 	bool has_priority = version > RECORD_WITHOUT_PRIORITY;
-	m->priority = has_priority ? unpack_u8(&u) : PRIORITY_NORMAL;
-	m->submitter = version > RECORD_WITHOUT_SUBMITTER ? unpack_u64(&u) : 0;
 	m->created_ms = past_of((int64_t)unpack_u64(&u), offset_ms);
 	uint64_t hold_ms = has_priority ? unpack_u64(&u) : 0;
 	m->hold_ms = hold_ms <= HOLD_MOST_MS ? hold_ms : 0;

@@ -49,6 +49,7 @@ struct queued {
 	bool is_new;             /* its first record is being written: it cannot be had by commands yet */
 	bool is_writing;         /* its record; what changes meanwhile is written after that */
 	bool is_changed, is_over;
+	bool is_released;        /* by command, while it was new: its record says still that it is held */
 	bool is_removed;         /* by command: what is not delivered by now ends without a bounce */
 	char *reverse_path;
 	uint8_t ret;             /* enum smtp_ret */
@@ -75,6 +76,8 @@ void queued_pack(const struct queued *m, struct buf *out);
 int queued_unpack(struct queued *m, struct span value, int64_t wait_most_ms);
 /* Of a record: its blob, and whether accounts may name that. -1 if it is no such record. */
 int queued_unpack_blob(struct span value, struct id128 *blob, bool *is_shared);
+/* Of a record: the account that sent it; 0: none, or it is no such record. */
+uint64_t queued_unpack_submitter(struct span value);
 /* All that wait are due now, or when its sender lets it go. */
 void queued_hurry(struct queued *m);
 /* How long it has waited to be delivered: not while its sender wanted it held. */

@@ -147,7 +147,6 @@ static bool remove_it(struct queued *m)
 struct all {
 	struct queue *queue;
 	bool (*act)(struct queued *m);
-	uint64_t submitter; /* 0: of everybody */
 	size_t count;
 };
 
@@ -155,10 +154,7 @@ static bool act_on_one(void *context, struct id128 id)
 {
 	struct all *a = context;
 	struct queued *m = asleep_wake(a->queue, id, NULL);
-	if (m && a->submitter && m->submitter != a->submitter)
-		schedule_add(m); /* somebody else's: back to where it was */
-	else
-		a->count += m && a->act(m);
+	a->count += m && a->act(m);
 	return true;
 }
 
@@ -210,19 +206,38 @@ static bool release_if_held(struct queued *m)
 	return false;
 }
 
-static size_t for_sender(struct store *s, uint64_t account, bool (*act)(struct queued *m))
+/* What is being accepted is not to be had yet: it notes what is to become of it. */
+static bool note_release(struct queued *m)
 {
-	struct all a = {.queue = s->queue, .act = act, .submitter = account};
-	asleep_walk(s->queue, act_on_one, &a);
+	bool was_held = m->facts & FACT_HELD;
+	m->facts &= (uint16_t)~FACT_HELD;
+	m->is_released |= was_held;
+	return was_held;
+}
+
+static bool note_removal(struct queued *m)
+{
+	m->is_removed = true;
+	return true;
+}
+
+static size_t for_sender(struct store *s, uint64_t account, bool (*act)(struct queued *m), bool (*note)(struct queued *m))
+{
+	struct all a = {.queue = s->queue, .act = act};
+	struct queued *m;
+	for (size_t at = 0; (m = map_next(&s->queue->messages, &at));)
+		if (m->is_new && m->submitter == account)
+			a.count += note(m);
+	asleep_walk_sent_by(s->queue, account, act_on_one, &a);
 	return a.count;
 }
 
 size_t queue_release_sent_by(struct store *s, uint64_t account)
 {
-	return for_sender(s, account, release_if_held);
+	return for_sender(s, account, release_if_held, note_release);
 }
 
 size_t queue_remove_sent_by(struct store *s, uint64_t account)
 {
-	return for_sender(s, account, remove_it);
+	return for_sender(s, account, remove_it, note_removal);
 }

@@ -393,7 +393,10 @@ void queue_enter(struct queued *m)
 	m->queue->count++;
 	m->queue->held += m->facts & FACT_HELD ? 1 : 0;
 	m->is_new = false;
-	queue_deliver_due(m);
+	if (m->is_released || m->is_removed)
+		queue_settle(m); /* its record does not say so yet */
+	else
+		queue_deliver_due(m);
 }
 
 /* ---- starting ---- */

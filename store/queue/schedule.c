@@ -351,6 +351,16 @@ static void note_event(struct queued *m, const struct recipient *r, const char *
 	batch_free(&b);
 }
 
+/* RFC 3463 §3.2, RFC 7505 §4.2: no such mailbox, no such system, moved away, no mail at all. 5.1.7 and 5.1.8 are about the sender. */
+static bool says_nobody_is_there(const struct msg_job_result *msg)
+{
+	static const char *const statuses[] = {"5.1.1", "5.1.2", "5.1.6", "5.1.10"};
+	for (size_t i = 0; msg->outcome == RELAY_FAILED && i < sizeof statuses / sizeof statuses[0]; i++)
+		if (span_equal(msg->status, span_cstr(statuses[i])))
+			return true;
+	return false;
+}
+
 int queue_job_result(struct store_peer *relay, const struct msg_job_result *msg)
 {
 	static const char *const words[] = {"delivered", "deferred", "failed"};
@@ -385,7 +395,7 @@ int queue_job_result(struct store_peer *relay, const struct msg_job_result *msg)
 		break;
 	}
 	note_event(m, r, words[msg->outcome]);
-	if (msg->outcome == RELAY_DELIVERED || (msg->outcome == RELAY_FAILED && span_starts_with(msg->status, SPAN("5.1."))))
+	if (msg->outcome == RELAY_DELIVERED || says_nobody_is_there(msg))
 		habit_hears(m->queue->store, m->submitter, msg->outcome == RELAY_FAILED);
 	return 0;
 }

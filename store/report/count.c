@@ -60,8 +60,9 @@ void report_count(struct reports *all, const struct msg_tls_session *m)
 	else if (p)
 		report_add_failure(r, p, &f, may_add);
 	all->bytes += r->memory.used - before;
-	if (!r->is_dirty)
+	if (!all->is_writing_soon) /* and not put off by whatever is counted meanwhile */
 		timer_set(all->writing, WRITE_MS);
+	all->is_writing_soon = true;
 	r->is_dirty = true;
 }
 
@@ -104,7 +105,8 @@ static void on_write(void *context)
 {
 	struct reports *all = context;
 	bool has_room = engine_has_room(all->store->engine);
-	if (!has_room || write_some(all, WRITTEN_MOST) == WRITTEN_MOST)
+	all->is_writing_soon = !has_room || write_some(all, WRITTEN_MOST) == WRITTEN_MOST;
+	if (all->is_writing_soon)
 		timer_set(all->writing, WRITE_MS);
 }
 

@@ -52,6 +52,7 @@ struct reports {
 	int64_t closing_s;          /* when the period at hand ends */
 	int64_t last_closed_s;      /* by command: the period after it begins there */
 	struct timer *writing, *tick;
+	bool is_writing_soon;
 	struct sending *active;
 	size_t active_count;
 	struct id128 due[REPORTS_DUE_MOST]; /* found, to be sent when there is room among the active ones */
