@@ -485,3 +485,46 @@ def test_who_cannot_be_looked_up_delays_nobody_else(server, machine):
     logged(server, 'home-silent .*user=ucarl')
     assert until(lambda: rcpt(server, 'ucarl@' + HOST) == 250)
     assert not re.findall(r'process-died', server.log().rsplit('home-silent', 1)[1])
+
+
+def test_aliases_of_a_table_may_name_programs_and_users(server, machine, place):
+    aliases = place / 'aliases'
+    aliases.write_text('robot: "|%s -t", ana@example.test\nbad: "|%s"\nuana: uana, ana@example.test\n' % (machine.bin / 'exit', machine.bin / 'other'))
+    out = place / 'robot'
+    out.mkdir()
+    os.chmod(out, 0o777)
+    machine.program('exit', '#!/bin/sh\necho "$1 $(id -un)" > %s/ran\n' % out)
+    machine.forward('uana', '\\uana')
+    server.stop()
+    server.configure(tables='aliases:%s' % aliases, origin=HOST)
+    server.start()
+    try:
+        send(server, 'robot@' + HOST)
+        assert read(out / 'ran') == '-t nobody\n'
+        arrives(server, 'ana')
+        assert rcpt(server, 'bad@' + HOST) == 451
+        logged(server, r'table-fault .*aliases:2 why="it leads to a program')
+        send(server, 'uana@' + HOST)  # a row that names the user himself leads to his .forward
+        arrives(server, 'uana')
+        arrives(server, 'ana', 2)
+    finally:
+        server.stop()
+        server.configure(tables='', origin=ORIGIN)
+        server.start()
+
+
+def test_pipe_is_there_only_if_there_are_programs(make_server, machine, place):
+    s = make_server('late', users=['ana'])
+    assert 'pipe' not in [role for role, pid in s.pids()]
+    assert s.command('alias', 'add', 'robot@example.test', '|%s' % (machine.bin / 'exit')).returncode == 1
+    out = place / 'late'
+    out.mkdir()
+    os.chmod(out, 0o777)
+    machine.program('exit', '#!/bin/sh\nid -un > %s/who\n' % out)
+    s.configure(pipes=str(machine.bin / 'exit'))
+    s.must('reload')
+    s.wait_all_running()
+    assert 'pipe' in [role for role, pid in s.pids()]
+    s.must('alias', 'add', 'robot@example.test', '|%s' % (machine.bin / 'exit'))
+    send(s, 'robot@example.test')
+    assert read(out / 'who') == 'nobody\n'

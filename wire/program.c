@@ -87,7 +87,7 @@ int program_target(struct span command, const char *setting, struct arena *a, st
 	if (program_words(command, a, &words, why) < 0)
 		return -1;
 	if (!program_is_allowed(setting, words[0]))
-		return error_set(why, 0, "it leads to the program %.*s, which the setting pipes does not have", SPAN_ARG(span_slice(words[0], 0, 60)));
+		return error_set(why, 0, "it leads to a program that the setting pipes does not have: %.*s", SPAN_ARG(span_slice(words[0], 0, 60)));
 	buf_add(&out, PROGRAM_MARK);
 	buf_add(&out, command);
 	*target = arena_dup(a, buf_span(&out));
