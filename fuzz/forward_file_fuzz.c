@@ -17,7 +17,10 @@ static void split(struct span command, struct arena *a)
 	for (ssize_t i = 0; i < count; i++)
 		if (words[i].len > command.len || memchr(words[i].ptr, 0, words[i].len))
 			die("a word that the command does not have");
-	if (program_target(command, "/bin/a", a, &target, NULL) == 0 && (!program_is_target(target) || span_find(target, SPAN("/bin/a")) < 0))
+	if (program_target(command, "/bin/a", a, &target, NULL))
+		return;
+	/* what stands in the queue is split again when it is run */
+	if (!program_is_target(target) || program_words(span_skip(target, PROGRAM_MARK.len), a, &words, NULL) != count || !span_equal(words[0], SPAN("/bin/a")))
 		die("a program that is not in the list");
 }
 

@@ -15,7 +15,7 @@
 #include "pipe/process.h"
 #include "pipe/run.h"
 
-enum { PIPE_JOBS_MOST = 20 /* as Postfix's default_process_limit for local(8) in practice: each is a program of somebody's */ };
+enum { PIPE_JOBS_MOST = 20 }; /* programs at once: default_destination_concurrency_limit of Postfix */
 
 enum pipe_job_state { PIPE_JOB_COLLECTING, PIPE_JOB_READING, PIPE_JOB_RUNNING, PIPE_JOB_TOLD };
 
