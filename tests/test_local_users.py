@@ -407,7 +407,7 @@ def test_store_dies_while_a_program_runs(server, machine):
     read(runs)
     server.kill_role('store')
     server.wait_all_running()
-    assert until(lambda: 'uana@%s trying' % HOST in server.must('queue', 'list')), server.must('queue', 'list')
+    assert until(lambda: 'uana@%s |%s trying' % (HOST, machine.bin / 'slow') in server.must('queue', 'list')), server.must('queue', 'list')
     (home / 'go').touch()
     read(home / 'got')
     assert until(lambda: 'uana' not in server.must('queue', 'list'))
