@@ -71,7 +71,7 @@ lint: build/clang/build.ninja all
 	@ninja -C build/clang
 	@$(PYTHON) tools/check-house.py
 	@cppcheck --quiet --enable=warning,portability --suppress=missingInclude --suppress=nullPointerRedundantCheck \
-	   --inline-suppr --error-exitcode=1 -I. base wire config ipc auth store edge filter relay resolve vault master cli
+	   --inline-suppr --error-exitcode=1 -I. base wire config ipc auth store edge filter relay pipe resolve vault master cli
 
 format:
 	clang-format -i $$(git ls-files '*.c' '*.h')

@@ -110,6 +110,14 @@ static const int outside_calls[] = {
 	SCMP_SYS(kexec_load), SCMP_SYS(reboot), SCMP_SYS(swapon), SCMP_SYS(swapoff), SCMP_SYS(listen), SCMP_SYS(accept), SCMP_SYS(accept4),
 };
 
+/* The same for those who may run programs. */
+static const int lever_calls[] = {
+	SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev), SCMP_SYS(pidfd_getfd), SCMP_SYS(setns), SCMP_SYS(unshare), SCMP_SYS(chroot), SCMP_SYS(pivot_root),
+	SCMP_SYS(mount), SCMP_SYS(umount2), SCMP_SYS(open_by_handle_at), SCMP_SYS(name_to_handle_at), SCMP_SYS(bpf), SCMP_SYS(perf_event_open),
+	SCMP_SYS(userfaultfd), SCMP_SYS(io_uring_setup), SCMP_SYS(io_uring_enter), SCMP_SYS(keyctl), SCMP_SYS(add_key), SCMP_SYS(request_key),
+	SCMP_SYS(init_module), SCMP_SYS(finit_module), SCMP_SYS(delete_module), SCMP_SYS(kexec_load), SCMP_SYS(reboot), SCMP_SYS(swapon), SCMP_SYS(swapoff),
+};
+
 static const int network_calls[] = {SCMP_SYS(socket), SCMP_SYS(connect), SCMP_SYS(bind)};
 
 static const int sanitizer_calls[] = {
@@ -156,9 +164,25 @@ static scmp_filter_ctx all_calls_but(enum sandbox_profile profile)
 	return filter;
 }
 
+/* Nobody becomes root, by whatever number of the call's arguments. */
+static scmp_filter_ctx calls_of_programs(void)
+{
+	static const struct { int call; unsigned arguments; } changes[] = {{SCMP_SYS(setuid), 1}, {SCMP_SYS(setgid), 1}, {SCMP_SYS(setreuid), 2}, {SCMP_SYS(setregid), 2},
+	                                                                   {SCMP_SYS(setresuid), 3}, {SCMP_SYS(setresgid), 3}, {SCMP_SYS(setfsuid), 1}, {SCMP_SYS(setfsgid), 1}};
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+	if (!filter)
+		die("sandbox: no seccomp");
+	ADD(filter, SCMP_ACT_ERRNO(EPERM), lever_calls);
+	for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++)
+		for (unsigned argument = 0; argument < changes[i].arguments; argument++)
+			if (seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), changes[i].call, 1, SCMP_CMP(argument, SCMP_CMP_MASKED_EQ, 0xffffffff, 0)))
+				die("sandbox: seccomp does not take a rule");
+	return filter;
+}
+
 static void enclose_calls(enum sandbox_profile profile)
 {
-	scmp_filter_ctx filter = profile <= SANDBOX_SERVE ? listed_calls(profile) : all_calls_but(profile);
+	scmp_filter_ctx filter = profile == SANDBOX_RUN ? calls_of_programs() : profile <= SANDBOX_SERVE ? listed_calls(profile) : all_calls_but(profile);
 	if (seccomp_load(filter))
 		die("sandbox: the kernel refuses the filter");
 	seccomp_release(filter);
@@ -169,6 +193,7 @@ void sandbox_enclose(enum sandbox_profile profile, const char *const *paths)
 	tzset(); /* which gmtime_r would do later, and read a file */
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		die("sandbox: no_new_privs is refused: %s", strerror(errno));
-	enclose_files(profile, paths);
+	if (profile != SANDBOX_RUN)
+		enclose_files(profile, paths);
 	enclose_calls(profile);
 }

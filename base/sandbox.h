@@ -13,6 +13,7 @@ enum sandbox_profile {
 	SANDBOX_KEEP,    /* changes files below its paths; no network: store */
 	SANDBOX_GUARD,   /* reads files below its paths, if it has any; no network: vault */
 	SANDBOX_CALL,    /* reads its paths, connects and sends, listens to nobody: relay, resolve */
+	SANDBOX_RUN,     /* runs other programs, which keep all of this: any file, no kernel's lever, never as root: pipe */
 };
 
 /* `paths`: files and folders, up to a NULL; those that are not there are passed over. NULL: none.

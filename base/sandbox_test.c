@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
@@ -97,6 +98,37 @@ static int try_fork(void)
 static int try_kill(void)
 {
 	return kill(getppid(), 0);
+}
+
+static int try_to_be_root(void)
+{
+	return setuid(0);
+}
+
+static int try_to_be_root_somehow(void)
+{
+	return setresuid(1, (uid_t)-1, 0) == 0 || setregid((gid_t)-1, 0) == 0 || setresgid(0, 1, 1) == 0 || setreuid(0, 1) == 0 ? 0 : -1;
+}
+
+static int try_mount(void)
+{
+	return mount("none", "/mnt", "tmpfs", 0, NULL);
+}
+
+static int try_to_be_somebody(void)
+{
+	return geteuid() == 0 ? setresuid(65534, 65534, 65534) : 0;
+}
+
+static int try_program(void)
+{
+	int status;
+	pid_t pid = fork();
+	if (pid == 0) {
+		try_exec();
+		_exit(1);
+	}
+	return waitpid(pid, &status, 0) == pid && status == 0 ? 0 : -1;
 }
 
 /* In a child of its own: how it ends says whether the call got through. */
@@ -190,10 +222,23 @@ static void nobody_makes_or_reads_processes(void **state)
 	}
 }
 
+/* It runs as root here, as which pipe never runs: what seccomp says counts all the more. */
+static void programs_run_but_nobody_becomes_root(void **state)
+{
+	(void)state;
+	int (*const refused[])(void) = {try_to_be_root, try_to_be_root_somehow, try_mount};
+	int (*const done[])(void) = {try_to_be_somebody, try_program, try_open, try_socket};
+	for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++)
+		assert_int_equal(outcome(SANDBOX_RUN, NULL, refused[i]), REFUSED);
+	for (size_t i = 0; i < sizeof done / sizeof done[0]; i++)
+		assert_int_equal(outcome(SANDBOX_RUN, NULL, done[i]), LET_THROUGH);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_outside_is_within_reach),
+		cmocka_unit_test(programs_run_but_nobody_becomes_root),
 		cmocka_unit_test(its_own_work_goes_on),
 		cmocka_unit_test(each_of_the_others_has_its_own),
 		cmocka_unit_test(nobody_makes_or_reads_processes),

@@ -2,6 +2,7 @@
 #include "base/arena.h"
 #include "cli/cli.h"
 #include "wire/alias_map.h"
+#include "wire/program.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -12,7 +13,7 @@ enum { FILE_BYTES_MOST = 64 * 1024 * 1024, EXIT_USAGE = 64, EXIT_INPUT = 66, EXI
 static struct span complete(struct span name, const char *domain, struct arena *a)
 {
 	BUF_AUTO address = {0};
-	if (span_chr(name, '@') >= 0)
+	if (span_chr(name, '@') >= 0 || program_is_target(name))
 		return name;
 	buf_printf(&address, "%.*s@%s", SPAN_ARG(name), domain);
 	return arena_dup(a, buf_span(&address));
@@ -29,7 +30,7 @@ static int add(struct server *s, const struct alias_map_entry *e, const char *do
 	return server_command(s, words, 3 + e->count);
 }
 
-static int import(const struct cli *c, const char *domain)
+static int import(const struct cli *c, const char *domain, const char *pipes)
 {
 	BUF_AUTO file = {0};
 	if (cli_read_file(c->words[2], &file, FILE_BYTES_MOST)) {
@@ -45,7 +46,7 @@ static int import(const struct cli *c, const char *domain)
 		ARENA_AUTO a = {0};
 		struct alias_map_entry e;
 		struct error why = {.text = "was not taken"};
-		more = alias_map_next(&r, &a, &e, &why);
+		more = alias_map_next(&r, pipes, &a, &e, &why);
 		if (more > 0 && add(s, &e, domain, &a) == 0) {
 			done++;
 		} else if (more) {
@@ -69,7 +70,7 @@ int cli_alias(const struct cli *c)
 	}
 	if (cli_read_config(c->config_file, &config))
 		return EXIT_CONFIG;
-	int code = import(c, c->count == 4 ? c->words[3] : config.origin);
+	int code = import(c, c->count == 4 ? c->words[3] : config.origin, config.pipes);
 	config_free(&config);
 	return code;
 }

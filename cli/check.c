@@ -63,6 +63,34 @@ static int check_milters(const struct config *c)
 	return faults;
 }
 
+/* Whoever may write to one of them, or put another in its place, is all the users who use it. */
+static int check_pipes(const struct config *c)
+{
+	struct span rest = span_cstr(c->pipes), word;
+	int faults = 0;
+	while ((word = span_next_word(&rest)).len) {
+		char path[CONFIG_LINE_BYTES_MOST];
+		struct stat program, folder;
+		snprintf(path, sizeof path, "%.*s", SPAN_ARG(word));
+		if (stat(path, &program)) {
+			faults += printf("pipes: %s: %s\n", path, strerror(errno)) > 0;
+			continue;
+		}
+		if (!S_ISREG(program.st_mode) || !(program.st_mode & S_IXOTH))
+			faults += printf("pipes: %s: it is no program that every user may run\n", path) > 0;
+		if (program.st_uid != 0 || program.st_mode & (S_IWGRP | S_IWOTH))
+			faults += printf("pipes: %s: others than root may write to it\n", path) > 0;
+		*strrchr(path, '/') = '\0';
+		bool is_shared = stat(path[0] ? path : "/", &folder) == 0 && (folder.st_uid != 0 || folder.st_mode & (S_IWGRP | S_IWOTH));
+		if (is_shared)
+			faults += printf("pipes: %.*s: others than root may write to its folder\n", SPAN_ARG(word)) > 0;
+	}
+	const struct passwd *user = c->pipes[0] ? getpwnam(c->pipe_user) : NULL;
+	if (c->pipes[0] && (!user || user->pw_uid == 0 || strcmp(c->pipe_user, c->user) == 0))
+		faults += printf("pipe_user: %s is no user of this system, or root or the server's: name another, as nobody\n", c->pipe_user) > 0;
+	return faults;
+}
+
 int cli_check(const struct cli *cli)
 {
 	struct config c;
@@ -89,6 +117,7 @@ int cli_check(const struct cli *cli)
 	if (access(c.tls_authorities, R_OK)) /* MTA-STS policies are believed by these alone, and relay_host's certificate */
 		faults += printf("tls_authorities: cannot read %s: install ca-certificates, or name another file\n", c.tls_authorities) > 0;
 	faults += check_milters(&c);
+	faults += check_pipes(&c);
 	faults += cli_check_tables(&c);
 	config_free(&c);
 	if (!faults)

@@ -64,7 +64,7 @@ int cli_check_tables(const struct config *config)
 		char *path = span_strdup(name.path);
 		struct checked c = {.path = path};
 		struct table_content content;
-		int read = table_content_read(name.kind, name.source, path, path, config->tls_authorities, &content, print_fault, &c);
+		int read = table_content_read(name.kind, name.source, path, path, config->tls_authorities, config->pipes, &content, print_fault, &c);
 		if (read == 0 && content.database)
 			ask(content.database, &c);
 		if (read == 0)

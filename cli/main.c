@@ -5,6 +5,7 @@
 #include "ipc/roles.h"
 #include "master/master.h"
 #include "milter/milter.h"
+#include "pipe/pipe.h"
 #include "relay/relay.h"
 #include "resolve/resolve.h"
 #include "store/store.h"
@@ -61,6 +62,7 @@ static int process_main(const char *name, const char *index_text)
 	case ROLE_FILTER: return filter_main(index, CONTROL_FD);
 	case ROLE_RELAY: return relay_main(index, CONTROL_FD);
 	case ROLE_MILTER: return milter_main(index, CONTROL_FD);
+	case ROLE_PIPE: return pipe_main(index, CONTROL_FD);
 	case ROLE_EDGE_MX: return edge_mx_main(index, CONTROL_FD);
 	case ROLE_EDGE_USER: return edge_user_main(index, CONTROL_FD);
 	case ROLE_MASTER: case ROLES: break;

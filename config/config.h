@@ -67,6 +67,7 @@ struct config_networks {
 #define CONFIG_FIELD_MILTERS(name) char *name;   /* words, each a socket: wire/milter.h */
 #define CONFIG_FIELD_DNS_LISTS(name) char *name; /* words, each a list: wire/dns_list.h */
 #define CONFIG_FIELD_DOMAINS(name) char *name; /* words: config_domains_have */
+#define CONFIG_FIELD_PROGRAMS(name) char *name; /* words, each a path: program_is_allowed (wire/program.h) */
 #define CONFIG_FIELD_TABLES(name) char *name;    /* table_name_next takes its words: wire/table.h */
 #define CONFIG_FIELD_PATH(name) char *name;
 #define CONFIG_FIELD_ADDRESS(name) char *name;

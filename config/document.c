@@ -18,6 +18,7 @@ static const char *kind_text(enum setting_kind kind)
 	case SETTING_HOSTNAME: return "a fully qualified name";
 	case SETTING_MAILBOX: return "an address";
 	case SETTING_TABLES: return "tables, with commas or spaces between them: virtual:/etc/postfix/virtual, transport:pgsql:/etc/postfix/transport.cf";
+	case SETTING_PROGRAMS: return "paths, with spaces between them: /usr/bin/vacation /usr/bin/procmail";
 	case SETTING_MILTERS: return "sockets, with spaces between them: inet:127.0.0.1:11332 unix:/run/opendkim/opendkim.sock";
 	case SETTING_NEXT_HOP: return "a domain, or a host in brackets, and a port: example.net, [smtp.example.net]:587";
 	case SETTING_DNS_LISTS: return "lists: zen.spamhaus.org, bl.example.org=127.0.0.[2..11]*2";

@@ -10,6 +10,7 @@
 #define OFFSET_NEXT_HOP(name) offsetof(struct config, name)
 #define OFFSET_MILTERS(name) offsetof(struct config, name)
 #define OFFSET_TABLES(name) offsetof(struct config, name)
+#define OFFSET_PROGRAMS(name) offsetof(struct config, name)
 #define OFFSET_PATH(name) offsetof(struct config, name)
 #define OFFSET_ADDRESS(name) offsetof(struct config, name)
 #define OFFSET_FLAG(name) offsetof(struct config, name)
@@ -38,8 +39,8 @@ enum { NAME_BYTES_MOST = 48 }; /* more than the longest name has: bounds the wor
 bool setting_is_text(const struct setting *s)
 {
 	return s->kind == SETTING_TEXT || s->kind == SETTING_HOSTNAME || s->kind == SETTING_MAILBOX || s->kind == SETTING_DNS_LISTS ||
-	       s->kind == SETTING_DOMAINS || s->kind == SETTING_NEXT_HOP || s->kind == SETTING_MILTERS || s->kind == SETTING_TABLES || s->kind == SETTING_PATH ||
-	       s->kind == SETTING_ADDRESS;
+	       s->kind == SETTING_DOMAINS || s->kind == SETTING_NEXT_HOP || s->kind == SETTING_MILTERS || s->kind == SETTING_TABLES || s->kind == SETTING_PROGRAMS ||
+	       s->kind == SETTING_PATH || s->kind == SETTING_ADDRESS;
 }
 
 const struct setting *setting_find(struct span name)

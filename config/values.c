@@ -147,6 +147,15 @@ static int tables_check(const struct setting *s, struct span value, struct error
 	return 0;
 }
 
+static int programs_check(const struct setting *s, struct span value, struct error *why)
+{
+	struct span rest = value, word;
+	while ((word = span_next_word(&rest)).len)
+		if (word.ptr[0] != '/')
+			return error_set(why, 0, "%s has \"%.*s\", which is not a whole path: begin it with /", s->name, SHOWN(word));
+	return 0;
+}
+
 static bool is_domain(struct span word, struct buf *canonical)
 {
 	return domain_is_valid(word, ADDRESS_UTF8) && domain_canonical(word, canonical, NULL) == 0;
@@ -193,6 +202,8 @@ static int text_check(const struct setting *s, struct span value, struct error *
 	if (s->kind == SETTING_MILTERS && milters_check(s, value, why))
 		return -1;
 	if (s->kind == SETTING_TABLES && tables_check(s, value, why))
+		return -1;
+	if (s->kind == SETTING_PROGRAMS && programs_check(s, value, why))
 		return -1;
 	if (s->kind == SETTING_DOMAINS && domains_check(s, value, why))
 		return -1;
@@ -403,7 +414,7 @@ int setting_read(const struct setting *s, struct span value, struct config *c, s
 	case SETTING_DOMAINS:
 	case SETTING_NEXT_HOP:
 	case SETTING_MILTERS:
-	case SETTING_TABLES:
+	case SETTING_TABLES: case SETTING_PROGRAMS:
 	case SETTING_PATH:
 	case SETTING_ADDRESS: return text_read(s, value, c, why);
 	case SETTING_FLAG: return flag_read(s, value, c, why);

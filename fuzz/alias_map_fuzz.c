@@ -14,12 +14,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (int more = 1; more;) {
 		ARENA_AUTO a = {0};
 		struct alias_map_entry e;
-		more = alias_map_next(&r, &a, &e, NULL);
+		more = alias_map_next(&r, "/bin/a", &a, &e, NULL);
 		if (more && r.line <= last)
 			die("a line is given twice");
 		last = r.line;
 		for (size_t i = 0; more > 0 && i < e.count; i++)
-			if (!e.targets[i].len || e.targets[i].len > size)
+			if (!e.targets[i].len || e.targets[i].len > size + 1)
 				die("a target that is none");
 	}
 	return 0;

@@ -19,7 +19,7 @@ static void ignore(void *context, unsigned line, const char *why)
 static void read_table(enum table_kind kind, struct span text)
 {
 	struct table_text t;
-	if (table_text_read(kind, text, &t, ignore, NULL) == 0)
+	if (table_text_read(kind, "/bin/a", text, &t, ignore, NULL) == 0)
 		table_text_free(&t);
 	else if (t.count)
 		die("a broken table has rows");

@@ -31,11 +31,11 @@ def parse(path):
             kind = m.group(1) or m.group(3) or m.group(4)
             message.fields.append((kind, m.group(2) or m.group(5), m.group(6)))
         else:
-            m = re.match(r'(\w+)>(\w+)\s+(\w+)$', text)
-            if not m or (m.group(1), m.group(2)) not in directions or m.group(3) in messages:
+            m = re.match(r'(\w+)>(\w+)\s+(=?)(\w+)$', text)
+            if not m or (m.group(1), m.group(2)) not in directions or (m.group(4) in messages) != bool(m.group(3)):
                 sys.exit('%s:%d: not a message of the channel above, or one that exists: %s' % (path, number, text))
-            message = messages[m.group(3)] = Message(m.group(3), len(messages) + 1)
-            directions[(m.group(1), m.group(2))].append(message)
+            message = None if m.group(3) else Message(m.group(4), len(messages) + 1)
+            directions[(m.group(1), m.group(2))].append(messages.setdefault(m.group(4), message))
     return directions, messages
 
 

@@ -1,7 +1,7 @@
 /* Roles and their channels (docs/architecture.md, "Processes"). */
 #include "ipc/roles.h"
 
-static const char *names[ROLES] = {"master", "vault", "resolve", "store", "filter", "relay", "milter", "edge-mx", "edge-user"};
+static const char *names[ROLES] = {"master", "vault", "resolve", "store", "filter", "relay", "milter", "pipe", "edge-mx", "edge-user"};
 
 const char *role_name(enum role role)
 {
@@ -23,7 +23,7 @@ bool role_talks_to(enum role a, enum role b)
 		{ROLE_EDGE_MX, ROLE_STORE}, {ROLE_EDGE_MX, ROLE_FILTER}, {ROLE_EDGE_MX, ROLE_VAULT},
 		{ROLE_EDGE_USER, ROLE_STORE}, {ROLE_EDGE_USER, ROLE_FILTER}, {ROLE_EDGE_USER, ROLE_VAULT},
 		{ROLE_FILTER, ROLE_STORE}, {ROLE_FILTER, ROLE_RESOLVE}, {ROLE_FILTER, ROLE_VAULT}, {ROLE_FILTER, ROLE_MILTER}, {ROLE_VAULT, ROLE_STORE}, {ROLE_RELAY, ROLE_STORE}, {ROLE_RELAY, ROLE_RESOLVE},
-		{ROLE_RESOLVE, ROLE_STORE},
+		{ROLE_RESOLVE, ROLE_STORE}, {ROLE_PIPE, ROLE_STORE},
 	};
 	for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++)
 		if ((pairs[i][0] == a && pairs[i][1] == b) || (pairs[i][0] == b && pairs[i][1] == a))

@@ -4,7 +4,7 @@
 
 #include "base/span.h"
 
-enum role { ROLE_MASTER, ROLE_VAULT, ROLE_RESOLVE, ROLE_STORE, ROLE_FILTER, ROLE_RELAY, ROLE_MILTER, ROLE_EDGE_MX, ROLE_EDGE_USER, ROLES };
+enum role { ROLE_MASTER, ROLE_VAULT, ROLE_RESOLVE, ROLE_STORE, ROLE_FILTER, ROLE_RELAY, ROLE_MILTER, ROLE_PIPE, ROLE_EDGE_MX, ROLE_EDGE_USER, ROLES };
 
 /* "edge-mx"; what logs and process lists show. */
 const char *role_name(enum role role);

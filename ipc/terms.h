@@ -117,6 +117,7 @@ enum route {
 	ROUTE_RELAYED,    /* their domain is relayed to it */
 	ROUTE_RELAY_HOST, /* the setting */
 	ROUTE_ROUTED,     /* a route that was made by command */
+	ROUTE_PROGRAM,    /* a program of this machine */
 };
 
 /* job.tls: what a route wants of TLS. */
@@ -163,6 +164,15 @@ enum table_outcome {
 	TABLE_RELAYED,  /* a domain whose mail is taken and sent on */
 	TABLE_REFUSED,  /* a table says that mail for it is to be refused */
 	TABLE_LATER,    /* a table cannot be asked, or says what is not done here: the log has it */
+};
+
+/* home_answer.outcome */
+enum home_outcome {
+	HOME_NONE,    /* no user of the machine who gets mail */
+	HOME_USER,    /* one without a .forward */
+	HOME_FORWARD, /* what his .forward says is in the message */
+	HOME_UNSAFE,  /* he has one that is passed over: the text says why */
+	HOME_LATER,   /* cannot be told now: the text says why */
 };
 
 /* MTA-STS policies that are kept: resolve has them in memory, store on the disk. */

@@ -4,6 +4,7 @@
 #include "base/die.h"
 #include "base/log.h"
 #include "ipc/words.h"
+#include "master/home.h"
 #include "master/local.h"
 #include "master/reload.h"
 
@@ -205,17 +206,24 @@ static void on_store_gone(void *context, bool is_violation)
 	struct master *m = context;
 	channel_free(m->store_commands);
 	m->store_commands = NULL;
+	homes_forget(m);
 	for (size_t i = 0; i < CLIENTS_MOST; i++)
 		if (m->control->clients[i].channel && m->control->clients[i].command)
 			finish(&m->control->clients[i], SPAN("the store went away: look whether it was done, and try again\n"), 75);
 }
 
-static const struct store_to_master store_handlers = {.command_output = on_command_output, .command_done = on_command_done};
+static void on_home_ask(void *context, const struct msg_home_ask *msg)
+{
+	home_ask(context, msg);
+}
+
+static const struct store_to_master store_handlers = {.command_output = on_command_output, .command_done = on_command_done, .home_ask = on_home_ask};
 
 void control_store_attached(struct master *m, int fd)
 {
 	struct channel_use use = {store_to_master_dispatch, &store_handlers, m, on_store_gone, "store"};
 	channel_free(m->store_commands);
+	homes_forget(m);
 	m->store_commands = channel_new(m->loop, fd, &use);
 }
 

@@ -194,6 +194,7 @@ int master_reload(struct master *m, struct error *why)
 	for (size_t i = 0; i < m->process_count; i++)
 		if (m->processes[i].channel && m->processes[i].role != ROLE_EDGE_MX && m->processes[i].role != ROLE_EDGE_USER)
 			send_reload(m, &m->processes[i]);
+	process_start_pipe(m);
 	process_replace_edges(m);
 	log_event(LOG_LEVEL_INFO, "reloaded", log_n("epoch", m->epoch));
 	return 0;

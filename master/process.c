@@ -6,15 +6,18 @@
 #include "base/log.h"
 #include "ipc/terms.h"
 #include "master/control.h"
+#include "master/home.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -46,6 +49,8 @@ void process_plan(struct master *m)
 	add_process(m, ROLE_RESOLVE, 1);
 	add_process(m, ROLE_RELAY, 1);
 	add_process(m, ROLE_MILTER, 1);
+	if (m->config.pipes[0])
+		add_process(m, ROLE_PIPE, 1);
 	add_process(m, ROLE_EDGE_MX, (unsigned)m->config.edges_mx);
 	add_process(m, ROLE_EDGE_USER, (unsigned)m->config.edges_user);
 }
@@ -156,6 +161,25 @@ static void on_channel_closed(void *context, bool is_violation)
 		kill(p->pid, p->master->is_stopping || p->is_draining ? SIGTERM : SIGKILL);
 }
 
+/* Changes the user; pipe alone keeps the right to become other users than that, which it gives up in each program that it runs (pipe/run.c). */
+static int become_user(const struct process *p)
+{
+	const struct master *m = p->master;
+	const uint32_t rights = 1U << CAP_SETUID | 1U << CAP_SETGID | 1U << CAP_KILL;
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2] = {{.effective = rights, .permitted = rights, .inheritable = rights}};
+	if (!m->uid)
+		return 0;
+	if (p->role != ROLE_PIPE)
+		return setgroups(0, NULL) || setgid(m->gid) || setuid(m->uid) ? -1 : 0;
+	if (prctl(PR_SET_KEEPCAPS, 1) || setgroups(0, NULL) || setgid(m->gid) || setuid(m->uid) || syscall(SYS_capset, &header, data))
+		return -1;
+	for (unsigned right = 0; right < 32; right++)
+		if (rights >> right & 1U && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, right, 0, 0))
+			return -1;
+	return 0;
+}
+
 static void become_child(struct process *p, int control, pid_t master_pid)
 {
 	struct master *m = p->master;
@@ -168,7 +192,7 @@ static void become_child(struct process *p, int control, pid_t master_pid)
 	for (int fd = CONTROL_FD + 1; fd < 256; fd++)
 		fcntl(fd, F_SETFD, FD_CLOEXEC);
 	fcntl(CONTROL_FD, F_SETFD, 0);
-	if (m->uid && (setgroups(0, NULL) || setgid(m->gid) || setuid(m->uid))) {
+	if (become_user(p)) {
 		fprintf(stderr, "carteiro: cannot become user %u: %s\n", (unsigned)m->uid, strerror(errno));
 		_exit(71);
 	}
@@ -248,6 +272,17 @@ void process_start(struct process *p)
 	          log_n("pid", p->pid));
 }
 
+void process_start_pipe(struct master *m)
+{
+	bool has_one = false;
+	for (size_t i = 0; i < m->process_count; i++)
+		has_one |= m->processes[i].role == ROLE_PIPE;
+	if (has_one || !m->config.pipes[0] || m->is_offline)
+		return;
+	add_process(m, ROLE_PIPE, 1);
+	process_start(&m->processes[m->process_count - 1]);
+}
+
 void process_start_all(struct master *m)
 {
 	for (size_t i = 0; i < m->process_count; i++)
@@ -285,13 +320,15 @@ void process_reap(struct master *m)
 {
 	int status;
 	pid_t pid;
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		home_ended(m, pid);
 		for (size_t i = 0; i < PROCESSES_MOST; i++) {
 			if (m->processes[i].pid == pid)
 				process_ended(&m->processes[i], status);
 			if (m->draining[i].pid == pid)
 				process_ended(&m->draining[i], status);
 		}
+	}
 }
 
 bool process_any(const struct master *m)
@@ -326,7 +363,7 @@ static bool stop_those(struct master *m, bool (*is_one)(const struct process *p)
 
 static bool is_relay(const struct process *p)
 {
-	return p->role == ROLE_RELAY;
+	return p->role == ROLE_RELAY || p->role == ROLE_PIPE;
 }
 
 static bool is_any(const struct process *p)

@@ -46,6 +46,7 @@ struct master {
 	struct channel *store_commands; /* to store; NULL while it is down */
 	struct control *control;
 	struct local *local;     /* master/local.c */
+	struct home *homes;      /* master/home.c: questions about users of the machine */
 	int submit_fd;           /* on which programs of this machine hand over mail; -1: none */
 	uid_t uid;               /* what children run as; 0 if master is not root */
 	gid_t gid;
@@ -58,6 +59,8 @@ void process_plan(struct master *m);
 /* Opens the files with secrets that the process is to have, and reads none of them: to be called before it is told a configuration. */
 void process_give_keys(struct process *p);
 void process_start_all(struct master *m);
+/* Starts pipe if a reload has made it one that is needed. */
+void process_start_pipe(struct master *m);
 /* Starts one and joins it to every process that runs. */
 void process_start(struct process *p);
 /* Reaps what died; starts it again. */

@@ -6,6 +6,7 @@
 #include "ipc/terms.h"
 #include "ipc/words.h"
 #include "wire/address.h"
+#include "wire/program.h"
 
 #include <stdlib.h>
 
@@ -95,6 +96,8 @@ static struct span complete(const struct table_question *q, const struct table_k
 {
 	BUF_AUTO text = {0}, whole = {0}, canonical = {0};
 	struct address address;
+	if (program_is_target(target))
+		return target;
 	if (q->kind == TABLE_VIRTUSERTABLE)
 		target = fill_in(target, key, a);
 	ssize_t at = span_rchr(target, '@');
@@ -219,7 +222,7 @@ static void on_database(void *context, enum database_outcome outcome, struct spa
 	struct table_value value;
 	struct error why = {0};
 	q->job = NULL;
-	if (outcome == DATABASE_FOUND && table_value_read(t->kind, q->keys[q->key].text, results, &a, &value, &why)) {
+	if (outcome == DATABASE_FOUND && table_value_read(t->kind, q->tables->pipes, q->keys[q->key].text, results, &a, &value, &why)) {
 		log_event(LOG_LEVEL_ERROR, "table-fault", log_c("at", t->name), log_s("name", q->keys[q->key].text), log_c("why", why.text));
 		outcome = DATABASE_LATER;
 	}

@@ -2,6 +2,7 @@
 
 #include "wire/address.h"
 #include "wire/alias_map.h"
+#include "wire/program.h"
 #include "wire/transport_map.h"
 
 enum { ROWS_MOST = 2000000, FAULTS_MOST = 50 /* a person reads them */ };
@@ -20,6 +21,8 @@ static bool is_target(struct span target)
 	struct address address;
 	BUF_AUTO whole = {0};
 	ssize_t at = span_rchr(target, '@');
+	if (program_is_target(target))
+		return true;
 	if (at == 0)
 		return domain_is_valid(span_skip(target, 1), ADDRESS_UTF8);
 	table_key_canonical(target, &whole); /* with the quotes that were taken off */
@@ -28,11 +31,11 @@ static bool is_target(struct span target)
 	return address_parse_mailbox(buf_span(&whole), ADDRESS_UTF8 | ADDRESS_LOOSE, &address, NULL) == 0;
 }
 
-static int read_targets(struct span text, struct arena *a, struct table_value *out, struct error *why)
+static int read_targets(struct span text, const char *pipes, struct arena *a, struct table_value *out, struct error *why)
 {
 	struct alias_map_entry entry = {0};
 	struct error reason = {0};
-	if (alias_map_read_targets(text, a, &entry, &reason) == 0) {
+	if (alias_map_read_targets(text, pipes, a, &entry, &reason) == 0) {
 		*out = (struct table_value){VALUE_TARGETS, entry.targets, entry.count};
 		for (size_t i = 0; i < entry.count && out->is == VALUE_TARGETS; i++)
 			if (!is_target(entry.targets[i]))
@@ -69,7 +72,7 @@ static bool is_domain(struct span key)
 	return span_chr(key, '@') < 0 && span_chr(key, '.') >= 0;
 }
 
-int table_value_read(enum table_kind kind, struct span key, struct span text, struct arena *a, struct table_value *out, struct error *why)
+int table_value_read(enum table_kind kind, const char *pipes, struct span key, struct span text, struct arena *a, struct table_value *out, struct error *why)
 {
 	switch (kind) {
 	case TABLE_OWN_DOMAINS:
@@ -94,7 +97,7 @@ int table_value_read(enum table_kind kind, struct span key, struct span text, st
 		break;
 	case TABLE_ALIASES: case TABLE_KINDS: break;
 	}
-	return read_targets(text, a, out, why);
+	return read_targets(text, kind == TABLE_ALIASES ? pipes : NULL, a, out, why);
 }
 
 /* ---- files ---- */
@@ -124,7 +127,7 @@ static void add_row(struct table_text *t, struct span key, const struct table_va
 	t->count++;
 }
 
-static int read_row(enum table_kind kind, struct span line, struct table_text *t, bool *is_here, struct error *why)
+static int read_row(enum table_kind kind, const char *pipes, struct span line, struct table_text *t, bool *is_here, struct error *why)
 {
 	BUF_AUTO key = {0};
 	ARENA_AUTO a = {0};
@@ -145,14 +148,14 @@ static int read_row(enum table_kind kind, struct span line, struct table_text *t
 	if (t->count == ROWS_MOST)
 		return error_set(why, 0, "there are more than %d rows", ROWS_MOST);
 	table_key_canonical(name, &key);
-	if (table_value_read(kind, buf_span(&key), rest, &t->memory, &value, why))
+	if (table_value_read(kind, pipes, buf_span(&key), rest, &t->memory, &value, why))
 		return -1;
 	*is_here = value.is != VALUE_NOT_HERE;
 	add_row(t, buf_span(&key), &value);
 	return 0;
 }
 
-int table_text_read(enum table_kind kind, struct span text, struct table_text *out, table_fault_fn *fault, void *context)
+int table_text_read(enum table_kind kind, const char *pipes, struct span text, struct table_text *out, table_fault_fn *fault, void *context)
 {
 	BUF_AUTO line = {0};
 	struct line_reader r = {.rest = text};
@@ -163,7 +166,7 @@ int table_text_read(enum table_kind kind, struct span text, struct table_text *o
 		struct error why = {0};
 		bool is_here = true;
 		more = logical_line_next(&r, &line, &why);
-		bool is_broken = more < 0 || (more > 0 && (span_chr(buf_span(&line), '\0') >= 0 || read_row(kind, buf_span(&line), out, &is_here, &why)));
+		bool is_broken = more < 0 || (more > 0 && (span_chr(buf_span(&line), '\0') >= 0 || read_row(kind, pipes, buf_span(&line), out, &is_here, &why)));
 		if (is_broken || !is_here)
 			fault(context, r.line, why.text[0] ? why.text : "it is not text");
 		faults += is_broken;

@@ -23,8 +23,8 @@ struct table_value {
 	size_t count;
 };
 
-/* Reads what stands behind a key. 0 with all in the arena, VALUE_NOT_HERE with *why too; -1 with *why if it is broken. */
-int table_value_read(enum table_kind kind, struct span key, struct span text, struct arena *a, struct table_value *out, struct error *why);
+/* Reads what stands behind a key. pipes: the setting, for programs of aliases. 0 with all in the arena, VALUE_NOT_HERE with *why too; -1 with *why if it is broken. */
+int table_value_read(enum table_kind kind, const char *pipes, struct span key, struct span text, struct arena *a, struct table_value *out, struct error *why);
 
 struct table_row;
 
@@ -39,7 +39,7 @@ struct table_text {
 typedef void table_fault_fn(void *context, unsigned line, const char *why);
 
 /* Reads a whole file. 0; or -1 with *out empty after a fault, of which each was told. */
-int table_text_read(enum table_kind kind, struct span text, struct table_text *out, table_fault_fn *fault, void *context);
+int table_text_read(enum table_kind kind, const char *pipes, struct span text, struct table_text *out, table_fault_fn *fault, void *context);
 /* NULL if there is none. */
 const struct table_value *table_text_find(const struct table_text *t, struct span key);
 void table_text_free(struct table_text *t);

@@ -28,7 +28,7 @@ static int read_file(const char *path, struct buf *out, struct error *why)
 	return code ? error_set(why, code, "cannot be read: %s", strerror(code)) : 0;
 }
 
-int table_content_read(enum table_kind kind, enum table_source source, const char *name, const char *path, const char *authorities,
+int table_content_read(enum table_kind kind, enum table_source source, const char *name, const char *path, const char *authorities, const char *pipes,
                        struct table_content *out, table_fault_fn *fault, void *context)
 {
 	BUF_AUTO file = {0};
@@ -40,7 +40,7 @@ int table_content_read(enum table_kind kind, enum table_source source, const cha
 		return -1;
 	}
 	if (source == TABLE_TEXT)
-		return table_text_read(kind, buf_span(&file), &out->text, fault, context);
+		return table_text_read(kind, pipes, buf_span(&file), &out->text, fault, context);
 	out->database = database_new(source, name, buf_span(&file), authorities, &line, &why);
 	if (!out->database)
 		fault(context, line, why.text);
@@ -68,7 +68,7 @@ static void log_fault(void *context, unsigned line, const char *why)
 static bool load(struct tables *all, struct table *t)
 {
 	struct table_content content;
-	if (table_content_read(t->kind, t->source, t->name, t->path, all->authorities, &content, log_fault, t)) {
+	if (table_content_read(t->kind, t->source, t->name, t->path, all->authorities, all->pipes, &content, log_fault, t)) {
 		log_event(LOG_LEVEL_ERROR, "table-not-read", log_c("table", t->name),
 		          log_c("then", t->is_read ? "what was read before is used" : "what would be looked up there is put off"));
 		return false;
@@ -137,7 +137,7 @@ void tables_open(struct tables *t, struct loop *l, const struct config *config)
 	struct table_name name;
 	BUF_AUTO origin = {0};
 	*t = (struct tables){.loop = l, .setting = xstrdup(config->tables), .delimiters = xstrdup(config->recipient_delimiter),
-	                     .authorities = xstrdup(config->tls_authorities)};
+	                     .authorities = xstrdup(config->tls_authorities), .pipes = xstrdup(config->pipes)};
 	if (domain_canonical(span_cstr(config->origin), &origin, NULL))
 		buf_add_cstr(&origin, config->origin);
 	t->origin = span_strdup(buf_span(&origin));
@@ -157,7 +157,7 @@ bool tables_are_others(const struct tables *t, const struct config *config)
 	if (domain_canonical(span_cstr(config->origin), &origin, NULL))
 		buf_add_cstr(&origin, config->origin);
 	return strcmp(t->setting, config->tables) != 0 ||
-	       (t->count && (strcmp(t->delimiters, config->recipient_delimiter) != 0 || !span_equal(span_cstr(t->origin), buf_span(&origin))));
+	       (t->count && (strcmp(t->pipes, config->pipes) != 0 || strcmp(t->delimiters, config->recipient_delimiter) != 0 || !span_equal(span_cstr(t->origin), buf_span(&origin))));
 }
 
 void tables_add_paths(struct tables *t, const char **paths, size_t room)

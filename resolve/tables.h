@@ -33,7 +33,7 @@ struct tables {
 	struct channel *store;        /* NULL while there is none */
 	struct table list[CONFIG_TABLES_MOST];
 	size_t count;
-	char *setting, *origin, *delimiters, *authorities;
+	char *setting, *origin, *delimiters, *authorities, *pipes;
 	struct timer *timer;          /* looks whether files have changed */
 	struct database_pool *pool;   /* NULL until a database is asked: its threads are of the sandbox only if they begin behind its closing */
 	struct table_question *questions;
@@ -42,7 +42,7 @@ struct tables {
 
 /* Reads all tables, before the sandbox closes. Faults are logged. */
 void tables_open(struct tables *t, struct loop *l, const struct config *config);
-/* True if other tables, or other domains and delimiters, are configured than were opened. */
+/* True if other tables, or other domains, delimiters and programs, are configured than were opened. */
 bool tables_are_others(const struct tables *t, const struct config *config);
 /* Adds the folders of the files, and what databases need for TLS, to a list for sandbox_enclose that ends with NULL. They live for long enough
  * for that. */
@@ -56,8 +56,8 @@ void tables_ask(struct tables *t, const struct msg_table_ask *m);
 /* store has gone, or another one is there. */
 void tables_attach(struct tables *t, struct channel *store);
 
-/* Reads a table's file: 0, or -1 after faults. */
-int table_content_read(enum table_kind kind, enum table_source source, const char *name, const char *path, const char *authorities,
+/* Reads a table's file; pipes: the setting. 0, or -1 after faults. */
+int table_content_read(enum table_kind kind, enum table_source source, const char *name, const char *path, const char *authorities, const char *pipes,
                        struct table_content *out, table_fault_fn *fault, void *context);
 void table_content_free(struct table_content *c);
 

@@ -11,6 +11,7 @@
 #include "store/session.h"
 #include "store/trace.h"
 #include "wire/password_hash.h"
+#include "wire/program.h"
 #include "wire/scram.h"
 
 #include <stdarg.h>
@@ -137,6 +138,19 @@ static struct span address_or_domain_of(struct command_run *c, size_t word)
 	return domain.len ? arena_dup(&c->arena, buf_span(&name)) : domain;
 }
 
+/* "|command", a word that a person who means an address with such a name writes with quotes: "|name"@domain. */
+static struct span target_of(struct command_run *c, size_t word, bool is_of_domain)
+{
+	struct span target;
+	struct error why = {0};
+	if (!span_starts_with(c->words[word], SPAN("|")))
+		return is_of_domain ? address_or_domain_of(c, word) : command_name(c, word, false);
+	if (program_target(span_skip(c->words[word], 1), child_config(c->store->self)->pipes, &c->arena, &target, &why) == 0)
+		return target;
+	command_fail(c, CODE_REFUSED, "%s", why.text);
+	return SPAN("");
+}
+
 static void alias_add(struct command_run *c)
 {
 	struct directory_entry entry;
@@ -151,7 +165,7 @@ static void alias_add(struct command_run *c)
 	size_t count = c->count - 3;
 	struct span *targets = arena_alloc_array(&c->arena, count, sizeof *targets);
 	for (size_t i = 0; i < count; i++) {
-		targets[i] = is_of_domain ? address_or_domain_of(c, 3 + i) : command_name(c, 3 + i, false);
+		targets[i] = target_of(c, 3 + i, is_of_domain);
 		if (!targets[i].len)
 			return;
 	}

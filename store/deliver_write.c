@@ -252,7 +252,7 @@ static bool is_unlike_its_sender(const struct delivery *d, const struct targets 
 {
 	size_t elsewhere = 0;
 	for (size_t i = 0; i < targets->count; i++)
-		elsewhere += !targets->list[i].account && !targets->list[i].is_expanded && !targets->list[i].is_gone;
+		elsewhere += !targets->list[i].account && !targets->list[i].program.len && !targets->list[i].is_expanded && !targets->list[i].is_gone;
 	return d->kind == DELIVERY_SUBMISSION && habit_sends(d->store, d->account, elsewhere);
 }
 

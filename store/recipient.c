@@ -88,7 +88,7 @@ static struct span forwarding_domain(const struct targets *targets, struct span 
 {
 	for (size_t i = 0; i < targets->count; i++) {
 		const struct target *t = &targets->list[i];
-		if (t->account)
+		if (t->account || t->program.len)
 			continue;
 		if (t->via.len)
 			return t->via;
@@ -102,7 +102,7 @@ static struct span forwarding_domain(const struct targets *targets, struct span 
 static enum rcpt_outcome check_way(struct store *s, struct targets *targets, enum rcpt_outcome outcome, struct arena *a)
 {
 	struct leg leg = {0};
-	if ((outcome != RCPT_LOCAL && outcome != RCPT_REMOTE) || targets->count != 1 || targets->list[0].account || !s->queue)
+	if ((outcome != RCPT_LOCAL && outcome != RCPT_REMOTE) || targets->count != 1 || targets->list[0].account || targets->list[0].program.len || !s->queue)
 		return outcome;
 	enum table_outcome way = leg_look(s->queue, targets->list[0].address, SPAN(""), false, &targets->look, a, &leg);
 	if (way == TABLE_LATER && targets->look.question)

@@ -13,6 +13,7 @@
 #include "store/command.h"
 #include "store/deliver.h"
 #include "store/directory/directory.h"
+#include "store/directory/home.h"
 #include "store/directory/policy.h"
 #include "store/mailbox/view.h"
 #include "store/parse.h"
@@ -407,12 +408,22 @@ static void on_tls_session(void *context, const struct msg_tls_session *m)
 static const struct relay_to_store relay_handlers = {
 	.tls_session = on_tls_session, .relay_ready = on_relay_ready, .job_read = on_job_read, .job_result = on_job_result, .job_done = on_job_done};
 
+static const struct pipe_to_store pipe_handlers = {
+	.relay_ready = on_relay_ready, .job_read = on_job_read, .job_result = on_job_result, .job_done = on_job_done};
+
 static void on_command(void *context, const struct msg_command *m)
 {
 	command_run(context, m);
 }
 
-static const struct master_to_store master_handlers = {.command = on_command};
+static void on_home_answer(void *context, const struct msg_home_answer *m)
+{
+	struct store_peer *p = context;
+	if (home_answered(p->store, m))
+		violation(context, "home_answer");
+}
+
+static const struct master_to_store master_handlers = {.command = on_command, .home_answer = on_home_answer};
 
 /* ---- coming and going of peers ---- */
 
@@ -435,9 +446,9 @@ static void on_peer_closed(void *context, bool is_violation)
 	sign_peer_gone(s, gone);
 	if (was.role == ROLE_FILTER)
 		filter_gone(s, gone);
-	if (was.role == ROLE_RELAY)
+	if (was.role == ROLE_RELAY || was.role == ROLE_PIPE)
 		queue_relay_gone(s, gone);
-	if (was.role == ROLE_RESOLVE)
+	if (was.role == ROLE_RESOLVE || was.role == ROLE_MASTER)
 		tables_resolve_gone(s, gone);
 	channel_free(was.channel);
 }
@@ -447,7 +458,7 @@ static void attach(void *context, enum role role, unsigned index, int fd)
 	static const struct { channel_dispatch_fn *dispatch; const void *handlers; } uses[ROLES] = {
 		[ROLE_EDGE_MX] = {dispatch_edge, &edge_handlers}, [ROLE_EDGE_USER] = {dispatch_edge, &edge_handlers},
 		[ROLE_FILTER] = {dispatch_filter, &filter_handlers}, [ROLE_VAULT] = {vault_to_store_dispatch, &vault_handlers},
-		[ROLE_RELAY] = {relay_to_store_dispatch, &relay_handlers}, [ROLE_RESOLVE] = {resolve_to_store_dispatch, &resolve_handlers},
+		[ROLE_RELAY] = {relay_to_store_dispatch, &relay_handlers}, [ROLE_PIPE] = {pipe_to_store_dispatch, &pipe_handlers}, [ROLE_RESOLVE] = {resolve_to_store_dispatch, &resolve_handlers},
 		[ROLE_MASTER] = {master_to_store_dispatch, &master_handlers}};
 	struct store *s = context;
 	for (size_t i = 0; i < STORE_PEERS_MOST; i++) {

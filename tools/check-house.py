@@ -6,7 +6,7 @@ import sys
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SHARED = ['base', 'wire', 'config', 'ipc', 'auth']           # each includes itself and those before it
-ROOMS = ['store', 'edge', 'filter', 'relay', 'milter', 'resolve', 'vault', 'master']  # side by side
+ROOMS = ['store', 'edge', 'filter', 'relay', 'milter', 'pipe', 'resolve', 'vault', 'master']  # side by side
 ALLOWED = {name: set(SHARED[:i + 1]) for i, name in enumerate(SHARED)}
 ALLOWED.update({room: set(SHARED) | {room} for room in ROOMS})
 ALLOWED['cli'] = set(SHARED) | set(ROOMS) | {'cli'}

@@ -1,6 +1,7 @@
 #include "wire/alias_map.h"
 
 #include "base/buf.h"
+#include "wire/program.h"
 
 static bool is_blank(char c)
 {
@@ -28,10 +29,19 @@ static struct span take_word(struct span *rest, const char *ends, struct arena *
 	return arena_dup(a, buf_span(&word));
 }
 
+static int take_program(struct span *target, const char *pipes, struct arena *a, struct error *why)
+{
+	if (!pipes)
+		return error_set(why, ALIAS_MAP_NOT_HERE, "it leads to a program, which only names of aliases(5) do here");
+	if (program_target(span_skip(*target, 1), pipes, a, target, why) == 0)
+		return 0;
+	if (why)
+		why->code = ALIAS_MAP_NOT_HERE;
+	return -1;
+}
+
 static int check_target(struct span target, struct error *why)
 {
-	if (span_starts_with(target, SPAN("|")))
-		return error_set(why, ALIAS_MAP_NOT_HERE, "it leads to a program, which aliases here do not");
 	if (span_starts_with(target, SPAN("/")))
 		return error_set(why, ALIAS_MAP_NOT_HERE, "it leads to a file, which aliases here do not");
 	if (span_starts_with_nocase(target, SPAN(":include:")))
@@ -39,7 +49,7 @@ static int check_target(struct span target, struct error *why)
 	return target.len ? 0 : error_set(why, 0, "an empty target");
 }
 
-int alias_map_read_targets(struct span rest, struct arena *a, struct alias_map_entry *out, struct error *why)
+int alias_map_read_targets(struct span rest, const char *pipes, struct arena *a, struct alias_map_entry *out, struct error *why)
 {
 	size_t room = 0;
 	for (size_t i = 0; i < rest.len; i++)
@@ -56,7 +66,7 @@ int alias_map_read_targets(struct span rest, struct arena *a, struct alias_map_e
 		struct span target = take_word(&rest, ",", a);
 		if (span_starts_with(target, SPAN("\\")))
 			target = span_skip(target, 1); /* "this one, and no alias of it": ours never lead to themselves */
-		if (check_target(target, why))
+		if (span_starts_with(target, SPAN("|")) ? take_program(&target, pipes, a, why) : check_target(target, why))
 			return -1;
 		out->targets[out->count++] = target;
 	}
@@ -71,7 +81,7 @@ struct span alias_map_take_name(struct span *line, bool *has_colon, struct arena
 	return name;
 }
 
-int alias_map_next(struct line_reader *r, struct arena *a, struct alias_map_entry *out, struct error *why)
+int alias_map_next(struct line_reader *r, const char *pipes, struct arena *a, struct alias_map_entry *out, struct error *why)
 {
 	BUF_AUTO line = {0};
 	bool has_colon;
@@ -85,5 +95,5 @@ int alias_map_next(struct line_reader *r, struct arena *a, struct alias_map_entr
 		return error_set(why, 0, "it has no name");
 	if (!has_colon && span_chr(out->name, '@') < 0 && span_chr(out->name, '.') >= 0)
 		return error_set(why, 0, "it is a domain, and no address: `carteiro domain add` adds one");
-	return alias_map_read_targets(rest, a, out, why) ? -1 : 1;
+	return alias_map_read_targets(rest, pipes, a, out, why) ? -1 : 1;
 }

@@ -22,12 +22,13 @@ struct alias_map_entry {
 	size_t count;
 };
 
-/* The next entry, in the arena: 1; 0 at the end; -1 with *why if it is none that we have (a pipe, a file, an include, no target). */
-int alias_map_next(struct line_reader *r, struct arena *a, struct alias_map_entry *out, struct error *why);
+/* The next entry, in the arena: 1; 0 at the end; -1 with *why if it is none that we have (a file, an include, no target, or a program that is
+ * not in `pipes`, the setting; NULL: none is). A program is a target as wire/program.h has it. */
+int alias_map_next(struct line_reader *r, const char *pipes, struct arena *a, struct alias_map_entry *out, struct error *why);
 
 /* The parts of it, for files that are read otherwise. Takes the name, and a colon behind it, off a line. */
 struct span alias_map_take_name(struct span *line, bool *has_colon, struct arena *a);
 /* Targets with commas or white space between them, into out->targets and out->count. 0, or -1 with *why. */
-int alias_map_read_targets(struct span text, struct arena *a, struct alias_map_entry *out, struct error *why);
+int alias_map_read_targets(struct span text, const char *pipes, struct arena *a, struct alias_map_entry *out, struct error *why);
 
 #endif

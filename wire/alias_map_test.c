@@ -10,7 +10,7 @@ static void read_all(const char *text, struct buf *out)
 		ARENA_AUTO a = {0};
 		struct alias_map_entry e;
 		struct error why = {0};
-		more = alias_map_next(&r, &a, &e, &why);
+		more = alias_map_next(&r, "/bin/ok", &a, &e, &why);
 		if (more > 0)
 			buf_printf(out, "%u %.*s>", r.line, SPAN_ARG(e.name));
 		for (size_t i = 0; more > 0 && i < e.count; i++)
@@ -27,7 +27,7 @@ static void lines_are_read(void **state)
 	static const struct { const char *text, *found; } cases[] = {
 		{"", ""}, {"\n\n# a comment\n", ""}, {"a: b", "1 a>b\n"}, {"a: b, c,d\n", "1 a>b,c,d\n"}, {"a :b", "1 a>b\n"}, {"a@x  b@y", "1 a@x>b@y\n"},
 		{"@x\tb@y, c@y", "1 @x>b@y,c@y\n"}, {"a: b,\n  c\n# between\n\td\ne: f", "1 a>b,c,d\n5 e>f\n"}, {"\"a b\": \"c, d\"@x", "1 a b>c, d@x\n"}, {"a: \\a, b\r\n", "1 a>a,b\n"},
-		{"first.last: a", "1 first.last>a\n"}, {"user ana@x", "1 user>ana@x\n"}, {"a: ,,b,,", "1 a>b\n"}};
+		{"first.last: a", "1 first.last>a\n"}, {"user ana@x", "1 user>ana@x\n"}, {"a: \"|/bin/ok -x y\", b", "1 a>| /bin/ok -x y,b\n"}, {"a: |/bin/ok", "1 a>| /bin/ok\n"}, {"a: ,,b,,", "1 a>b\n"}};
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		BUF_AUTO found = {0};

@@ -12,10 +12,10 @@ const char *table_kind_name(enum table_kind kind)
 bool table_answers(enum table_kind kind, enum table_about about)
 {
 	switch (kind) {
-	case TABLE_VIRTUAL: return about != TABLE_ROUTE;
+	case TABLE_VIRTUAL: return about == TABLE_ADDRESS || about == TABLE_DOMAIN;
 	case TABLE_ALIASES: case TABLE_VIRTUSERTABLE: return about == TABLE_ADDRESS;
 	case TABLE_OWN_DOMAINS: case TABLE_RELAY_DOMAINS: return about == TABLE_DOMAIN;
-	case TABLE_TRANSPORT: return about != TABLE_ADDRESS;
+	case TABLE_TRANSPORT: return about == TABLE_DOMAIN || about == TABLE_ROUTE;
 	case TABLE_MAILERTABLE: return about == TABLE_ROUTE;
 	case TABLE_KINDS: break;
 	}
@@ -152,6 +152,7 @@ size_t table_keys(enum table_kind kind, enum table_about about, struct span name
 		if (kind != TABLE_VIRTUAL && kind != TABLE_OWN_DOMAINS) /* relay_domains are with all below them (parent_domain_matches_subdomains), transports where a dot says so */
 			add_parents(&k, kind == TABLE_TRANSPORT ? "." : "", k.domain);
 		break;
+	case TABLE_HOME: break;
 	}
 	return k.count;
 }

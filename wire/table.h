@@ -19,6 +19,7 @@ enum table_about {
 	TABLE_ADDRESS, /* who gets mail for it */
 	TABLE_DOMAIN,  /* whether its mail is ours to take */
 	TABLE_ROUTE,   /* where mail for an address goes */
+	TABLE_HOME,    /* where a Unix user's .forward leads: no table has it, master does (store/directory/home.h) */
 };
 
 struct table_name {

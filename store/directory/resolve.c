@@ -4,7 +4,9 @@
 #include "auth/srs.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "store/directory/home.h"
 #include "store/directory/secrets.h"
+#include "wire/program.h"
 #include "wire/smtp.h"
 
 struct parts {
@@ -28,6 +30,8 @@ enum domain_use directory_use_of(struct store *s, struct span domain, struct tab
 	int own = directory_own_domain(s, buf_span(&canonical), hop);
 	if (own)
 		return own < 0 ? DOMAIN_LATER : hop->len ? DOMAIN_RELAYED : DOMAIN_OURS;
+	if (home_is_at(child_config(s->self), buf_span(&canonical)))
+		return DOMAIN_OURS;
 	tables_find(s, TABLE_DOMAIN, buf_span(&canonical), look, &said);
 	switch (said.outcome) {
 	case TABLE_FOUND: return DOMAIN_OURS;
@@ -48,6 +52,7 @@ struct found {
 	bool is_refused;  /* a table says that nobody is to get it */
 	uint64_t account; /* behind a table's row: ours of that name, which the row may name as a target; 0: none */
 	struct span account_name;
+	struct span user; /* of this machine, whose .forward it is; empty: none */
 };
 
 /* As it is, then without its subaddress. */
@@ -99,8 +104,39 @@ static int take_said(const struct table_said *said, struct span canonical, struc
 	return 1;
 }
 
+/* A user of this machine, with what his .forward says: 1, 0, or -1: later. postmaster is one who always is there (RFC 5321 §4.5.1). */
+static int find_user(struct store *s, struct span canonical, struct arena *a, struct table_look *look, struct found *out)
+{
+	const struct config *config = child_config(s->self);
+	struct parts p = split(canonical);
+	struct span base = p.local, detail;
+	struct table_said said = {.outcome = TABLE_FOUND};
+	BUF_AUTO name = {0};
+	if (!home_is_at(config, p.domain))
+		return 0;
+	for (const char *c = config->recipient_delimiter; *c; c++)
+		if (address_split_detail(p.local, *c, &base, &detail))
+			break;
+		else
+			base = p.local;
+	bool is_postmaster = span_equal(base, SPAN("postmaster")) && !config->postmaster[0];
+	if (!is_postmaster && !home_is_name(base))
+		return 0;
+	if (!is_postmaster)
+		tables_find(s, TABLE_HOME, base, look, &said);
+	if (said.outcome != TABLE_FOUND)
+		return said.outcome == TABLE_LATER ? -1 : 0;
+	buf_printf(&name, "%.*s@%.*s", SPAN_ARG(base), SPAN_ARG(p.domain));
+	take_said(&said, arena_dup(a, buf_span(&name)), a, out);
+	out->user = arena_dup(a, base);
+	if (!said.count)
+		out->entry.targets[out->entry.target_count++] = HOME_MAILBOX;
+	return 1;
+}
+
 /* What names the address goes before what takes a whole domain, and of each, our aliases before the tables. A table's row for an account of
- * ours goes before that, as before a mailbox of Postfix's: it may send copies elsewhere. 1, 0, or -1: later. */
+ * ours goes before that, as before a mailbox of Postfix's: it may send copies elsewhere. Users of the machine come behind those, and before what
+ * takes a whole domain. 1, 0, or -1: later. */
 static int find_entry(struct store *s, struct span canonical, bool is_relayed, struct arena *a, struct table_look *look, struct found *out)
 {
 	struct table_said said;
@@ -121,8 +157,16 @@ static int find_entry(struct store *s, struct span canonical, bool is_relayed, s
 	*out = own;
 	if (found)
 		return found;
-	found = find_own_wide(s, canonical, is_relayed, a, out);
-	return found || said.outcome == TABLE_NONE ? found : take_said(&said, canonical, a, out);
+	struct found wide = {0};
+	if (said.outcome != TABLE_NONE)
+		take_said(&said, canonical, a, &wide);
+	found = find_user(s, canonical, a, look, out);
+	if (!found)
+		found = find_own_wide(s, canonical, is_relayed, a, out);
+	if (found || !wide.is_of_table)
+		return found;
+	*out = wide;
+	return 1;
 }
 
 /* A target of an alias of a whole domain may be a whole domain too: then it is the same local part there. */
@@ -201,6 +245,36 @@ static void add_elsewhere(const struct resolution *r, struct span address, struc
 
 static enum rcpt_outcome resolve(const struct resolution *r, struct span canonical, struct span as_given, bool may_relay, struct span via, unsigned depth);
 
+/* The mailbox of a user of this machine: the account of his name in the first domain, else root's, else postmaster's. */
+static enum rcpt_outcome resolve_mailbox(const struct resolution *r, struct span user, unsigned depth)
+{
+	const struct span names[] = {user, SPAN("root"), SPAN("postmaster")};
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		BUF_AUTO address = {0};
+		struct directory_entry entry;
+		buf_printf(&address, "%.*s@", SPAN_ARG(names[i]));
+		if (!directory_own_domains(r->store, &address))
+			return RCPT_UNKNOWN;
+		struct span canonical = arena_dup(r->arena, buf_span(&address));
+		int found = i == 0 ? directory_get(r->store, canonical, r->arena, &entry, NULL) : 1;
+		if (found < 0)
+			return RCPT_LATER;
+		enum rcpt_outcome one = found ? resolve(r, canonical, canonical, true, SPAN(""), depth + 1) : RCPT_UNKNOWN;
+		if (one != RCPT_UNKNOWN)
+			return one;
+	}
+	return RCPT_UNKNOWN;
+}
+
+static enum rcpt_outcome resolve_program(const struct resolution *r, const struct found *f, struct span canonical, struct span target)
+{
+	tell(r, canonical, "is handed to a program");
+	/* as Postfix's local(8), of root's own .forward not as root */
+	struct span user = span_equal(f->user, SPAN("root")) ? SPAN("") : f->user;
+	targets_add_program(r->arena, r->targets, canonical, user, span_skip(target, PROGRAM_MARK.len));
+	return RCPT_LOCAL;
+}
+
 /* What an alias leads to. While the tables are asked for one target, the others are looked at: so that all are asked at once. */
 static enum rcpt_outcome resolve_targets(const struct resolution *r, const struct found *f, struct span canonical, bool is_relayed, struct visited *seen, unsigned depth)
 {
@@ -213,11 +287,19 @@ static enum rcpt_outcome resolve_targets(const struct resolution *r, const struc
 		}
 		struct span target = target_of(f->entry.targets[i], canonical, r->arena);
 		enum rcpt_outcome one = RCPT_LOCAL;
-		bool is_itself = f->is_of_table && span_equal(target, canonical); /* it goes where it would go without the table's row */
+		struct found himself;
+		int user;
+		bool is_itself = f->is_of_table && !f->user.len && span_equal(target, canonical); /* it goes where it would go without the table's row */
 		if (is_itself && f->account)
 			targets_add(r->arena, r->targets, f->account, f->account_name);
 		else if (is_itself && is_relayed)
 			add_elsewhere(r, target, SPAN(""));
+		else if (is_itself && (user = find_user(r->store, canonical, r->arena, &r->targets->look, &himself)))
+			one = user < 0 ? RCPT_LATER : resolve_targets(r, &himself, canonical, is_relayed, seen, depth + 1);
+		else if (program_is_target(target))
+			one = resolve_program(r, f, canonical, target);
+		else if (f->user.len && span_equal(target, HOME_MAILBOX))
+			one = resolve_mailbox(r, f->user, depth);
 		else
 			one = resolve(r, target, target, true, split(canonical).domain, depth + 1);
 		if (one == RCPT_LATER && (r->targets->is_too_large || !r->targets->look.question))

@@ -6,6 +6,7 @@
 #include "ipc/words.h"
 #include "wire/address.h"
 #include "wire/next_hop.h"
+#include "wire/program.h"
 
 #include <stdlib.h>
 
@@ -51,7 +52,7 @@ struct entry {
 };
 
 struct store_tables {
-	bool answers[TABLE_ROUTE + 1]; /* there is a table that says something about that */
+	bool answers[TABLE_HOME + 1]; /* there is a table, or for TABLE_HOME master, that says something about that */
 	struct map entries;         /* by hash of what and name */
 	struct map questions;       /* entries, by number */
 	struct entry *oldest, *newest;
@@ -69,13 +70,14 @@ void tables_configure(struct store *s, const struct config *config)
 	while (table_name_next(&rest, &name, &word, NULL) > 0)
 		for (enum table_about about = TABLE_ADDRESS; about <= TABLE_ROUTE; about++)
 			s->tables->answers[about] |= table_answers(name.kind, about);
+	s->tables->answers[TABLE_HOME] = config->system_users[0];
 	s->tables->generation++;
 }
 
 bool tables_are_there(const struct store *s)
 {
 	const struct store_tables *t = s->tables;
-	return t && (t->answers[TABLE_ADDRESS] || t->answers[TABLE_DOMAIN] || t->answers[TABLE_ROUTE]);
+	return t && (t->answers[TABLE_ADDRESS] || t->answers[TABLE_DOMAIN] || t->answers[TABLE_ROUTE] || t->answers[TABLE_HOME]);
 }
 
 /* ---- entries ---- */
@@ -152,12 +154,15 @@ static struct entry *entry_of(struct store_tables *t, enum table_about about, st
 
 static void ask(struct store *s, struct entry *e, struct table_look *look)
 {
-	struct store_peer *resolve = store_peer_by_role(s, ROLE_RESOLVE, 0);
-	if (!e->question && resolve && s->tables->questions.count < QUESTIONS_MOST) {
+	struct store_peer *peer = store_peer_by_role(s, e->about == TABLE_HOME ? ROLE_MASTER : ROLE_RESOLVE, 0);
+	if (!e->question && peer && s->tables->questions.count < QUESTIONS_MOST) {
 		e->question = ++s->tables->last_question;
-		e->asked = resolve->id;
+		e->asked = peer->id;
 		map_put(&s->tables->questions, e->question, e);
-		channel_send(resolve->channel, table_ask, .id = e->question, .about = (uint8_t)e->about, .name = e->name);
+		if (e->about == TABLE_HOME)
+			channel_send(peer->channel, home_ask, .id = e->question, .name = e->name);
+		else
+			channel_send(peer->channel, table_ask, .id = e->question, .about = (uint8_t)e->about, .name = e->name);
 	}
 	look->question = e->question;
 	look->is_busy = !e->question;
@@ -177,7 +182,8 @@ static bool is_good(const struct store_tables *t, const struct answer *a, const 
 	return look->since_ms - a->got_ms < (leads_somewhere(&a->said) ? KEPT_MS : KEPT_NONE_MS);
 }
 
-static const char *const about_words[] = {[TABLE_ADDRESS] = "who gets it", [TABLE_DOMAIN] = "whether it is ours", [TABLE_ROUTE] = "where it goes"};
+static const char *const about_words[] = {[TABLE_ADDRESS] = "who gets it", [TABLE_DOMAIN] = "whether it is ours", [TABLE_ROUTE] = "where it goes",
+                                           [TABLE_HOME] = "who it is"};
 
 static void tell(const struct table_look *look, struct span name, enum table_about about, const struct table_said *said)
 {
@@ -186,7 +192,9 @@ static void tell(const struct table_look *look, struct span name, enum table_abo
 	if (!look->story || said->outcome == TABLE_NONE || (said->outcome == TABLE_LATER && look->question))
 		return;
 	buf_printf(look->story, "%.*s: %s", SPAN_ARG(name), said->outcome == TABLE_FOUND && about == TABLE_DOMAIN ? "a domain of ours" : words[said->outcome]);
-	if (said->outcome == TABLE_FOUND && about != TABLE_DOMAIN)
+	if (said->outcome == TABLE_FOUND && about == TABLE_HOME)
+		buf_add_cstr(look->story, said->count ? "a user of this machine ->" : "a user of this machine -> \\");
+	else if (said->outcome == TABLE_FOUND && about != TABLE_DOMAIN)
 		buf_add_cstr(look->story, said->count ? "->" : "-> mx");
 	for (size_t i = 0; i < said->count; i++)
 		buf_printf(look->story, " %.*s", SPAN_ARG(said->targets[i]));
@@ -271,42 +279,56 @@ static bool are_targets(enum table_about about, enum table_outcome outcome, cons
 	if (count < least || count > most)
 		return false;
 	for (size_t i = 0; i < count; i++) {
-		bool is_one = about == TABLE_ROUTE ? next_hop_parse(targets[i], &hop, NULL) == 0 : address_parse_mailbox(targets[i], ADDRESS_UTF8 | ADDRESS_LOOSE, &address, NULL) == 0;
+		bool is_one = about == TABLE_ADDRESS && program_is_target(targets[i]) ? true : about == TABLE_ROUTE ? next_hop_parse(targets[i], &hop, NULL) == 0 : address_parse_mailbox(targets[i], ADDRESS_UTF8 | ADDRESS_LOOSE, &address, NULL) == 0;
 		if (!is_one || targets[i].len > (about == TABLE_ROUTE ? HOP_BYTES_MOST : ADDRESS_BYTES_MOST))
 			return false;
 	}
 	return true;
 }
 
-int tables_answered(struct store *s, const struct msg_table_answer *m)
+bool tables_question_name(const struct store *s, uint64_t question, enum table_about about, struct span *name)
+{
+	const struct entry *e = s->tables ? map_get(&s->tables->questions, question) : NULL;
+	if (!e || e->about != about)
+		return false;
+	*name = e->name;
+	return true;
+}
+
+int tables_take(struct store *s, uint64_t question, const struct table_said *said)
 {
 	struct store_tables *t = s->tables;
-	struct entry *e = map_get(&t->questions, m->id);
+	struct entry *e = map_get(&t->questions, question);
 	if (!e)
 		return -1;
-	if (m->outcome == TABLE_LATER) {
-		fail(s, e, m->table);
+	if (said->outcome == TABLE_LATER) {
+		fail(s, e, said->table);
 		return 0;
 	}
 	struct answer *a = xcalloc(1, sizeof *a);
-	*a = (struct answer){.got_ms = clock_monotonic_ms(), .generation = t->generation};
-	struct span packed = arena_dup(&a->memory, m->targets);
-	ssize_t count = words_unpack(packed, &a->memory, &a->said.targets);
-	if (count < 0 || !are_targets(e->about, m->outcome, a->said.targets, (size_t)count)) {
-		arena_free(&a->memory);
-		free(a);
-		return -1;
-	}
-	a->said.outcome = m->outcome;
-	a->said.is_wide = m->is_wide;
-	a->said.count = (size_t)count;
-	a->said.table = arena_dup(&a->memory, m->table);
+	*a = (struct answer){.got_ms = clock_monotonic_ms(), .generation = t->generation, .said = *said};
+	a->said.targets = arena_alloc_array(&a->memory, said->count + 1, sizeof *a->said.targets);
+	for (size_t i = 0; i < said->count; i++)
+		a->said.targets[i] = arena_dup(&a->memory, said->targets[i]);
+	a->said.table = arena_dup(&a->memory, said->table);
 	t->bytes += a->memory.used;
 	e->failed_ms = 0;
 	release(t, e->answer);
 	e->answer = a;
 	wake(s, e);
 	return 0;
+}
+
+int tables_answered(struct store *s, const struct msg_table_answer *m)
+{
+	const struct entry *e = map_get(&s->tables->questions, m->id);
+	ARENA_AUTO memory = {0};
+	struct table_said said = {.outcome = m->outcome, .is_wide = m->is_wide, .table = m->table};
+	ssize_t count = words_unpack(m->targets, &memory, &said.targets);
+	if (!e || e->about == TABLE_HOME || count < 0 || (m->outcome != TABLE_LATER && !are_targets(e->about, m->outcome, said.targets, (size_t)count)))
+		return -1;
+	said.count = m->outcome == TABLE_LATER ? 0 : (size_t)count;
+	return tables_take(s, m->id, &said);
 }
 
 void tables_have_changed(struct store *s)

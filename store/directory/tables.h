@@ -45,6 +45,10 @@ typedef void table_waiter_fn(struct store *s, void *context);
 /* Calls fn(s, context) once when the question of a look is answered, whatever the answer is. */
 void tables_wait(struct store *s, uint64_t question, table_waiter_fn *fn, void *context);
 
+/* The name that a question under way is about; false if there is none such. */
+bool tables_question_name(const struct store *s, uint64_t question, enum table_about about, struct span *name);
+/* A question's answer, which is copied. -1 if there is no such question. */
+int tables_take(struct store *s, uint64_t question, const struct table_said *said);
 /* From resolve. -1 if there is no such question. */
 int tables_answered(struct store *s, const struct msg_table_answer *m);
 void tables_have_changed(struct store *s);

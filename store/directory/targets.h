@@ -16,6 +16,7 @@ struct target {
 	struct span orcpt;
 	bool is_expanded;    /* none that gets it: an alias of several, whose sender wants to hear of that */
 	bool is_gone;        /* none that gets it: no longer a recipient, whose sender must hear of that */
+	struct span program; /* of one for whom a program runs: "USER:COMMAND", USER empty for pipe_user; else empty */
 	struct span via;     /* of one elsewhere: our domain whose alias sends it there; empty: the sender named it */
 };
 
@@ -44,6 +45,8 @@ struct visited {
 void targets_begin(struct targets *targets, size_t most);
 /* Adds one that is not there yet; the address is copied into the arena. */
 void targets_add(struct arena *a, struct targets *targets, uint64_t account, struct span address);
+/* The same of a program, which runs for the address. */
+void targets_add_program(struct arena *a, struct targets *targets, struct span address, struct span user, struct span command);
 /* The alias of that name, if it was followed, or NULL; and notes that it is. */
 struct visited *targets_visited(struct targets *targets, struct span name);
 struct visited *targets_visit(struct targets *targets, struct span name, struct arena *a);

@@ -5,6 +5,7 @@
 #include "base/random.h"
 #include "store/directory/route.h"
 #include "store/queue/schedule.h"
+#include "wire/program.h"
 
 #include <stdlib.h>
 
@@ -106,11 +107,27 @@ static void wait_for_answer(struct queued *m, struct recipient *r, uint64_t ques
 	tables_wait(m->queue->store, question, on_answer, w);
 }
 
+/* Programs of one user have a line of their own, as hosts of one domain have. */
+static bool find_program(struct queued *m, struct recipient *r, struct arena *a, struct leg *out)
+{
+	struct span program = recipient_program(r), *words = NULL;
+	size_t colon = (size_t)span_chr(program, ':');
+	*out = (struct leg){.via = out->via, .index = out->index, .next_hop = span_slice(program, 0, colon + 1), .route = ROUTE_PROGRAM};
+	bool is_allowed = program_words(span_skip(program, colon + 1), a, &words, NULL) > 0 && program_is_allowed(child_config(m->queue->store->self)->pipes, words[0]);
+	if (is_allowed)
+		return true;
+	r->next_ms = schedule_next(m->queue, ++r->attempts);
+	recipient_set_last(r, "4.3.5", SPAN("the setting pipes does not have the program"), SPAN(""));
+	return false;
+}
+
 bool leg_find(struct queued *m, struct recipient *r, struct arena *a, struct leg *out)
 {
 	struct table_look look = {.is_new = true};
 	BUF_AUTO why = {0};
 	r->is_asking = false;
+	if (recipient_program(r).len)
+		return find_program(m, r, a, out);
 	switch (leg_look(m->queue, span_cstr(r->address), span_cstr(m->reverse_path), r->via, &look, a, out)) {
 	case TABLE_NONE: case TABLE_FOUND: case TABLE_RELAYED:
 		return true;

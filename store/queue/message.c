@@ -12,6 +12,7 @@
 /* Earlier builds wrote RECORD_WITHOUT_..., without what the next one brought. */
 enum { RECORD_VERSION = 5, RECORD_WITHOUT_SUBMITTER = 4, RECORD_WITHOUT_PRIORITY = 3, RECORD_WITHOUT_VIA = 2, RECORD_WITHOUT_DSN = 1 };
 
+enum { VIA_BYTES_MOST = 600 }; /* a domain, or a program: "|", a user's name, ":", PROGRAM_BYTES_MOST */
 enum { HOLD_MOST_MS = 366 * 86400 * 1000ll }; /* hold_most's largest value: config/settings.def */
 
 void queue_key(struct buf *key, char letter, struct id128 id)
@@ -140,7 +141,7 @@ static void unpack_recipient(struct unpacker *u, struct recipient *r, int64_t of
 	r->report = unpack_u8(u);
 	struct span orcpt = unpack_bytes(u, SMTP_ORCPT_MAX);
 	r->orcpt = orcpt.len ? span_strdup(orcpt) : NULL;
-	struct span via = version <= RECORD_WITHOUT_VIA ? SPAN("") : unpack_bytes(u, 255);
+	struct span via = version <= RECORD_WITHOUT_VIA ? SPAN("") : unpack_bytes(u, VIA_BYTES_MOST);
 	r->via = via.len ? span_strdup(via) : NULL;
 }
 
@@ -241,6 +242,19 @@ int queued_unpack(struct queued *m, struct span value, int64_t wait_most_ms)
 	for (uint32_t i = 0; i < count; i++)
 		unpack_recipient(&u, &m->recipients[m->recipient_count++], offset_ms, wait_most_ms, version);
 	return unpack_done(&u) ? 0 : -1;
+}
+
+struct span recipient_program(const struct recipient *r)
+{
+	return r->via && r->via[0] == '|' ? span_cstr(r->via + 1) : SPAN("");
+}
+
+char *recipient_make_program(struct span program)
+{
+	BUF_AUTO via = {0};
+	buf_add_char(&via, '|');
+	buf_add(&via, program);
+	return span_strdup(buf_span(&via));
 }
 
 void recipient_set_last(struct recipient *r, const char *status, struct span text, struct span host)

@@ -28,7 +28,7 @@ struct recipient {
 	int64_t next_ms;        /* of a waiting one, or when to tell the news of one that is over; 0: at once */
 	char *address;
 	char *orcpt;            /* as it was written; NULL: unsaid */
-	char *via;              /* our domain whose alias sends it there (directory_forward_sender); NULL: none */
+	char *via;              /* our domain whose alias sends it there (directory_forward_sender), or recipient_program; NULL: none */
 	struct attempt *last;   /* NULL: none yet */
 	uint32_t attempts;
 	uint8_t state;          /* enum recipient_state */
@@ -90,6 +90,9 @@ void recipient_set_last(struct recipient *r, const char *status, struct span tex
 const char *recipient_status(const struct recipient *r);
 const char *recipient_host(const struct recipient *r);
 const char *recipient_text(const struct recipient *r);
+/* "USER:COMMAND" of one for whom a program runs; empty: none. As via it has "|" in front, which no domain has. */
+struct span recipient_program(const struct recipient *r);
+char *recipient_make_program(struct span program);
 /* There may be something to tell the sender of it. */
 bool recipient_has_news(const struct recipient *r);
 /* "example.org" of an address; lower case is not assumed. */

@@ -18,6 +18,10 @@ static void print_recipient(const struct recipient *r, struct buf *out)
 	static const char *states[] = {"waiting", "trying", "done", "failed"};
 	buf_add_cstr(out, "    ");
 	add_safe(out, r->address);
+	if (recipient_program(r).len) { /* which is no terminal's to obey: wire/program.h lets no control character in */
+		struct span program = recipient_program(r);
+		buf_printf(out, " |%.*s", SPAN_ARG(span_skip(program, (size_t)span_chr(program, ':') + 1)));
+	}
 	buf_printf(out, " %s attempts=%u", states[r->state], r->attempts);
 	if (r->state == RECIPIENT_WAITING && r->next_ms) {
 		int64_t in = (r->next_ms - clock_monotonic_ms()) / 1000;

@@ -107,6 +107,8 @@ struct queued *queue_put_new(struct store *s, const struct queue_message *q, con
 		r->notify = targets->list[i].notify;
 		r->orcpt = targets->list[i].orcpt.len ? span_strdup(targets->list[i].orcpt) : NULL;
 		r->via = targets->list[i].via.len ? span_strdup(targets->list[i].via) : NULL;
+		if (targets->list[i].program.len)
+			r->via = recipient_make_program(targets->list[i].program);
 		if (targets->list[i].is_expanded) {
 			r->state = RECIPIENT_DONE;
 			r->report = REPORT_EXPANDED;

@@ -132,17 +132,24 @@ static struct span via_of(const struct recipient *r)
 	return span_cstr(r->via ? r->via : "");
 }
 
+/* Those among whom a job, or what is parked for its next hop, waits. */
+static struct domains *domains_of(struct queue *q, enum route route)
+{
+	return route == ROUTE_PROGRAM ? &q->programs : &q->domains;
+}
+
 static void send_job(struct store_peer *relay, struct relay_job *j)
 {
 	struct queue *q = relay->store->queue;
 	struct queued *m = j->message;
 	BUF_AUTO sender = {0};
-	directory_forward_sender(q->store, span_cstr(m->reverse_path), via_of(&m->recipients[j->recipients[0]]), &sender);
+	struct span program = recipient_program(&m->recipients[j->recipients[0]]);
+	directory_forward_sender(q->store, span_cstr(m->reverse_path), program.len ? SPAN("") : via_of(&m->recipients[j->recipients[0]]), &sender);
 	j->relay = relay->id;
 	map_put(&q->jobs, j->number, j);
 	relay->slots--;
 	channel_send(relay->channel, job, .job = j->number, .delivery = m->id, .reverse_path = buf_span(&sender),
-	             .next_hop = span_slice(span_cstr(j->domain->name), 0, 255), .route = j->route, .tls = j->tls, .size = m->size - m->return_path_bytes,
+	             .next_hop = span_slice(span_cstr(j->domain->name), 0, 255), .route = j->route, .tls = j->tls, .program = program, .size = m->size - m->return_path_bytes,
 	             .facts = m->facts & FACTS_OF_MESSAGE, .ret = m->ret, .envid = span_cstr(m->envid ? m->envid : ""),
 	             .priority = m->priority);
 	for (uint32_t i = 0; i < j->count; i++) {
@@ -167,13 +174,13 @@ static void withdraw(struct queue *q, struct relay_job *j)
 {
 	for (uint32_t i = 0; i < j->count; i++)
 		j->message->recipients[j->recipients[i]].state = RECIPIENT_WAITING;
-	domains_end_job(&q->domains, j);
+	domains_end_job(domains_of(q, j->route), j);
 	finish(j);
 }
 
 void schedule_feed(struct queue *q)
 {
-	if (domains_are_hungry(&q->domains))
+	if (domains_are_hungry(&q->domains) || domains_are_hungry(&q->programs))
 		loop_later(q->store->loop, &q->feeding);
 }
 
@@ -186,16 +193,21 @@ bool schedule_is_held(struct queued *m)
 	return m->facts & FACT_HELD;
 }
 
-static void hand_out(struct queue *q)
+static void hand_to(struct queue *q, struct store_peer *peer, struct domains *d)
 {
-	struct store_peer *relay = store_peer_by_role(q->store, ROLE_RELAY, 0);
 	struct relay_job *j;
-	while (relay && relay->slots && (j = domains_take_job(&q->domains))) {
+	while (peer && peer->slots && (j = domains_take_job(d))) {
 		if (j->message->is_removed || schedule_is_held(j->message))
 			withdraw(q, j); /* while it waited for its turn */
 		else
-			send_job(relay, j);
+			send_job(peer, j);
 	}
+}
+
+static void hand_out(struct queue *q)
+{
+	hand_to(q, store_peer_by_role(q->store, ROLE_RELAY, 0), &q->domains);
+	hand_to(q, store_peer_by_role(q->store, ROLE_PIPE, 0), &q->programs);
 	schedule_feed(q);
 }
 
@@ -204,21 +216,23 @@ static void feed(void *context)
 {
 	struct queue *q = context;
 	struct id128 id;
-	for (int n = 0; n < AT_ONCE && domains_unpark(&q->domains, &id); n++) {
+	for (int n = 0; n < AT_ONCE && (domains_unpark(&q->domains, &id) || domains_unpark(&q->programs, &id)); n++) {
 		struct due d = {.id = id, .is_hurried = true}; /* it was due when it was parked */
 		begin(q, &d);
 	}
 	schedule_feed(q);
 }
 
-static struct relay_job *new_job(struct queued *m, struct span domain, size_t room)
+static struct relay_job *new_job(struct queued *m, const struct leg *leg, size_t room)
 {
 	struct queue *q = m->queue;
 	struct relay_job *j = xcalloc(1, sizeof *j);
 	j->number = ++q->last_job;
 	j->message = m;
 	j->recipients = xcalloc(room, sizeof *j->recipients);
-	domains_add_job(&q->domains, domain, j);
+	j->route = (uint8_t)leg->route;
+	j->tls = (uint8_t)leg->tls;
+	domains_add_job(domains_of(q, leg->route), leg->next_hop, j);
 	m->jobs++;
 	return j;
 }
@@ -232,6 +246,8 @@ static int by_transaction(const struct leg *a, const struct leg *b)
 		order = (a->route > b->route) - (a->route < b->route);
 	if (!order)
 		order = (a->tls > b->tls) - (a->tls < b->tls);
+	if (!order && a->route == ROUTE_PROGRAM) /* which has one recipient */
+		order = (a->index > b->index) - (a->index < b->index);
 	return order ? order : span_compare(a->via, b->via);
 }
 
@@ -274,7 +290,7 @@ bool schedule_park(struct queued *m, int64_t now_ms)
 		is_elsewhere &= !(r->account && r->state == RECIPIENT_WAITING) && !recipient_has_news(r);
 	}
 	if (is_elsewhere)
-		domains_park(&m->queue->domains, due[0].next_hop, m->submitter, m->id);
+		domains_park(domains_of(m->queue, due[0].route), due[0].next_hop, m->submitter, m->id);
 	return is_elsewhere;
 }
 
@@ -287,17 +303,16 @@ bool schedule_jobs(struct queued *m, int64_t now_ms)
 		schedule_add(m); /* nothing has changed that would have to be written */
 		return true;
 	}
-	if (count && is_one_transaction(due, count) && may_sleep(m) && domains_are_full(&m->queue->domains, due[0].next_hop, m->submitter)) {
-		domains_park(&m->queue->domains, due[0].next_hop, m->submitter, m->id);
+	struct domains *d = count ? domains_of(m->queue, due[0].route) : NULL;
+	if (count && is_one_transaction(due, count) && may_sleep(m) && domains_are_full(d, due[0].next_hop, m->submitter)) {
+		domains_park(d, due[0].next_hop, m->submitter, m->id);
 		asleep_put(m);
 		return true;
 	}
 	for (size_t i = 0, end; i < count; i = end) {
 		for (end = i + 1; end < count && end - i < JOB_RECIPIENTS_MOST && by_transaction(&due[i], &due[end]) == 0; end++)
 			;
-		struct relay_job *j = new_job(m, due[i].next_hop, end - i);
-		j->route = (uint8_t)due[i].route;
-		j->tls = (uint8_t)due[i].tls;
+		struct relay_job *j = new_job(m, &due[i], end - i);
 		for (size_t k = i; k < end; k++) {
 			m->recipients[due[k].index].state = RECIPIENT_TRYING;
 			j->recipients[j->count++] = due[k].index;
@@ -345,7 +360,10 @@ static void note_event(struct queued *m, const struct recipient *r, const char *
 {
 	struct batch b = {0};
 	BUF_AUTO text = {0};
-	buf_printf(&text, "%s %s: host %s: %s", r->address, what, recipient_host(r), recipient_text(r));
+	if (recipient_program(r).len)
+		buf_printf(&text, "%s %s: %s", r->address, what, recipient_text(r));
+	else
+		buf_printf(&text, "%s %s: host %s: %s", r->address, what, recipient_host(r), recipient_text(r));
 	trace_event(&b, QUEUE_PARTITION, m->id, buf_span(&text));
 	buf_add(&m->events, buf_span(&b.operations));
 	batch_free(&b);
@@ -386,7 +404,7 @@ int queue_job_result(struct store_peer *relay, const struct msg_job_result *msg)
 	case RELAY_DELIVERED:
 		r->state = RECIPIENT_DONE;
 		/* RFC 3461 §5.2.2: who passes it on to a server that sends no reports says so */
-		r->report = r->notify & SMTP_NOTIFY_SUCCESS && !msg->has_dsn ? REPORT_RELAYED : REPORT_NONE;
+		r->report = r->notify & SMTP_NOTIFY_SUCCESS && !msg->has_dsn ? (j->route == ROUTE_PROGRAM ? REPORT_DELIVERED : REPORT_RELAYED) : REPORT_NONE;
 		break;
 	case RELAY_FAILED: r->state = RECIPIENT_FAILED; break;
 	case RELAY_LATER:
@@ -395,6 +413,8 @@ int queue_job_result(struct store_peer *relay, const struct msg_job_result *msg)
 		break;
 	}
 	note_event(m, r, words[msg->outcome]);
+	if (j->route == ROUTE_PROGRAM)
+		return 0; /* it says nothing about the habits of whoever sent it */
 	if (msg->outcome == RELAY_DELIVERED || says_nobody_is_there(msg))
 		habit_hears(m->queue->store, m->submitter, msg->outcome == RELAY_FAILED);
 	return 0;
@@ -427,7 +447,7 @@ static void end_job(struct relay_job *j)
 	char next_hop[256];
 	snprintf(next_hop, sizeof next_hop, "%s", j->domain->name);
 	map_take(&q->jobs, j->number);
-	put_off(q, domains_end_job(&q->domains, j), next_hop, &m->recipients[j->recipients[0]]);
+	put_off(q, domains_end_job(domains_of(q, j->route), j), next_hop, &m->recipients[j->recipients[0]]);
 	for (uint32_t i = 0; i < j->count; i++) {
 		struct recipient *r = &m->recipients[j->recipients[i]];
 		if (r->state == RECIPIENT_TRYING) {
@@ -473,6 +493,7 @@ void queue_relay_gone(struct store *s, peer_id relay)
 void schedule_open(struct queue *q)
 {
 	domains_open(&q->domains);
+	domains_open(&q->programs);
 	q->life = random_u64();
 	q->timer = timer_new(q->store->loop, on_timer, q);
 	q->feeding = (struct later){.fn = feed, .context = q};

@@ -17,6 +17,7 @@ struct queue {
 	struct timer *timer;
 	struct later feeding;       /* of domains that have room for what is parked */
 	struct domains domains;     /* jobs that are due, for a relay with room */
+	struct domains programs;    /* the same for pipe, by the users as whom they run */
 	struct map jobs;            /* at a relay, by number */
 	uint64_t last_job;
 	struct span relay_host;     /* the setting: who takes all mail for elsewhere; empty: nobody */
