@@ -115,6 +115,8 @@ static void take_in(struct queue *q, struct id128 id, struct span value)
 		return;
 	count_in(q, m);
 	struct due d = {.at_ms = schedule_due_ms(m), .id = id, .is_hurried = q->reading->is_hurried};
+	if (d.is_hurried && d.at_ms != INT64_MAX)
+		d.at_ms = now_ms;
 	bool is_parked = d.at_ms <= now_ms && schedule_park(m, now_ms);
 	if (d.at_ms != INT64_MAX && !is_parked)
 		due_put(&q->due, &d);
