@@ -35,7 +35,7 @@ static void targets_are_read(void **state)
 
 static void what_is_no_target_is_refused_with_its_line(void **state)
 {
-	static const char *const bad[] = {"/var/mail/a", "\"/var/mail/a\"", ":include:/etc/x", ":Include:/x", "a b", "\"a", "\\", "\\ a", "<>", "x <>", "\"\"", "a\x01" "b", "\"|/b \x1b\""};
+	static const char *const bad[] = {"/var/mail/a", "\"/var/mail/a\"", ":include:/etc/x", ":Include:/x", "a b", "\"a", "\\", "\\ a", "<>", "x <>", "\"\"", "a\001b", "\"|/b \x1b\""};
 	(void)state;
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
 		BUF_AUTO text = {0}, found = {0};
