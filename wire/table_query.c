@@ -130,6 +130,7 @@ static int take_literal(struct sql *s, struct buf *text)
 	return 0;
 }
 
+/* Of a literal that has passed table_format_check. */
 static bool has_pattern(struct span text)
 {
 	for (size_t i = 0; i + 1 < text.len; i++)
@@ -150,7 +151,7 @@ static int add_literal(struct sql *s)
 	BUF_AUTO text = {0}, value = {0};
 	size_t start = s->at;
 	bool has_prefix = is_prefixed(s);
-	if (take_literal(s, &text))
+	if (take_literal(s, &text) || table_format_check(buf_span(&text), s->why))
 		return -1;
 	if (!has_pattern(buf_span(&text))) {
 		for (size_t i = start; i < s->at; i++) {
@@ -161,8 +162,6 @@ static int add_literal(struct sql *s)
 	}
 	if (has_prefix)
 		return error_set(s->why, 0, "a literal of the query with a pattern has a letter in front: write it as a plain one, '%%s'");
-	if (table_format_check(buf_span(&text), s->why))
-		return -1;
 	if (*s->count == TABLE_PARAMETERS_MOST)
 		return error_set(s->why, 0, "the query has more than %d literals with patterns", TABLE_PARAMETERS_MOST);
 	if (!table_format_expand(buf_span(&text), s->key, s->key, NULL, &value))

@@ -35,7 +35,7 @@ static const struct parameter {
 	{"start_tls", OF_LDAP, TABLE_START_TLS, "no", "yes no"},
 	{"tls_ca_cert_file", OF_LDAP, TABLE_TLS_CA_FILE, "", NULL},
 	{"tls_require_cert", OF_LDAP, TABLE_TLS_REQUIRE_CERT, "no", "yes no"},
-	{"timeout", OF_LDAP, TABLE_TIMEOUT, "10", NULL},
+	{"timeout", OF_BOTH, TABLE_TIMEOUT, "10", NULL},
 	{"version", OF_LDAP, TABLE_SETTINGS, "", "3"},
 	{"dereference", OF_LDAP, TABLE_SETTINGS, "", "0"},
 	{"chase_referrals", OF_LDAP, TABLE_SETTINGS, "", "no 0"},
@@ -66,7 +66,7 @@ static const struct parameter *find(enum table_source source, struct span name)
 	return NULL;
 }
 
-static int read_line(struct table_settings *s, struct span line, struct arena *a, struct error *why)
+static int read_line(struct table_settings *s, struct span line, unsigned number, struct arena *a, struct error *why)
 {
 	ssize_t equals = span_chr(line, '=');
 	struct span name = span_trim(span_slice(line, 0, equals < 0 ? 0 : (size_t)equals)), value = span_trim(span_skip(line, (size_t)(equals + 1)));
@@ -78,8 +78,10 @@ static int read_line(struct table_settings *s, struct span line, struct arena *a
 		                 SPAN_ARG(span_slice(name, 0, 60)));
 	if (p->only && !is_one_of(p->only, value))
 		return error_set(why, 0, "%s = %.*s cannot be done here: it may be %s", p->name, SPAN_ARG(span_slice(value, 0, 60)), p->only);
-	if (p->setting != TABLE_SETTINGS)
+	if (p->setting != TABLE_SETTINGS) {
 		s->values[p->setting] = arena_dup(a, value);
+		s->lines[p->setting] = number;
+	}
 	return 0;
 }
 
@@ -92,25 +94,36 @@ static int read_number(struct table_settings *s, enum table_setting which, uint6
 	return 0;
 }
 
-/* What is wrong only with all of it read. */
-static int check(struct table_settings *s, struct error *why)
+/* What is wrong with one setting, apart from the others. */
+static int check_one(struct table_settings *s, enum table_setting which, struct error *why)
 {
-	bool is_pgsql = s->source == TABLE_PGSQL;
-	if (is_pgsql && (!s->values[TABLE_QUERY].len || !s->values[TABLE_DBNAME].len || !s->values[TABLE_USER].len))
+	switch (which) {
+	case TABLE_DOMAINS:
+		if (span_chr(s->values[which], ':') >= 0 || span_chr(s->values[which], '/') >= 0)
+			return error_set(why, 0, "domain names another table: write the domains themselves there");
+		return 0;
+	case TABLE_EXPANSION_LIMIT: return read_number(s, which, EXPANSION_MOST, &s->expansion_limit, why);
+	case TABLE_TIMEOUT: return read_number(s, which, SECONDS_MOST, &s->timeout_s, why);
+	case TABLE_QUERY: return table_sql_check(s->values[which], why);
+	case TABLE_RESULT_FORMAT: case TABLE_SEARCH_BASE: case TABLE_QUERY_FILTER: return table_format_check(s->values[which], why);
+	default: return 0;
+	}
+}
+
+/* What is wrong only with all of it read. */
+static int check(struct table_settings *s, unsigned *line, struct error *why)
+{
+	*line = 0;
+	if (s->source == TABLE_PGSQL && (!s->values[TABLE_QUERY].len || !s->values[TABLE_DBNAME].len || !s->values[TABLE_USER].len))
 		return error_set(why, 0, "query, dbname and user must be there (select_field and its like, of old versions, are not known)");
-	if (!is_pgsql && !s->values[TABLE_SEARCH_BASE].len)
+	if (s->source == TABLE_LDAP && !s->values[TABLE_SEARCH_BASE].len)
 		return error_set(why, 0, "search_base must be there");
-	if (span_chr(s->values[TABLE_DOMAINS], ':') >= 0 || span_chr(s->values[TABLE_DOMAINS], '/') >= 0)
-		return error_set(why, 0, "domain names another table: write the domains themselves there");
-	if (read_number(s, TABLE_EXPANSION_LIMIT, EXPANSION_MOST, &s->expansion_limit, why) || read_number(s, TABLE_TIMEOUT, SECONDS_MOST, &s->timeout_s, why))
-		return -1;
-	if (table_format_check(s->values[TABLE_RESULT_FORMAT], why))
-		return -1;
-	if (is_pgsql)
-		return table_sql_check(s->values[TABLE_QUERY], why);
-	if (table_format_check(s->values[TABLE_SEARCH_BASE], why))
-		return -1;
-	return table_format_check(s->values[TABLE_QUERY_FILTER], why);
+	for (enum table_setting i = 0; i < TABLE_SETTINGS; i++)
+		if (check_one(s, i, why)) {
+			*line = s->lines[i];
+			return -1;
+		}
+	return 0;
 }
 
 int table_settings_read(enum table_source source, struct span text, struct arena *a, struct table_settings *out, unsigned *line, struct error *why)
@@ -122,10 +135,10 @@ int table_settings_read(enum table_source source, struct span text, struct arena
 	for (size_t i = 0; i < PARAMETERS; i++)
 		if (parameters[i].setting != TABLE_SETTINGS)
 			out->values[parameters[i].setting] = span_cstr(parameters[i].standard);
-	while ((more = logical_line_next(&r, &setting, why)) > 0 && read_line(out, buf_span(&setting), a, why) == 0)
+	while ((more = logical_line_next(&r, &setting, why)) > 0 && read_line(out, buf_span(&setting), r.line, a, why) == 0)
 		;
-	*line = more ? r.line : 0;
-	return more ? -1 : check(out, why);
+	*line = r.line;
+	return more ? -1 : check(out, line, why);
 }
 
 bool table_settings_want(const struct table_settings *s, struct span key)

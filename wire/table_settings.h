@@ -9,19 +9,21 @@
 
 enum table_setting {
 	TABLE_DOMAINS,         /* only addresses of these are looked up; empty: all */
+	TABLE_TIMEOUT,         /* seconds for each answer; of PostgreSQL it is our own */
 	TABLE_RESULT_FORMAT,
 	TABLE_EXPANSION_LIMIT, /* of results; more are an error */
 	/* PostgreSQL */
 	TABLE_HOSTS, TABLE_USER, TABLE_PASSWORD, TABLE_DBNAME, TABLE_QUERY, TABLE_ENCODING,
 	/* LDAP */
 	TABLE_SERVER_HOST, TABLE_SERVER_PORT, TABLE_SEARCH_BASE, TABLE_QUERY_FILTER, TABLE_RESULT_ATTRIBUTE, TABLE_SCOPE, TABLE_BIND, TABLE_BIND_DN,
-	TABLE_BIND_PW, TABLE_START_TLS, TABLE_TLS_CA_FILE, TABLE_TLS_REQUIRE_CERT, TABLE_TIMEOUT,
+	TABLE_BIND_PW, TABLE_START_TLS, TABLE_TLS_CA_FILE, TABLE_TLS_REQUIRE_CERT,
 	TABLE_SETTINGS,
 };
 
 struct table_settings {
 	enum table_source source;
 	struct span values[TABLE_SETTINGS]; /* with their defaults */
+	unsigned lines[TABLE_SETTINGS];     /* 0: not in the file */
 	unsigned expansion_limit, timeout_s; /* expansion_limit 0: none */
 };
 

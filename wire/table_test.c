@@ -138,7 +138,11 @@ static void what_strangers_write_is_no_part_of_a_query(void **state)
 		{"SELECT a FROM t WHERE b='%s'", 1, "SELECT a FROM t WHERE b=$1", "o'x@d.t;"}, {"SELECT '%%' || a FROM t WHERE b LIKE '%u%%' AND c = '%d'", 1,
 		 "SELECT '%' || a FROM t WHERE b LIKE $1 AND c = $2", "o'x%;d.t;"}, {"SELECT 'it''s' WHERE b='it''s %s'", 1, "SELECT 'it''s' WHERE b=$1", "it's o'x@d.t;"},
 		{"SELECT \"a'b\" FROM t WHERE b='%3'", 0, NULL, NULL}, {"SELECT a WHERE b=%s", -1, NULL, NULL}, {"SELECT a WHERE b=E'%s'", -1, NULL, NULL}, {"SELECT a WHERE b='%s", -1, NULL, NULL},
-		{"SELECT \"%s\"", -1, NULL, NULL}, {"SELECT a -- '%s'", -1, NULL, NULL}, {"SELECT $$%s$$", -1, NULL, NULL}, {"SELECT '%x'", -1, NULL, NULL}, {"SELECT /* '%s' */ a", -1, NULL, NULL}};
+		{"SELECT \"%s\"", -1, NULL, NULL}, {"SELECT a -- '%s'", -1, NULL, NULL}, {"SELECT $$%s$$", -1, NULL, NULL}, {"SELECT '%x'", -1, NULL, NULL}, {"SELECT /* '%s' */ a", -1, NULL, NULL},
+		/* behind %, where a literal has no pattern */
+		{"SELECT a WHERE b LIKE 'x%%' AND c = 'y'", 1, "SELECT a WHERE b LIKE 'x%' AND c = 'y'", ""}, {"SELECT a WHERE b LIKE 'x%' AND c = 'y'", -1, NULL, NULL},
+		{"SELECT a WHERE b LIKE 'x%'", -1, NULL, NULL}, {"SELECT a WHERE b LIKE '%''%s'", -1, NULL, NULL}, {"SELECT a WHERE b LIKE E'x%'", -1, NULL, NULL},
+		{"SELECT a WHERE b = '%s' AND c LIKE 'x%'", -1, NULL, NULL}, {"SELECT a WHERE b LIKE '%%%'", -1, NULL, NULL}};
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		ARENA_AUTO a = {0};
@@ -178,6 +182,17 @@ static void settings_that_would_change_the_answer_are_refused(void **state)
 		assert_true(is_good == cases[i].is_good);
 		assert_true(is_good || why.text[0]);
 	}
+	ARENA_AUTO a = {0};
+	struct table_settings broken;
+	struct error why = {0};
+	unsigned line = 0;
+	assert_int_equal(table_settings_read(TABLE_PGSQL, SPAN("user = u\ndbname = d\n# patterns\nquery = SELECT a FROM t\n  WHERE b LIKE 'x%'\nhosts = h\n"), &a, &broken, &line, &why), -1);
+	assert_int_equal(line, 4);
+	assert_true(strstr(why.text, "x%") && strstr(why.text, "or % for itself"));
+	assert_int_equal(table_settings_read(TABLE_LDAP, SPAN("search_base = dc=x\ntimeout = soon\n"), &a, &broken, &line, &why), -1);
+	assert_int_equal(line, 2);
+	assert_int_equal(table_settings_read(TABLE_LDAP, SPAN("timeout = 5\n"), &a, &broken, &line, &why), -1);
+	assert_int_equal(line, 0);
 	struct table_settings s = {.values = {[TABLE_DOMAINS] = SPAN("a.x, b.x")}};
 	assert_true(table_settings_want(&s, SPAN("u@B.x")));
 	assert_false(table_settings_want(&s, SPAN("u@c.x")) || table_settings_want(&s, SPAN("@a.x")) || table_settings_want(&s, SPAN("a.x")));
