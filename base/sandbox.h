@@ -7,6 +7,8 @@
 #ifndef BASE_SANDBOX_H
 #define BASE_SANDBOX_H
 
+#include <stdbool.h>
+
 enum sandbox_profile {
 	SANDBOX_COMPUTE, /* reads and writes what it holds: filter */
 	SANDBOX_SERVE,   /* and accepts connections on listeners that it was given: edge */
@@ -21,5 +23,7 @@ enum sandbox_profile {
  * the sanitizer can still report). A kernel without Landlock is logged and served with seccomp alone; one without seccomp
  * ends the process. */
 void sandbox_enclose(enum sandbox_profile profile, const char *const *paths);
+/* False if a file is there and could be read, were it not for the sandbox. */
+bool sandbox_reaches(const char *path);
 
 #endif

@@ -22,7 +22,6 @@
 #include "resolve/record.h"
 #include "resolve/report.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -159,18 +158,9 @@ static void start_dns(struct resolve_process *p, const struct config *config)
 	p->trust_anchor = xstrdup(config->trust_anchor);
 }
 
-/* access() tells whether a file is there and might be read; the sandbox is asked only by opening it. */
-static bool may_open(const char *path)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd >= 0)
-		close(fd);
-	return fd >= 0 || access(path, R_OK) != 0;
-}
-
 static bool is_within_reach(const struct config *config)
 {
-	return (!config->dnssec || may_open(config->trust_anchor)) && (config->resolver.address[0] || may_open(RESOLV_CONF));
+	return (!config->dnssec || sandbox_reaches(config->trust_anchor)) && (config->resolver.address[0] || sandbox_reaches(RESOLV_CONF));
 }
 
 /* For policies. Without authorities none is believed, as of relay (base/tls.h): that is in the log already. */
@@ -193,7 +183,7 @@ static void configure(void *context, const struct config *config)
 	own_addresses_ask(&p->own, config);
 	tables_open(&p->tables, p->loop, config);
 	/* what a change of the settings may read again; what the libraries of databases read to find their hosts; tables, which editors replace */
-	const char *paths[2 * CONFIG_TABLES_MOST + 8] = {RESOLV_CONF, config->trust_anchor, "/etc/hosts", "/etc/nsswitch.conf", config->tls_authorities};
+	const char *paths[TABLES_PATHS_MOST + 8] = {RESOLV_CONF, config->trust_anchor, "/etc/hosts", "/etc/nsswitch.conf", config->tls_authorities};
 	tables_add_paths(&p->tables, paths, sizeof paths / sizeof paths[0]);
 	sandbox_enclose(SANDBOX_CALL, paths);
 }
@@ -230,6 +220,10 @@ static void reload(void *context, const struct config *config)
 	own_addresses_ask(&p->own, config);
 	if (tables_are_others(&p->tables, config)) {
 		log_event(LOG_LEVEL_INFO, "resolve-begins-anew", log_c("why", "its sandbox has the folders of the tables that were configured"));
+		_exit(0);
+	}
+	if (!tables_are_within_reach(&p->tables)) {
+		log_event(LOG_LEVEL_INFO, "resolve-begins-anew", log_c("why", "its sandbox does not have a file that a table's settings name"));
 		_exit(0);
 	}
 	standing_forget(&p->standing);

@@ -242,6 +242,14 @@ static void on_timer(void *context)
 	answer(q, TABLE_LATER, &q->tables->list[q->table]);
 }
 
+static size_t count_databases(const struct tables *t)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < t->count; i++)
+		count += t->list[i].source != TABLE_TEXT;
+	return count;
+}
+
 static void ask_database(struct table_question *q, struct table *t)
 {
 	if (!q->timer) {
@@ -249,7 +257,7 @@ static void ask_database(struct table_question *q, struct table *t)
 		timer_set(q->timer, ANSWER_MS_MOST);
 	}
 	if (!q->tables->pool)
-		q->tables->pool = database_pool_new(q->tables->loop);
+		q->tables->pool = database_pool_new(q->tables->loop, count_databases(q->tables));
 	q->job = database_post(q->tables->pool, t->content.database, q->keys[q->key].text, on_database, q);
 	if (!q->job)
 		answer(q, TABLE_LATER, t);

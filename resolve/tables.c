@@ -2,6 +2,7 @@
 
 #include "base/die.h"
 #include "base/log.h"
+#include "base/sandbox.h"
 #include "ipc/channel.h"
 #include "resolve/table_question.h"
 #include "wire/address.h"
@@ -64,6 +65,15 @@ static void log_fault(void *context, unsigned line, const char *why)
 	log_event(LOG_LEVEL_ERROR, "table-fault", log_s("at", buf_span(&where)), log_c("why", why));
 }
 
+/* A file that the database needs and the sandbox does not have; or NULL. */
+static const char *find_out_of_reach(const struct database *d)
+{
+	const char *const *file = database_files(d);
+	while (*file && sandbox_reaches(*file))
+		file++;
+	return *file;
+}
+
 /* True if there is other content now. */
 static bool load(struct tables *all, struct table *t)
 {
@@ -77,6 +87,9 @@ static bool load(struct tables *all, struct table *t)
 	t->content = content;
 	t->is_read = true;
 	log_event(LOG_LEVEL_INFO, "table-read", log_c("table", t->name), log_n("rows", (int64_t)content.text.count));
+	const char *file = content.database ? find_out_of_reach(content.database) : NULL;
+	if (file)
+		log_event(LOG_LEVEL_WARNING, "table-needs-reload", log_c("table", t->name), log_c("file", file), log_c("why", "the sandbox does not have it before the next `carteiro reload`"));
 	return true;
 }
 
@@ -165,15 +178,23 @@ void tables_add_paths(struct tables *t, const char **paths, size_t room)
 	size_t count = 0;
 	while (paths[count])
 		count++;
-	for (size_t i = 0; i < t->count && count + 2 < room; i++) {
+	for (size_t i = 0; i < t->count && count + DATABASE_FILES_MOST + 1 < room; i++) {
 		const struct database *d = t->list[i].content.database;
 		const char *slash = strrchr(t->list[i].path, '/');
 		size_t len = slash == t->list[i].path ? 1 : (size_t)(slash - t->list[i].path);
 		paths[count++] = span_strdup(span_of(t->list[i].path, len));
-		if (d && database_authorities(d)[0])
-			paths[count++] = database_authorities(d);
+		for (const char *const *file = d ? database_files(d) : NULL; file && *file; file++)
+			paths[count++] = *file;
 	}
 	paths[count] = NULL;
+}
+
+bool tables_are_within_reach(const struct tables *t)
+{
+	for (size_t i = 0; i < t->count; i++)
+		if (t->list[i].content.database && find_out_of_reach(t->list[i].content.database))
+			return false;
+	return true;
 }
 
 size_t tables_unread(const struct tables *t)

@@ -8,6 +8,8 @@
 
 #include <sys/stat.h>
 
+enum { TABLES_PATHS_MOST = (1 + DATABASE_FILES_MOST) * CONFIG_TABLES_MOST };
+
 struct channel;
 struct msg_table_ask;
 struct table_question;
@@ -47,6 +49,8 @@ bool tables_are_others(const struct tables *t, const struct config *config);
 /* Adds the folders of the files, and what databases need for TLS, to a list for sandbox_enclose that ends with NULL. They live for long enough
  * for that. */
 void tables_add_paths(struct tables *t, const char **paths, size_t room);
+/* False if settings that were read since name what the sandbox does not have. */
+bool tables_are_within_reach(const struct tables *t);
 
 /* How many cannot be asked, since their files were never read. */
 size_t tables_unread(const struct tables *t);
