@@ -67,7 +67,8 @@ static PGconn *connect_to(const struct table_settings *s, struct span host, stru
 	snprintf(seconds, sizeof seconds, "%d", seconds_of(s));
 	snprintf(milliseconds, sizeof milliseconds, "%d", seconds_of(s) * 1000);
 	snprintf(options, sizeof options, "-c statement_timeout=%d", seconds_of(s) * 1000);
-	add(&k, "dbname", s->values[TABLE_DBNAME], &a);
+	if (!is_uri(host))
+		add(&k, "dbname", s->values[TABLE_DBNAME], &a); /* of two, only the first could be a URI */
 	add(&k, "user", s->values[TABLE_USER], &a);
 	if (s->values[TABLE_PASSWORD].len)
 		add(&k, "password", s->values[TABLE_PASSWORD], &a);
