@@ -12,6 +12,9 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(HERE)
+sys.path.insert(0, os.path.join(TOP, 'tools'))
+from instance import folder  # noqa: E402
+
 LOAD = os.path.join(TOP, 'build', 'mailload')
 OURS = dict(smtp=2525, imap=2143, imaps=2993, pop3=2110)
 THEIRS = dict(smtp=23025, imap=23143, imaps=23993, pop3=23110)
@@ -85,6 +88,7 @@ def measure(ports, pids):
 
 
 def ours(carteiro):
+    shutil.rmtree(folder('bench-data'), ignore_errors=True)  # both sides begin with empty mailboxes
     server = subprocess.Popen([sys.executable, os.path.join(HERE, 'server.py'), carteiro], stdout=subprocess.PIPE, text=True)
     pid = int(re.search(r'master pid (\d+)', server.stdout.readline()).group(1))
     try:
