@@ -22,8 +22,6 @@ enum {
 	HALVED_AFTER_S = 30 * 86400, /* what was usual is half as much so much later */
 };
 
-#define DIRECTORY SPAN("dir")
-
 struct habit {
 	uint32_t usual;         /* the most recipients in one hour */
 	int64_t usual_s;        /* when: wall clock, UTC */

@@ -90,7 +90,6 @@ def names(net, place, chains):
         zones[office + '.test'] = ''.join(MX.format(kind, at) for kind in ('fine', 'none', 'wrong')) + TLSA.format('fine', spki) + TLSA.format('wrong', '0' * 64)
         zones['dark.test'] += MX.format(office, at) + TLSA.format(office, '0' * 64)
     zones['s.test'] = ''.join(MX.format(name, at) for name, at in {**SINK_AT, **FAKE_AT}.items())
-    zones['s.test'] += ''.join('%sdane MX 10 mx.%s\n' % (name, name) + TLSA.format(name + 'dane', spki) for name in ())
     for name in 'lying', 'closing':
         zones['s.test'] += MX.format(name + 'dane', FAKE_AT[name]) + TLSA.format(name + 'dane', spki)
     zones['s.test'] += 'second MX 10 mx.busy\nsecond MX 20 mx.fine\nthird MX 10 mx.gonedata\nthird MX 20 mx.full\nthird MX 30 mx.fine\n'

@@ -17,8 +17,6 @@ enum {
 	CACHE_BYTES_MOST = 32 * 1024 * 1024, /* of remembered rows; then it begins anew */
 };
 
-#define DIRECTORY SPAN("dir")
-
 struct cached_row {
 	struct span key, value;
 };

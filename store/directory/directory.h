@@ -24,6 +24,9 @@
 #include "store/store.h"
 #include "wire/address.h"
 
+/* The partition: other files keep rows of their own in it, as above. */
+#define DIRECTORY SPAN("dir")
+
 enum { ALIAS_TARGETS_MOST = 1000, ALIAS_DEPTH_MOST = 100 };
 
 struct directory_entry {

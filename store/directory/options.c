@@ -3,10 +3,9 @@
 
 #include "base/log.h"
 #include "base/pack.h"
+#include "store/directory/directory.h"
 
 enum { OPTIONS_VERSION = 1, TAG_BYTES_MOST = 35 /* RFC 5646 §4.4.1 */ };
-
-#define DIRECTORY SPAN("dir")
 
 static void make_key(struct buf *key, uint64_t account)
 {

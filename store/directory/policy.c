@@ -3,12 +3,11 @@
 
 #include "base/log.h"
 #include "base/pack.h"
+#include "store/directory/directory.h"
 #include "wire/address.h"
 #include "wire/mta_sts.h"
 
 enum { POLICY_VERSION = 1 };
-
-#define DIRECTORY SPAN("dir")
 
 struct kept {
 	struct span id, text;

@@ -3,13 +3,13 @@
 #include "base/die.h"
 #include "base/log.h"
 #include "base/pack.h"
+#include "store/directory/directory.h"
 #include "wire/address.h"
 
 #include <stdlib.h>
 
 enum { ROUTE_VERSION = 1 };
 
-#define DIRECTORY SPAN("dir")
 static const struct span from = SPAN("from:");
 
 /* All rows, in memory: there are few, and each message is looked up in them. */

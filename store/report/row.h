@@ -3,6 +3,7 @@
 #define STORE_REPORT_ROW_H
 
 #include "store/batch.h"
+#include "store/directory/directory.h"
 #include "store/report/report.h"
 #include "wire/tlsrpt_report.h"
 
@@ -60,8 +61,6 @@ struct reports {
 	int64_t next_due_s;         /* of those that are not */
 	uint64_t last_question;
 };
-
-#define DIRECTORY SPAN("dir")
 
 /* Counts a session of a domain, whose name is canonical and whose strings are words. */
 void report_count(struct reports *all, const struct msg_tls_session *m);
