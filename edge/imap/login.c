@@ -1,4 +1,4 @@
-/* Commands of any state and those before login: RFC 3501 §6.1 and §6.2, RFC 2971, RFC 4959, RFC 5161. */
+/* Commands of any state and those before login: RFC 3501 §6.1 and §6.2, RFC 2971, RFC 4959. */
 #include "edge/imap/session.h"
 #include "edge/sasl.h"
 #include "edge/scram.h"
@@ -7,18 +7,6 @@
 
 /* RFC 2971 §3.3: at most 30 pairs. */
 enum { ID_PAIRS_MOST = 30 };
-
-void imap_capability(struct imap_session *s, struct imap_parser *p)
-{
-	if (!imap_take_end(p)) {
-		imap_bad(s, p);
-		return;
-	}
-	buf_add_cstr(&s->out, "* ");
-	imap_add_capabilities(s, &s->out);
-	buf_add_cstr(&s->out, "\r\n");
-	imap_ok(s, "CAPABILITY done");
-}
 
 void imap_noop(struct imap_session *s, struct imap_parser *p)
 {
@@ -68,20 +56,6 @@ void imap_id(struct imap_session *s, struct imap_parser *p)
 	/* no version: it helps attackers only */
 	buf_add_cstr(&s->out, "* ID (\"name\" \"carteiro\")\r\n");
 	imap_ok(s, "ID done");
-}
-
-/* RFC 5161 §3.1: what is not known is ignored, and nothing is known yet. */
-void imap_enable(struct imap_session *s, struct imap_parser *p)
-{
-	struct span name;
-	do {
-		if (!imap_take_space(p) || !imap_take_atom(p, &name)) {
-			imap_bad(s, p);
-			return;
-		}
-	} while (p->rest.len);
-	buf_add_cstr(&s->out, "* ENABLED\r\n");
-	imap_ok(s, "ENABLE done");
 }
 
 void imap_starttls(struct imap_session *s, struct imap_parser *p)

@@ -3,7 +3,6 @@
 
 #include "base/die.h"
 #include "base/log.h"
-#include "edge/scram.h"
 
 #include <openssl/crypto.h>
 #include <stdlib.h>
@@ -21,21 +20,6 @@ void imap_continuation(struct imap_session *s, const char *text)
 {
 	imap_flush(s);
 	connection_printf(s->connection, "+ %s\r\n", text);
-}
-
-void imap_add_capabilities(struct imap_session *s, struct buf *out)
-{
-	struct connection *c = s->connection;
-	buf_add_cstr(out, "CAPABILITY IMAP4rev1 LITERAL+ ID ENABLE SASL-IR");
-	if (s->state == IMAP_NOT_AUTHENTICATED) {
-		if (connection_may_start_tls(c))
-			buf_add_cstr(out, " STARTTLS");
-		scram_add_mechanisms(c, " AUTH=", out);
-		/* RFC 3501 §6.2.3: without protection no password is taken */
-		buf_add_cstr(out, connection_may_login(c) ? " AUTH=PLAIN" : " LOGINDISABLED");
-		return;
-	}
-	buf_add_cstr(out, " IDLE NAMESPACE UIDPLUS MOVE UNSELECT CHILDREN LIST-EXTENDED SPECIAL-USE STATUS=SIZE");
 }
 
 /* ---- commands ---- */

@@ -38,6 +38,15 @@ enum imap_input {
 	IMAP_INPUT_IDLE,        /* DONE */
 };
 
+/* What the client has switched on, for the whole session: RFC 5161. */
+enum imap_enabled {
+	IMAP_ENABLED_CONDSTORE = 1, /* RFC 7162 §3.1.1: also by any command that uses it */
+	IMAP_ENABLED_QRESYNC = 2,
+	IMAP_ENABLED_REV2 = 4,      /* RFC 9051 */
+	IMAP_ENABLED_UTF8 = 8,      /* RFC 6855 */
+	IMAP_ENABLED_UIDONLY = 16,  /* RFC 9586 */
+};
+
 struct imap_session;
 struct imap_fetching;
 
@@ -75,6 +84,7 @@ struct imap_session {
 	enum imap_input input;
 	struct imap_view view;         /* of the selected mailbox */
 	unsigned bad_count, login_failures;
+	unsigned enabled;              /* bits of enum imap_enabled */
 
 	/* the command that is being read or run */
 	struct imap_scanner scanner;
@@ -142,8 +152,13 @@ void imap_done_plainly(struct imap_session *s, const struct msg_request_done *m)
 void imap_skip_literal(struct imap_session *s);
 /* "+ text" */
 void imap_continuation(struct imap_session *s, const char *text);
+
+/* ---- capability.c ---- */
+
 /* Appends the capabilities as they are now: RFC 3501 §7.2.1. */
 void imap_add_capabilities(struct imap_session *s, struct buf *out);
+/* Switches on what a command asks for or implies; says what the client must know then. */
+void imap_enable_now(struct imap_session *s, unsigned what);
 
 /* ---- files with a state of their own ---- */
 
@@ -169,11 +184,11 @@ bool imap_pack_keywords(struct imap_session *s, const struct imap_flags *flags, 
 
 /* ---- handlers, by file ---- */
 #define IMAP_HANDLER(name) void name(struct imap_session *s, struct imap_parser *p)
-IMAP_HANDLER(imap_capability); /* login.c */
-IMAP_HANDLER(imap_noop);
+IMAP_HANDLER(imap_capability); /* capability.c */
+IMAP_HANDLER(imap_enable);
+IMAP_HANDLER(imap_noop);       /* login.c */
 IMAP_HANDLER(imap_logout);
 IMAP_HANDLER(imap_id);
-IMAP_HANDLER(imap_enable);
 IMAP_HANDLER(imap_starttls);
 IMAP_HANDLER(imap_authenticate);
 IMAP_HANDLER(imap_login);
