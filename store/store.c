@@ -206,7 +206,7 @@ static bool is_for_account(uint16_t type)
 	switch (type) {
 	case MSG_MAILBOX_LIST_ASK: case MSG_MAILBOX_CREATE: case MSG_MAILBOX_DELETE: case MSG_MAILBOX_RENAME:
 	case MSG_MAILBOX_SUBSCRIBE: case MSG_MAILBOX_OPEN: case MSG_MAILBOX_CLOSE: case MSG_FETCH_ASK: case MSG_FETCH_MORE:
-	case MSG_BODY_ASK: case MSG_FLAGS_ASK: case MSG_COPY_ASK: case MSG_EXPUNGE_ASK: case MSG_SEARCH_ASK: case MSG_CHANGES_ASK:
+	case MSG_BODY_ASK: case MSG_FLAGS_ASK: case MSG_COPY_ASK: case MSG_EXPUNGE_ASK: case MSG_SEARCH_ASK: case MSG_CHANGES_ASK: case MSG_VANISHED_ASK:
 		return true;
 	}
 	return false;

@@ -57,6 +57,7 @@ bool imap_take_status_items(struct imap_parser *p, unsigned *out)
 	} items[] = {
 		{"MESSAGES", IMAP_STATUS_MESSAGES}, {"RECENT", IMAP_STATUS_RECENT}, {"UIDNEXT", IMAP_STATUS_UIDNEXT},
 		{"UIDVALIDITY", IMAP_STATUS_UIDVALIDITY}, {"UNSEEN", IMAP_STATUS_UNSEEN}, {"SIZE", IMAP_STATUS_SIZE},
+		{"HIGHESTMODSEQ", IMAP_STATUS_HIGHESTMODSEQ},
 	};
 	*out = 0;
 	if (!imap_take_char(p, '('))

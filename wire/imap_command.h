@@ -141,6 +141,7 @@ enum imap_status_item {
 	IMAP_STATUS_UIDVALIDITY = 8,
 	IMAP_STATUS_UNSEEN = 16,
 	IMAP_STATUS_SIZE = 32, /* RFC 8438 */
+	IMAP_STATUS_HIGHESTMODSEQ = 64, /* RFC 7162 §3.1.7 */
 };
 
 /* "(" status-att *(SP status-att) ")" as bits. */

@@ -25,6 +25,7 @@ static const struct imap_fetch_item simple_items[] = {
 	{.kind = IMAP_FETCH_ENVELOPE, .label = {"ENVELOPE", 8}},
 	{.kind = IMAP_FETCH_BODYSTRUCTURE, .label = {"BODYSTRUCTURE", 13}},
 	{.kind = IMAP_FETCH_SIZE, .label = {"RFC822.SIZE", 11}},
+	{.kind = IMAP_FETCH_MODSEQ, .label = {"MODSEQ", 6}},
 	{.kind = IMAP_FETCH_SECTION, .label = {"RFC822.HEADER", 13}, .section = IMAP_SECTION_HEADER, .is_peek = true},
 	{.kind = IMAP_FETCH_SECTION, .label = {"RFC822.TEXT", 11}, .section = IMAP_SECTION_TEXT},
 	{.kind = IMAP_FETCH_SECTION, .label = {"RFC822", 6}, .section = IMAP_SECTION_ALL},
@@ -183,4 +184,17 @@ bool imap_take_fetch(struct imap_parser *p, struct imap_fetch *out)
 			return false;
 	} while (imap_next_is(p, ' ') && imap_take_space(p));
 	return imap_take_char(p, ')');
+}
+
+void imap_fetch_imply(struct imap_parser *p, struct imap_fetch *f, enum imap_fetch_kind kind)
+{
+	size_t before = f->count;
+	for (size_t i = 0; i < sizeof simple_items / sizeof simple_items[0]; i++)
+		if (simple_items[i].kind == kind && !add(p, f, &simple_items[i]))
+			return;
+	if (f->count == before)
+		return;
+	struct imap_fetch_item item = f->items[before];
+	memmove(f->items + 1, f->items, before * sizeof item);
+	f->items[0] = item;
 }

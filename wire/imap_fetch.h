@@ -15,6 +15,7 @@ enum imap_fetch_kind {
 	IMAP_FETCH_UID,
 	IMAP_FETCH_INTERNALDATE,
 	IMAP_FETCH_SIZE,
+	IMAP_FETCH_MODSEQ,        /* RFC 7162 §3.1.4.2 */
 	IMAP_FETCH_ENVELOPE,
 	IMAP_FETCH_BODY,          /* without a section */
 	IMAP_FETCH_BODYSTRUCTURE,
@@ -52,5 +53,7 @@ struct imap_fetch {
 
 /* "ALL" / "FULL" / "FAST" / fetch-att / "(" fetch-att *(SP fetch-att) ")". An item that is asked for twice is there once. */
 bool imap_take_fetch(struct imap_parser *p, struct imap_fetch *out);
+/* Puts an item that a command implies in front of the others, unless it is there. */
+void imap_fetch_imply(struct imap_parser *p, struct imap_fetch *f, enum imap_fetch_kind kind);
 
 #endif

@@ -24,6 +24,10 @@ static const struct {
 	{"LIST-EXTENDED", AFTER, "RFC 5258"},
 	{"SPECIAL-USE", AFTER, "RFC 6154"},
 	{"STATUS=SIZE", AFTER, "RFC 8438"},
+	{"CONDSTORE", AFTER, "RFC 7162"},
+	{"QRESYNC", AFTER, "RFC 7162"},
+	{"PARTIAL", AFTER, "RFC 9394"},
+	{"UIDONLY", AFTER, "RFC 9586"},
 };
 
 void imap_add_capabilities(struct imap_session *s, struct buf *out)
@@ -62,6 +66,7 @@ static const struct {
 } switches[] = {
 	{"CONDSTORE", IMAP_ENABLED_CONDSTORE},
 	{"QRESYNC", IMAP_ENABLED_QRESYNC | IMAP_ENABLED_CONDSTORE}, /* RFC 7162 §3.2.3 */
+	{"UIDONLY", IMAP_ENABLED_UIDONLY},
 };
 
 void imap_enable_now(struct imap_session *s, unsigned what)

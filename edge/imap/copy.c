@@ -3,8 +3,7 @@
 
 #include "ipc/words.h"
 
-/* Appends UIDs as a sequence set. */
-static void add_set(struct buf *out, struct span ranges)
+void imap_add_set(struct buf *out, struct span ranges)
 {
 	for (size_t i = 0; i < ranges_count(ranges); i++) {
 		uint32_t first, last;
@@ -20,9 +19,9 @@ static void on_copied(struct imap_session *s, const struct msg_copy_done *m)
 	bool is_move = s->running->run == imap_move;
 	if (m->from.len) {
 		buf_printf(&text, "[COPYUID %u ", m->uidvalidity);
-		add_set(&text, m->from);
+		imap_add_set(&text, m->from);
 		buf_add_char(&text, ' ');
-		add_set(&text, m->to);
+		imap_add_set(&text, m->to);
 		buf_add_cstr(&text, "] ");
 	}
 	if (is_move && m->from.len) {
@@ -32,7 +31,10 @@ static void on_copied(struct imap_session *s, const struct msg_copy_done *m)
 		buf_clear(&text);
 	}
 	buf_printf(&text, "%s done", s->running->name);
-	imap_ok_span(s, buf_span(&text));
+	if (is_move)
+		imap_ok_with_modseq(s, buf_cstr(&text)); /* RFC 7162 §3.2 */
+	else
+		imap_ok_span(s, buf_span(&text));
 }
 
 static void on_not_copied(struct imap_session *s, const struct msg_request_done *m)
@@ -70,9 +72,17 @@ void imap_move(struct imap_session *s, struct imap_parser *p)
 	copy(s, p, true);
 }
 
+static void on_expunged(struct imap_session *s, const struct msg_request_done *m)
+{
+	if (m->outcome == REQUEST_OK)
+		imap_ok_with_modseq(s, "EXPUNGE done");
+	else
+		imap_no_outcome(s, m, false);
+}
+
 static void expunge(struct imap_session *s, struct span ranges)
 {
-	static const struct imap_answers answers = {.done = imap_done_plainly};
+	static const struct imap_answers answers = {.done = on_expunged};
 	imap_ask(s, &answers, expunge_ask, .ranges = ranges, .only_deleted = 1);
 }
 

@@ -45,7 +45,7 @@ static uint8_t want_of_section(const struct imap_fetch_item *item)
 static uint8_t want_of(const struct imap_fetch_item *item)
 {
 	switch (item->kind) {
-	case IMAP_FETCH_FLAGS: case IMAP_FETCH_UID: return 0;
+	case IMAP_FETCH_FLAGS: case IMAP_FETCH_UID: case IMAP_FETCH_MODSEQ: return 0;
 	case IMAP_FETCH_INTERNALDATE: case IMAP_FETCH_SIZE: return FETCH_DATES;
 	case IMAP_FETCH_ENVELOPE: case IMAP_FETCH_BODY: case IMAP_FETCH_BODYSTRUCTURE: return FETCH_CACHE | FETCH_DATES;
 	case IMAP_FETCH_SECTION: return want_of_section(item);
@@ -58,7 +58,7 @@ static void ask_rows(struct imap_session *s)
 {
 	struct imap_fetching *f = s->fetching;
 	f->waits_for_rows = true;
-	imap_ask(s, &fetch_answers, fetch_ask, .ranges = buf_span(&f->ranges), .want = f->want);
+	imap_ask(s, &fetch_answers, fetch_ask, .ranges = buf_span(&f->ranges), .want = f->want, .changed_since = f->changed_since);
 }
 
 /* The messages that had no \Seen and have it now: RFC 3501 §6.4.5 wants their FLAGS told. */
@@ -84,52 +84,98 @@ static void set_seen(struct imap_session *s)
 	         .only_changed = 1);
 }
 
-/* RFC 3501 §6.4.8: UID FETCH tells the UID whether asked or not. */
-static void add_uid(struct imap_session *s, struct imap_fetch *what)
+static struct imap_fetching *fetching_new(struct imap_session *s, const struct imap_fetch *what, struct buf *ranges)
 {
-	struct imap_fetch_item *items = arena_alloc_array(&s->arena, what->count + 1, sizeof *items);
-	for (size_t i = 0; i < what->count; i++)
-		if (what->items[i].kind == IMAP_FETCH_UID)
-			return;
-	items[0] = (struct imap_fetch_item){.kind = IMAP_FETCH_UID, .label = SPAN("UID")};
-	memcpy(items + 1, what->items, what->count * sizeof *items);
-	what->items = items;
-	what->count++;
+	struct imap_fetching *f = xcalloc(1, sizeof *f);
+	*f = (struct imap_fetching){.what = *what, .ranges = *ranges};
+	*ranges = (struct buf){0};
+	s->fetching = f;
+	for (size_t i = 0; i < what->count; i++) {
+		enum imap_fetch_kind kind = what->items[i].kind;
+		f->want |= want_of(&what->items[i]);
+		f->asks_flags |= kind == IMAP_FETCH_FLAGS;
+		f->asks_uid |= kind == IMAP_FETCH_UID;
+		f->asks_modseq |= kind == IMAP_FETCH_MODSEQ;
+	}
+	return f;
+}
+
+static void begin_fetch(struct imap_session *s)
+{
+	struct imap_fetching *f = s->fetching;
+	bool sets_seen = false;
+	for (size_t i = 0; i < f->what.count; i++)
+		sets_seen |= f->what.items[i].kind == IMAP_FETCH_SECTION && !f->what.items[i].is_peek;
+	if (f->ranges.len == 0)
+		imap_ok(s, "FETCH done: no such messages");
+	else if (sets_seen && !s->view.is_read_only)
+		set_seen(s);
+	else
+		ask_rows(s);
+}
+
+struct fetch_command {
+	struct imap_sequence_set set;
+	struct imap_fetch what;
+	struct imap_fetch_modifiers modifiers;
+};
+
+static bool take_fetch_command(struct imap_session *s, struct imap_parser *p, struct fetch_command *c)
+{
+	struct imap_fetch_modifiers *m = &c->modifiers;
+	if (!imap_take_space(p) || !imap_take_sequence_set(p, &c->set) || !imap_take_space(p) || !imap_take_fetch(p, &c->what) ||
+	    !imap_take_fetch_modifiers(p, m) || !imap_take_end(p))
+		return false;
+	/* RFC 7162 §3.2.6, RFC 9394 §3.2 */
+	if ((m->is_vanished || m->has_partial) && !s->is_uid)
+		return imap_fail(p, "That modifier is one of UID FETCH");
+	if (m->is_vanished && !(s->enabled & IMAP_ENABLED_QRESYNC))
+		return imap_fail(p, "VANISHED needs ENABLE QRESYNC first");
+	if (m->has_changed_since)
+		imap_fetch_imply(p, &c->what, IMAP_FETCH_MODSEQ); /* RFC 7162 §3.1.4.1 */
+	if (s->is_uid && !(s->enabled & IMAP_ENABLED_UIDONLY))
+		imap_fetch_imply(p, &c->what, IMAP_FETCH_UID); /* RFC 3501 §6.4.8 */
+	return true;
 }
 
 void imap_fetch(struct imap_session *s, struct imap_parser *p)
 {
-	struct imap_sequence_set set;
-	struct imap_fetch what;
+	struct fetch_command c;
 	BUF_AUTO ranges = {0};
+	BUF_AUTO asked = {0};
 	uint32_t count;
-	bool sets_seen = false;
-	if (!imap_take_space(p) || !imap_take_sequence_set(p, &set) || !imap_take_space(p) || !imap_take_fetch(p, &what) ||
-	    !imap_take_end(p)) {
+	if (!take_fetch_command(s, p, &c)) {
 		imap_bad(s, p);
 		return;
 	}
-	if (!imap_view_resolve(s, &set, s->is_uid, &ranges, &count))
+	if (!imap_view_resolve(s, &c.set, s->is_uid, &ranges, &count))
 		return;
-	if (count == 0) {
-		imap_ok(s, "FETCH done: no such messages");
-		return;
+	if (c.modifiers.has_partial)
+		count = imap_view_cut(&s->view, &c.modifiers.partial, &ranges);
+	struct imap_fetching *f = fetching_new(s, &c.what, &ranges);
+	f->expected = c.modifiers.has_changed_since ? 0 : count;
+	f->changed_since = c.modifiers.changed_since;
+	if (f->asks_modseq)
+		imap_enable_now(s, IMAP_ENABLED_CONDSTORE);
+	if (c.modifiers.is_vanished) {
+		imap_view_uids_of_set(s, &c.set, &asked);
+		imap_say_vanished(s, buf_span(&asked), f->changed_since, begin_fetch);
+	} else {
+		begin_fetch(s);
 	}
-	if (s->is_uid)
-		add_uid(s, &what);
-	struct imap_fetching *f = xcalloc(1, sizeof *f);
-	*f = (struct imap_fetching){.what = what, .ranges = ranges, .expected = count};
-	ranges = (struct buf){0};
-	s->fetching = f;
-	for (size_t i = 0; i < what.count; i++) {
-		f->want |= want_of(&what.items[i]);
-		f->asks_flags |= what.items[i].kind == IMAP_FETCH_FLAGS;
-		sets_seen |= what.items[i].kind == IMAP_FETCH_SECTION && !what.items[i].is_peek;
-	}
-	if (sets_seen && !s->view.is_read_only)
-		set_seen(s);
-	else
-		ask_rows(s);
+}
+
+void imap_fetch_changed(struct imap_session *s, struct buf *ranges, uint64_t since, void (*end)(struct imap_session *s))
+{
+	struct imap_parser p = {.arena = &s->arena};
+	struct imap_fetch what = {.items = arena_alloc_array(&s->arena, IMAP_FETCH_ITEMS_MAX, sizeof *what.items)};
+	imap_fetch_imply(&p, &what, IMAP_FETCH_MODSEQ);
+	imap_fetch_imply(&p, &what, IMAP_FETCH_FLAGS);
+	imap_fetch_imply(&p, &what, IMAP_FETCH_UID);
+	struct imap_fetching *f = fetching_new(s, &what, ranges);
+	f->changed_since = since;
+	f->after = end;
+	ask_rows(s);
 }
 
 /* ---- row by row ---- */
@@ -164,7 +210,9 @@ static bool next_row(struct imap_session *s, struct imap_fetching *f)
 /* Of the messages asked for some may be gone, which the client has not heard yet: RFC 2180 §4.1, RFC 5530. */
 static void end_fetch(struct imap_session *s, struct imap_fetching *f)
 {
-	if (f->seen < f->expected && !s->is_uid)
+	if (f->after)
+		f->after(s);
+	else if (f->seen < f->expected && !s->is_uid)
 		imap_no(s, "[EXPUNGEISSUED] Some of the messages are gone");
 	else
 		imap_ok(s, "FETCH done");
@@ -195,15 +243,23 @@ static enum imap_step begin_row(struct imap_session *s, struct imap_fetching *f)
 	f->has_row = true;
 	f->next_item = 0;
 	f->seen++;
-	imap_say_numbered(s, f->sequence, SPAN(" FETCH ("));
+	imap_begin_fetch(s, f->sequence, f->row.uid, false);
 	return STEP_ON;
 }
 
 static void end_row(struct imap_session *s, struct imap_fetching *f)
 {
-	if (f->newly_seen && !f->asks_flags && roaring_bitmap_contains(f->newly_seen, f->row.uid)) {
+	bool is_newly_seen = f->newly_seen && roaring_bitmap_contains(f->newly_seen, f->row.uid);
+	if (is_newly_seen && !f->asks_flags) {
 		buf_add_cstr(&s->out, " FLAGS ");
 		imap_fetch_flags(s, f);
+	}
+	/* RFC 7162 §3.2.4 */
+	if (is_newly_seen && !f->asks_modseq && (s->enabled & IMAP_ENABLED_CONDSTORE)) {
+		if (!f->asks_uid && !(s->enabled & IMAP_ENABLED_UIDONLY))
+			buf_printf(&s->out, " UID %u", f->row.uid);
+		buf_add_char(&s->out, ' ');
+		imap_view_render_modseq(&f->row, &s->out);
 	}
 	buf_add_cstr(&s->out, ")\r\n");
 	imap_fetch_end_row(f);

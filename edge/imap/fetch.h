@@ -25,9 +25,11 @@ enum imap_step { STEP_ON, STEP_WAIT };
 struct imap_fetching {
 	struct imap_fetch what;
 	struct buf ranges;
+	uint64_t changed_since;
 	uint32_t expected, seen;               /* messages */
+	void (*after)(struct imap_session *s); /* NULL: the command is FETCH */
 	uint8_t want;                          /* enum fetch_want */
-	bool asks_flags;
+	bool asks_flags, asks_uid, asks_modseq;
 	struct roaring_bitmap_s *newly_seen;   /* \Seen was set by this command: RFC 3501 §6.4.5 */
 
 	/* a part of the answer */

@@ -25,6 +25,12 @@ enum imap_step imap_fetch_simple(struct imap_session *s, struct imap_fetching *f
 	bool needs_tree = item->kind == IMAP_FETCH_ENVELOPE || item->kind == IMAP_FETCH_BODY || item->kind == IMAP_FETCH_BODYSTRUCTURE;
 	if (needs_tree && imap_fetch_tree(s, f) == STEP_WAIT)
 		return STEP_WAIT;
+	if (item->kind == IMAP_FETCH_MODSEQ) {
+		if (f->next_item++)
+			buf_add_char(&s->out, ' ');
+		imap_view_render_modseq(&f->row, &s->out);
+		return STEP_ON;
+	}
 	begin_item(s, f, item);
 	switch (item->kind) {
 	case IMAP_FETCH_FLAGS: imap_fetch_flags(s, f); break;
@@ -38,7 +44,7 @@ enum imap_step imap_fetch_simple(struct imap_session *s, struct imap_fetching *f
 	case IMAP_FETCH_ENVELOPE: imap_render_envelope(f->tree.parts[0].envelope, 0, &s->out); break;
 	case IMAP_FETCH_BODY: imap_render_body(&f->tree, 0, false, 0, &s->out); break;
 	case IMAP_FETCH_BODYSTRUCTURE: imap_render_body(&f->tree, 0, true, 0, &s->out); break;
-	case IMAP_FETCH_SECTION: break;
+	case IMAP_FETCH_MODSEQ: case IMAP_FETCH_SECTION: break;
 	}
 	return STEP_ON;
 }

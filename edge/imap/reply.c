@@ -47,6 +47,12 @@ void imap_ok_span(struct imap_session *s, struct span text)
 	finish(s, "OK", text);
 }
 
+void imap_ok_with_modseq(struct imap_session *s, const char *text)
+{
+	s->tells_modseq = s->enabled & IMAP_ENABLED_QRESYNC;
+	finish(s, "OK", span_cstr(text));
+}
+
 void imap_no(struct imap_session *s, const char *format, ...)
 {
 	va_list args;
@@ -107,6 +113,20 @@ void imap_say_numbered(struct imap_session *s, uint32_t number, struct span rest
 	buf_add(&s->out, rest);
 }
 
+void imap_begin_fetch(struct imap_session *s, uint32_t number, uint32_t uid, bool with_uid)
+{
+	if (s->enabled & IMAP_ENABLED_UIDONLY) {
+		imap_say_numbered(s, uid, SPAN(" UIDFETCH ("));
+		return;
+	}
+	imap_say_numbered(s, number, SPAN(" FETCH ("));
+	if (with_uid) {
+		buf_add(&s->out, SPAN("UID "));
+		buf_add_number(&s->out, uid);
+		buf_add_char(&s->out, ' ');
+	}
+}
+
 void imap_flush(struct imap_session *s)
 {
 	if (s->out.len)
@@ -117,9 +137,19 @@ void imap_flush(struct imap_session *s)
 		buf_clear(&s->out);
 }
 
+static void add_reply(struct imap_session *s)
+{
+	size_t head = s->tells_modseq ? s->tag.len + sizeof " OK " - 1 : 0;
+	buf_add(&s->out, span_slice(buf_span(&s->reply), 0, head));
+	if (s->tells_modseq)
+		buf_printf(&s->out, "[HIGHESTMODSEQ %llu] ", (unsigned long long)s->view.modseq);
+	buf_add(&s->out, span_skip(buf_span(&s->reply), head));
+	s->tells_modseq = false;
+}
+
 void imap_say_reply(struct imap_session *s)
 {
-	buf_add(&s->out, buf_span(&s->reply));
+	add_reply(s);
 	imap_flush(s);
 	buf_free(&s->reply);
 	buf_free(&s->out);

@@ -6,6 +6,8 @@
 struct selecting {
 	bool is_read_only;
 	uint32_t first_unseen_uid;
+	struct imap_select_parameters parameters;
+	struct span known; /* ranges (ipc/words.h) */
 };
 
 static void leave_mailbox(struct imap_session *s)
@@ -40,6 +42,36 @@ static void say_mailbox(struct imap_session *s, const struct selecting *w)
 	if (w->first_unseen_uid && imap_view_sequence(v, w->first_unseen_uid))
 		buf_printf(&s->out, "* OK [UNSEEN %u] First unseen\r\n", imap_view_sequence(v, w->first_unseen_uid));
 	buf_printf(&s->out, "* OK [UIDVALIDITY %u] UIDs valid\r\n* OK [UIDNEXT %u] Next UID\r\n", v->uidvalidity, v->uidnext);
+	/* RFC 7162 §3.1.2.1 */
+	buf_printf(&s->out, "* OK [HIGHESTMODSEQ %llu] Highest\r\n", (unsigned long long)v->modseq);
+}
+
+static void end_select(struct imap_session *s)
+{
+	struct selecting *w = s->work;
+	imap_ok(s, "[%s] %s done", w->is_read_only ? "READ-ONLY" : "READ-WRITE", s->running->name);
+}
+
+/* What has changed of the messages that the client knows. */
+static void say_changed(struct imap_session *s)
+{
+	struct selecting *w = s->work;
+	struct buf ranges = {0};
+	buf_add(&ranges, w->known);
+	imap_fetch_changed(s, &ranges, w->parameters.modseq, end_select);
+}
+
+/* RFC 7162 §3.2.5: first the mailbox as it is, then what has gone, then what has changed. */
+static void resynchronise(struct imap_session *s)
+{
+	struct selecting *w = s->work;
+	BUF_AUTO ranges = {0};
+	if (w->parameters.has_known)
+		imap_view_uids_of_set(s, &w->parameters.known, &ranges);
+	else
+		ranges_add_range(&ranges, 1, UINT32_MAX);
+	w->known = arena_dup(&s->arena, buf_span(&ranges));
+	imap_say_vanished(s, w->known, w->parameters.modseq, say_changed);
 }
 
 static void on_done(struct imap_session *s, const struct msg_request_done *m)
@@ -52,7 +84,10 @@ static void on_done(struct imap_session *s, const struct msg_request_done *m)
 	struct selecting *w = s->work;
 	s->state = IMAP_SELECTED;
 	say_mailbox(s, w);
-	imap_ok(s, "[%s] %s done", w->is_read_only ? "READ-ONLY" : "READ-WRITE", s->running->name);
+	if (w->parameters.is_qresync && w->parameters.uidvalidity == s->view.uidvalidity)
+		resynchronise(s);
+	else
+		end_select(s);
 }
 
 static void open_mailbox(struct imap_session *s, struct imap_parser *p, bool is_read_only)
@@ -61,12 +96,20 @@ static void open_mailbox(struct imap_session *s, struct imap_parser *p, bool is_
 	struct selecting *w = arena_alloc(&s->arena, sizeof *w);
 	struct span name;
 	w->is_read_only = is_read_only;
-	if (!imap_take_space(p) || !imap_take_mailbox(p, &name) || !imap_take_end(p)) {
+	if (!imap_take_space(p) || !imap_take_mailbox(p, &name) || !imap_take_select_parameters(p, &w->parameters) || !imap_take_end(p)) {
 		imap_bad(s, p);
 		return;
 	}
+	if (w->parameters.is_qresync && !(s->enabled & IMAP_ENABLED_QRESYNC)) {
+		imap_bad_text(s, "QRESYNC needs ENABLE QRESYNC first");
+		return;
+	}
 	/* RFC 3501 §6.3.1: the mailbox selected before is left, even if this one cannot be opened */
+	if (s->state == IMAP_SELECTED)
+		buf_add_cstr(&s->out, "* OK [CLOSED] The mailbox before is left\r\n"); /* RFC 7162 §3.2.11 */
 	leave_mailbox(s);
+	if (w->parameters.is_condstore)
+		imap_enable_now(s, IMAP_ENABLED_CONDSTORE);
 	s->work = w;
 	imap_ask(s, &answers, mailbox_open, .name = name, .is_read_only = is_read_only);
 }

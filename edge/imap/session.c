@@ -48,9 +48,11 @@ static bool begin_command(struct imap_session *s, struct imap_parser *p)
 		return false;
 	}
 	s->running = imap_command_find(name, s->is_uid);
-	if (s->running && (s->running->states & s->state))
+	bool has_numbers = s->running && (s->running->flags & IMAP_HAS_UID) && !s->is_uid && (s->enabled & IMAP_ENABLED_UIDONLY);
+	if (s->running && (s->running->states & s->state) && !has_numbers)
 		return true;
-	const char *why = !s->running ? "There is no such command" : s->state == IMAP_NOT_AUTHENTICATED ? "Log in first" :
+	const char *why = has_numbers ? "[UIDREQUIRED] There are no message numbers after ENABLE UIDONLY" : /* RFC 9586 §3 */
+	                  !s->running ? "There is no such command" : s->state == IMAP_NOT_AUTHENTICATED ? "Log in first" :
 	                  s->running->states == IMAP_NOT_AUTHENTICATED ? "Already logged in" : "Select a mailbox first";
 	s->running = NULL;
 	imap_bad_text(s, why);

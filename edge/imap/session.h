@@ -100,6 +100,8 @@ struct imap_session {
 	const struct imap_answers *answers;
 	struct buf out;                /* responses that are not written yet */
 	struct buf reply;              /* the tagged one, which waits until the changes have been told */
+	bool tells_modseq;             /* in it, once it is known: imap_ok_with_modseq */
+	void (*then)(struct imap_session *s); /* what the command goes on with: vanished.c */
 
 	/* in IDLE: its place in the queue of those that are told that the server is still there (idle.c) */
 	struct imap_session *idle_before, *idle_behind;
@@ -119,6 +121,8 @@ void imap_bad(struct imap_session *s, const struct imap_parser *p);
 void imap_bad_text(struct imap_session *s, const char *text);
 /* The text of an OK that may be long. */
 void imap_ok_span(struct imap_session *s, struct span text);
+/* OK that tells up to which change the client has heard, if it keeps a copy: RFC 7162 §3.2.7. */
+void imap_ok_with_modseq(struct imap_session *s, const char *text);
 /* NO with the response code for it (RFC 5530); is_target: the mailbox named is one to put messages into. */
 void imap_no_outcome(struct imap_session *s, const struct msg_request_done *m, bool is_target);
 /* Writes the tagged reply that waits, and takes the next command. */
@@ -128,6 +132,9 @@ void imap_say_reply(struct imap_session *s);
 void imap_flush(struct imap_session *s);
 /* Appends "* ", the number and the rest, " FETCH (" say: without printf, since most of what is written is this. */
 void imap_say_numbered(struct imap_session *s, uint32_t number, struct span rest);
+/* Begins a FETCH response, whose items follow: "* 12 FETCH (", with "UID 34 " in it or not; or UIDFETCH, which has it in front
+ * (RFC 9586 §3.3). */
+void imap_begin_fetch(struct imap_session *s, uint32_t number, uint32_t uid, bool with_uid);
 /* "* BYE why", and the connection's end. */
 void imap_bye(struct imap_session *s, const char *why);
 
@@ -176,6 +183,12 @@ void imap_idle_leave(struct imap_session *s);                      /* it is idle
 /* How long a logged-in client may be silent outside of IDLE: RFC 3501 §5.4. */
 int64_t imap_silence_ms(const struct imap_session *s);             /* login.c */
 void imap_fetch_go_on(struct imap_session *s);                     /* fetch.c: there is room to write again */
+/* Tells UID, FLAGS and MODSEQ of what has changed among the UIDs in *ranges, which it takes over; then `end`. */
+void imap_fetch_changed(struct imap_session *s, struct buf *ranges, uint64_t since, void (*end)(struct imap_session *s));
+/* vanished.c: tells which of these UIDs have gone since that MODSEQ (RFC 7162 §3.2.10.1); then `then`. */
+void imap_say_vanished(struct imap_session *s, struct span ranges, uint64_t since, void (*then)(struct imap_session *s));
+/* Appends UIDs or numbers as a sequence-set: copy.c. */
+void imap_add_set(struct buf *out, struct span ranges);
 void imap_fetch_free(struct imap_session *s);
 /* Appends a mailbox's name as the client reads it. */
 void imap_add_mailbox_name(struct imap_session *s, struct span name); /* status.c */

@@ -96,6 +96,7 @@ static void on_status(struct imap_session *s, const struct msg_mailbox_row *m)
 		{"MESSAGES", IMAP_STATUS_MESSAGES, m->messages}, {"RECENT", IMAP_STATUS_RECENT, m->recent},
 		{"UIDNEXT", IMAP_STATUS_UIDNEXT, m->uidnext}, {"UIDVALIDITY", IMAP_STATUS_UIDVALIDITY, m->uidvalidity},
 		{"UNSEEN", IMAP_STATUS_UNSEEN, m->unseen}, {"SIZE", IMAP_STATUS_SIZE, m->size},
+		{"HIGHESTMODSEQ", IMAP_STATUS_HIGHESTMODSEQ, m->highestmodseq},
 	};
 	const char *gap = "";
 	buf_add_cstr(&s->out, "* STATUS ");
@@ -120,6 +121,8 @@ void imap_status(struct imap_session *s, struct imap_parser *p)
 		imap_bad(s, p);
 		return;
 	}
+	if (*items & IMAP_STATUS_HIGHESTMODSEQ)
+		imap_enable_now(s, IMAP_ENABLED_CONDSTORE);
 	s->work = items;
 	imap_ask(s, &answers, mailbox_list_ask, .name = name);
 }

@@ -128,12 +128,31 @@ static void add_run(const struct imap_view *v, struct run run, struct buf *range
 	*count += run.last - run.first + 1;
 }
 
+/* Sorts runs and joins those that touch; gives how many are left. */
+static size_t join_runs(struct run *runs, size_t count)
+{
+	size_t n = 0;
+	if (count)
+		qsort(runs, count, sizeof *runs, by_first);
+	for (size_t i = 0; i < count; i++) {
+		if (n && (uint64_t)runs[i].first <= (uint64_t)runs[n - 1].last + 1)
+			runs[n - 1].last = runs[i].last > runs[n - 1].last ? runs[i].last : runs[n - 1].last;
+		else
+			runs[n++] = runs[i];
+	}
+	return n;
+}
+
 bool imap_view_resolve(struct imap_session *s, const struct imap_sequence_set *set, bool is_uid, struct buf *ranges, uint32_t *count)
 {
 	const struct imap_view *v = &s->view;
 	struct run *runs = arena_alloc_array(&s->arena, set->count, sizeof *runs);
 	size_t n = 0;
 	*count = 0;
+	if (!is_uid && (s->enabled & IMAP_ENABLED_UIDONLY)) {
+		imap_bad_text(s, "[UIDREQUIRED] There are no message numbers after ENABLE UIDONLY"); /* RFC 9586 §3 */
+		return false;
+	}
 	for (size_t i = 0; i < set->count; i++) {
 		if (!run_of_range(v, set->ranges[i], is_uid, &runs[n])) {
 			imap_bad_text(s, "There is no message of that number");
@@ -141,24 +160,54 @@ bool imap_view_resolve(struct imap_session *s, const struct imap_sequence_set *s
 		}
 		n += runs[n].first <= runs[n].last;
 	}
-	if (n == 0)
-		return true;
-	qsort(runs, n, sizeof *runs, by_first);
-	struct run now = runs[0];
-	for (size_t i = 1; i < n; i++) {
-		if (runs[i].first <= now.last + 1) {
-			now.last = runs[i].last > now.last ? runs[i].last : now.last;
-			continue;
-		}
-		add_run(v, now, ranges, count);
-		now = runs[i];
-	}
-	add_run(v, now, ranges, count);
+	n = join_runs(runs, n);
+	for (size_t i = 0; i < n; i++)
+		add_run(v, runs[i], ranges, count);
 	if (ranges_count(buf_span(ranges)) > RANGES_MOST) {
 		imap_no(s, "[LIMIT] Too many ranges in one command");
 		return false;
 	}
 	return true;
+}
+
+void imap_view_uids_of_set(struct imap_session *s, const struct imap_sequence_set *set, struct buf *ranges)
+{
+	struct run *runs = arena_alloc_array(&s->arena, set->count, sizeof *runs);
+	uint32_t star = roaring_bitmap_is_empty(s->view.uids) ? 1 : roaring_bitmap_maximum(s->view.uids);
+	for (size_t i = 0; i < set->count; i++) {
+		uint32_t first = set->ranges[i].first == IMAP_STAR ? star : set->ranges[i].first;
+		uint32_t last = set->ranges[i].last == IMAP_STAR ? star : set->ranges[i].last;
+		runs[i] = first < last ? (struct run){first, last} : (struct run){last, first};
+	}
+	size_t n = join_runs(runs, set->count);
+	for (size_t i = 0; i < n && i < RANGES_MOST; i++)
+		ranges_add_range(ranges, runs[i].first, runs[i].last);
+}
+
+uint32_t imap_view_cut(const struct imap_view *v, const struct imap_partial *partial, struct buf *ranges)
+{
+	BUF_AUTO all = *ranges;
+	uint64_t total = 0, before = 0;
+	uint32_t count = 0;
+	*ranges = (struct buf){0};
+	for (size_t i = 0; i < ranges_count(buf_span(&all)); i++) {
+		uint32_t first, last;
+		ranges_get(buf_span(&all), i, &first, &last);
+		total += imap_view_sequence(v, last) - imap_view_sequence(v, first) + 1;
+	}
+	/* places as counted from the first, from 1 */
+	uint64_t from = partial->is_from_end ? total >= partial->last ? total - partial->last + 1 : 1 : partial->first;
+	uint64_t to = partial->is_from_end ? total >= partial->first ? total - partial->first + 1 : 0 : partial->last;
+	for (size_t i = 0; i < ranges_count(buf_span(&all)); i++) {
+		uint32_t first, last;
+		ranges_get(buf_span(&all), i, &first, &last);
+		struct run run = {imap_view_sequence(v, first), imap_view_sequence(v, last)};
+		uint64_t length = run.last - run.first + 1, low = from > before + 1 ? from : before + 1, high = to < before + length ? to : before + length;
+		if (low <= high)
+			add_run(v, (struct run){(uint32_t)(run.first + (low - before - 1)), (uint32_t)(run.first + (high - before - 1))}, ranges, &count);
+		before += length;
+	}
+	return count;
 }
 
 /* ---- flags ---- */
@@ -194,6 +243,13 @@ void imap_view_render_flags(const struct imap_view *v, const struct imap_row *ro
 	for (size_t k = 0; k < v->keyword_count; k++)
 		if (row->keywords >> k & 1)
 			add_word(out, start, v->keywords[k]);
+	buf_add_char(out, ')');
+}
+
+void imap_view_render_modseq(const struct imap_row *row, struct buf *out)
+{
+	buf_add(out, SPAN("MODSEQ ("));
+	buf_add_number(out, row->modseq);
 	buf_add_char(out, ')');
 }
 
@@ -242,10 +298,13 @@ void imap_view_told(struct imap_view *v, const struct imap_row *row)
 
 static void say_fetch(struct imap_session *s, const struct imap_row *row)
 {
-	imap_say_numbered(s, imap_view_sequence(&s->view, row->uid), SPAN(" FETCH (UID "));
-	buf_add_number(&s->out, row->uid);
-	buf_add(&s->out, SPAN(" FLAGS "));
+	imap_begin_fetch(s, imap_view_sequence(&s->view, row->uid), row->uid, true);
+	buf_add(&s->out, SPAN("FLAGS "));
 	imap_view_render_flags(&s->view, row, &s->out);
+	if (s->enabled & IMAP_ENABLED_CONDSTORE) {
+		buf_add_char(&s->out, ' ');
+		imap_view_render_modseq(row, &s->out);
+	}
 	buf_add_cstr(&s->out, ")\r\n");
 }
 
@@ -260,12 +319,26 @@ static void take_row(struct imap_session *s, const struct imap_row *row)
 	}
 }
 
-/* RFC 3501 §7.4.1: from the last to the first, so that the numbers of those still to come do not move. */
-static void say_expunged(struct imap_session *s)
+/* RFC 7162 §3.2.10.2, RFC 9586 §3.3 */
+static void say_vanished(struct imap_session *s)
 {
 	struct imap_view *v = &s->view;
-	if (roaring_bitmap_is_empty(v->expunged))
-		return;
+	BUF_AUTO ranges = {0};
+	roaring_uint32_iterator_t *i = roaring_create_iterator(v->expunged);
+	for (; i->has_value; roaring_advance_uint32_iterator(i))
+		ranges_add(&ranges, i->current_value);
+	roaring_free_uint32_iterator(i);
+	buf_add_cstr(&s->out, "* VANISHED ");
+	imap_add_set(&s->out, buf_span(&ranges));
+	buf_add_cstr(&s->out, "\r\n");
+	roaring_bitmap_andnot_inplace(v->uids, v->expunged);
+	roaring_bitmap_clear(v->expunged);
+}
+
+/* RFC 3501 §7.4.1: from the last to the first, so that the numbers of those still to come do not move. */
+static void say_expunged_one_by_one(struct imap_session *s)
+{
+	struct imap_view *v = &s->view;
 	while (!roaring_bitmap_is_empty(v->expunged)) {
 		uint32_t uid = roaring_bitmap_maximum(v->expunged);
 		imap_say_numbered(s, imap_view_sequence(v, uid), SPAN(" EXPUNGE\r\n"));
@@ -274,6 +347,26 @@ static void say_expunged(struct imap_session *s)
 		if (s->out.len > IMAP_OUT_BYTES)
 			imap_flush(s);
 	}
+}
+
+/* Tells which messages have gone, if that may be told now. If not, a client that keeps a copy must not believe that it has heard
+ * of everything up to the newest MODSEQ that it sees: RFC 7162 §3.2. */
+static void say_expunged(struct imap_session *s, bool may_expunge)
+{
+	struct imap_view *v = &s->view;
+	uint64_t heard = may_expunge ? v->modseq : v->unsaid_modseq;
+	if (roaring_bitmap_is_empty(v->expunged))
+		return;
+	if (may_expunge) {
+		if (s->enabled & (IMAP_ENABLED_QRESYNC | IMAP_ENABLED_UIDONLY))
+			say_vanished(s);
+		else
+			say_expunged_one_by_one(s);
+	}
+	bool had_waited = v->has_told_unsaid;
+	v->has_told_unsaid = !may_expunge;
+	if ((s->enabled & IMAP_ENABLED_QRESYNC) && (had_waited || !may_expunge))
+		buf_printf(&s->out, "* OK [HIGHESTMODSEQ %llu] Heard up to here\r\n", (unsigned long long)heard);
 }
 
 static void say_new_messages(struct imap_session *s)
@@ -310,8 +403,7 @@ bool imap_view_refresh(struct imap_session *s, bool may_expunge)
 	if (v->is_asking)
 		return true;
 	if (!v->is_stale || !store) {
-		if (may_expunge)
-			say_expunged(s);
+		say_expunged(s, may_expunge);
 		return false;
 	}
 	v->is_stale = false;
@@ -346,6 +438,8 @@ void imap_view_changes(struct imap_session *s, const struct msg_changes *m)
 		if (s->out.len > IMAP_OUT_BYTES)
 			imap_flush(s);
 	}
+	if (roaring_bitmap_is_empty(v->expunged))
+		v->unsaid_modseq = v->modseq;
 	for (size_t i = 0; i < ranges_count(m->expunged); i++) {
 		uint32_t first, last;
 		ranges_get(m->expunged, i, &first, &last);
@@ -361,8 +455,7 @@ void imap_view_changes(struct imap_session *s, const struct msg_changes *m)
 	v->own_modseq = 0;
 	/* messages that came and went since: the client has never heard of them */
 	roaring_bitmap_and_inplace(v->expunged, v->uids);
-	if (may_expunge_now(s))
-		say_expunged(s);
+	say_expunged(s, may_expunge_now(s));
 	say_new_messages(s);
 	if (s->reply.len)
 		imap_say_reply(s);

@@ -8,7 +8,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "ipc/messages.gen.h"
-#include "wire/imap_command.h"
+#include "wire/imap_modifiers.h"
 
 struct imap_session;
 struct roaring_bitmap_s;
@@ -27,6 +27,8 @@ struct imap_view {
 	bool is_stale;                    /* store has said that something has changed */
 	bool is_asking;
 	bool has_new_messages;            /* EXISTS is due */
+	uint64_t unsaid_modseq;           /* since this MODSEQ messages have gone whose EXPUNGE waits */
+	bool has_told_unsaid;             /* the client has been told so */
 	bool has_told_aside;              /* EXISTS came with the answer to a command since the last IDLE */
 	uint32_t changes_request;
 };
@@ -53,11 +55,18 @@ uint32_t imap_view_sequence(const struct imap_view *v, uint32_t uid);
  * are. False after the reply: numbers beyond the mailbox's end, or too many ranges. */
 bool imap_view_resolve(struct imap_session *s, const struct imap_sequence_set *set, bool is_uid, struct buf *ranges, uint32_t *count);
 
+/* The UIDs that a set names, whether they are there or not, as ranges; "*" is the highest one told. */
+void imap_view_uids_of_set(struct imap_session *s, const struct imap_sequence_set *set, struct buf *ranges);
+/* Leaves of the UIDs in *ranges, which are in the view, those at these places among them (RFC 9394 §3.2); gives their number. */
+uint32_t imap_view_cut(const struct imap_view *v, const struct imap_partial *partial, struct buf *ranges);
+
 /* Appends "(\Seen ...)". */
 void imap_view_render_flags(const struct imap_view *v, const struct imap_row *row, struct buf *out);
 /* Says which flags the mailbox has and which of them can be set: both, since what FLAGS names and PERMANENTFLAGS does not
  * cannot be set to stay (RFC 3501 §7.1). */
 void imap_view_say_flags(struct imap_session *s);
+/* Appends "MODSEQ (n)". */
+void imap_view_render_modseq(const struct imap_row *row, struct buf *out);
 /* True if the row has only keywords whose names are known here. */
 bool imap_view_knows_keywords(const struct imap_view *v, const struct imap_row *row);
 

@@ -36,6 +36,8 @@ struct mailbox {
 	uint32_t recent_uid;      /* messages from here on are \Recent to the next who selects it */
 	uint32_t unseen;
 	uint64_t size;            /* of all messages */
+	uint64_t log_from;        /* the change log has all that has gone since this MODSEQ (log.h) */
+	uint32_t log_ranges;      /* and so many ranges of UIDs */
 	uint8_t special_use;
 	bool is_loaded, is_gone;
 	bool is_record_stale;          /* the record on the disk lacks something that tail rows do not tell */

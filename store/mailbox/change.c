@@ -1,7 +1,9 @@
 /* What has changed in a mailbox since a MODSEQ: the one source of EXISTS, EXPUNGE and FETCH that nobody asked for
  * (RFC 3501 §7), for IDLE and NOOP alike. */
+#include "base/log.h"
 #include "base/pack.h"
 #include "ipc/words.h"
+#include "store/mailbox/log.h"
 #include "store/mailbox/view.h"
 
 #include <stdlib.h>
@@ -79,4 +81,51 @@ void changes_asked(void *context, const struct msg_changes_ask *msg)
 		m->recent_uid = m->uidnext;
 		m->is_record_stale = true;
 	}
+}
+
+/* ---- what has gone since, for a client that comes back ---- */
+
+static void say_gone(struct cursor *c, struct span ranges)
+{
+	struct buf out = {0};
+	msg_uid_rows_pack(&out, 0, &(struct msg_uid_rows){.session = c->view->session, .request = c->request, .ranges = ranges});
+	view_say(c->view, &out);
+}
+
+static void read_gone(struct worker *w, struct job *j)
+{
+	(void)w;
+	struct cursor *c = (struct cursor *)((char *)j - offsetof(struct cursor, job));
+	struct mailbox *m = c->view->mailbox;
+	struct error why = {0};
+	BUF_AUTO gone = {0};
+	enum request_outcome outcome = !m || m->is_gone ? REQUEST_NO_MAILBOX : REQUEST_OK;
+	if (outcome == REQUEST_OK && log_read(m, c->changed_since, buf_span(&c->ranges), &gone, &why)) {
+		log_event(LOG_LEVEL_ERROR, "mailbox-damaged", log_c("account", m->account->partition), log_c("why", why.text));
+		outcome = REQUEST_FAILED;
+	}
+	struct span left = buf_span(&gone);
+	enum { PIECE_BYTES = 32 * 1024 };
+	for (; outcome == REQUEST_OK && left.len; left = span_skip(left, PIECE_BYTES))
+		say_gone(c, span_slice(left, 0, PIECE_BYTES));
+	struct buf out = {0};
+	msg_request_done_pack(&out, 0, &(struct msg_request_done){.session = c->view->session, .request = c->request, .outcome = (uint8_t)outcome});
+	view_say(c->view, &out);
+	cursor_end(c);
+}
+
+void vanished_asked(void *context, const struct msg_vanished_ask *msg)
+{
+	struct request *r = context;
+	struct cursor *c = &r->view->cursor;
+	if (!request_mailbox(r, msg->request))
+		return;
+	if (c->is_active || c->is_waiting || !ranges_are_valid(msg->ranges)) {
+		request_done(r, msg->request, REQUEST_FAILED, "one at a time");
+		return;
+	}
+	*c = (struct cursor){.job.run = read_gone, .view = r->view, .request = msg->request, .changed_since = msg->since,
+	                     .is_active = true, .is_waiting = true};
+	buf_add(&c->ranges, msg->ranges);
+	account_when_durable(r->account, &c->job);
 }

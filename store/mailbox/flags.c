@@ -2,7 +2,7 @@
 #include "ipc/words.h"
 #include "store/mailbox/view.h"
 
-enum { ROWS_BYTES = 128 * 1024, SYSTEM_FLAGS = FLAG_SEEN | FLAG_ANSWERED | FLAG_FLAGGED | FLAG_DELETED | FLAG_DRAFT };
+enum { ROWS_BYTES = 128 * 1024, FAILED_BYTES = 32 * 1024, SYSTEM_FLAGS = FLAG_SEEN | FLAG_ANSWERED | FLAG_FLAGGED | FLAG_DELETED | FLAG_DRAFT };
 
 /* True if that changes the row. */
 static bool apply(struct row *r, uint8_t mode, uint8_t flags, uint64_t keywords)
@@ -31,13 +31,71 @@ static void change_row(struct mailbox *m, struct row *r, uint8_t was, uint64_t m
 	index_changed(&m->index, r, &a->batch, account_partition(a), m->id);
 }
 
+/* One STORE under way. */
+struct flagging {
+	struct request *request;
+	const struct msg_flags_ask *what;
+	struct mailbox *mailbox;
+	uint64_t keywords;
+	uint64_t modseq;  /* of all that this changes; 0: nothing yet */
+	struct buf rows;
+	struct buf failed; /* UIDs of those that have changed since: RFC 7162 §3.1.3 */
+};
+
+static void say_rows(struct flagging *f, bool is_last)
+{
+	const struct msg_flags_ask *what = f->what;
+	struct request *r = f->request;
+	request_say(r, fetch_rows, .session = what->session, .request = what->request, .rows = buf_span(&f->rows), .is_last = is_last);
+	buf_clear(&f->rows);
+}
+
+static void say_failed(struct flagging *f)
+{
+	if (f->failed.len)
+		request_say(f->request, uid_rows, .session = f->what->session, .request = f->what->request, .ranges = buf_span(&f->failed));
+	buf_clear(&f->failed);
+}
+
+static void flag_row(struct flagging *f, struct row *row)
+{
+	const struct msg_flags_ask *what = f->what;
+	bool has_failed = what->is_conditional && row->modseq > what->unchanged_since, is_change = false;
+	uint8_t was = row->flags;
+	if (has_failed)
+		ranges_add(&f->failed, row->uid);
+	else
+		is_change = apply(row, what->mode, what->flags, f->keywords);
+	if (is_change) {
+		f->modseq = f->modseq ? f->modseq : mailbox_next_modseq(f->mailbox);
+		change_row(f->mailbox, row, was, f->modseq);
+	}
+	if (has_failed || is_change || !what->only_changed)
+		fetch_pack_row(&f->rows, row);
+	if (f->failed.len >= FAILED_BYTES)
+		say_failed(f);
+	if (f->rows.len >= ROWS_BYTES)
+		say_rows(f, false);
+}
+
+static void flag_rows(struct flagging *f)
+{
+	struct index *x = &f->mailbox->index;
+	for (size_t i = 0; i < ranges_count(f->what->ranges); i++) {
+		uint32_t first, last;
+		ranges_get(f->what->ranges, i, &first, &last);
+		for (size_t at = index_lower(x, first); at < x->count && x->rows[at].uid <= last; at++)
+			flag_row(f, &x->rows[at]);
+	}
+}
+
 /* Answers with the rows asked for, or those that this changes, as they are now (fetch_rows), so that edge can show the flags of
  * each. */
 void flags_asked(void *context, const struct msg_flags_ask *msg)
 {
 	struct request *r = context;
 	struct mailbox *m = request_mailbox(r, msg->request);
-	uint64_t keywords, modseq = 0;
+	struct flagging f = {.request = r, .what = msg, .mailbox = m};
 	if (!m || request_is_read_only(r, msg->request))
 		return;
 	if (!ranges_are_valid(msg->ranges) || (msg->flags & ~SYSTEM_FLAGS)) {
@@ -45,36 +103,20 @@ void flags_asked(void *context, const struct msg_flags_ask *msg)
 		return;
 	}
 	unsigned keywords_before = m->keyword_count;
-	if (mailbox_keywords(m, msg->keywords, msg->mode != FLAGS_REMOVE, &keywords) && msg->mode != FLAGS_REMOVE) {
+	if (mailbox_keywords(m, msg->keywords, msg->mode != FLAGS_REMOVE, &f.keywords) && msg->mode != FLAGS_REMOVE) {
 		request_done(r, msg->request, REQUEST_LIMIT, "no more keywords in this mailbox");
 		return;
 	}
-	BUF_AUTO rows = {0};
-	for (size_t i = 0; i < ranges_count(msg->ranges); i++) {
-		uint32_t first, last;
-		ranges_get(msg->ranges, i, &first, &last);
-		for (size_t at = index_lower(&m->index, first); at < m->index.count && m->index.rows[at].uid <= last; at++) {
-			struct row *row = &m->index.rows[at];
-			uint8_t was = row->flags;
-			bool is_change = apply(row, msg->mode, msg->flags, keywords);
-			if (is_change) {
-				modseq = modseq ? modseq : mailbox_next_modseq(m);
-				change_row(m, row, was, modseq);
-			}
-			if (is_change || !msg->only_changed)
-				fetch_pack_row(&rows, row);
-			if (rows.len >= ROWS_BYTES) {
-				request_say(r, fetch_rows, .session = msg->session, .request = msg->request, .rows = buf_span(&rows));
-				buf_clear(&rows);
-			}
-		}
-	}
-	if (modseq || m->keyword_count != keywords_before) {
+	flag_rows(&f);
+	if (f.modseq || m->keyword_count != keywords_before) {
 		m->last_change_modseq = m->highestmodseq;
 		index_flush(&m->index, &r->account->batch, account_partition(r->account), m->id);
 		mailbox_put(m);
 	}
-	if (modseq)
+	if (f.modseq)
 		mailbox_notify(m);
-	request_say(r, fetch_rows, .session = msg->session, .request = msg->request, .rows = buf_span(&rows), .is_last = 1);
+	say_failed(&f);
+	say_rows(&f, true);
+	buf_free(&f.rows);
+	buf_free(&f.failed);
 }

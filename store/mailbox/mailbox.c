@@ -4,12 +4,13 @@
 #include "base/pack.h"
 #include "ipc/words.h"
 #include "store/mailbox/account.h"
+#include "store/mailbox/log.h"
 #include "store/mailbox/view.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-enum { MAILBOX_VERSION = 2 };
+enum { MAILBOX_VERSION = 3, MAILBOX_VERSION_WITHOUT_LOG = 2 };
 
 static void record_key(struct buf *key, uint32_t mailbox)
 {
@@ -40,7 +41,10 @@ int mailbox_read_record(struct account *a, struct span key, struct span value, s
 		struct span word = unpack_bytes(&u, 1024);
 		m->keywords[m->keyword_count++] = span_strdup(word);
 	}
-	if (version != MAILBOX_VERSION || !unpack_done(&u)) {
+	bool has_log = version == MAILBOX_VERSION;
+	m->log_from = has_log ? unpack_u64(&u) : m->highestmodseq;
+	m->log_ranges = has_log ? unpack_u32(&u) : 0;
+	if ((version != MAILBOX_VERSION && version != MAILBOX_VERSION_WITHOUT_LOG) || !unpack_done(&u)) {
 		mailbox_free(m);
 		return error_set(why, EBADMSG, "a mailbox record of account %s is damaged", a->partition);
 	}
@@ -66,6 +70,8 @@ void mailbox_put(struct mailbox *m)
 	pack_u32(&value, m->keyword_count);
 	for (unsigned i = 0; i < m->keyword_count; i++)
 		pack_bytes(&value, span_cstr(m->keywords[i]));
+	pack_u64(&value, m->log_from);
+	pack_u32(&value, m->log_ranges);
 	m->is_record_stale = false;
 	batch_put(&m->account->batch, account_partition(m->account), buf_span(&key), buf_span(&value));
 }
@@ -131,7 +137,7 @@ struct mailbox *mailbox_add(struct account *a, struct span name, uint8_t special
 	if (uidvalidity <= a->last_uidvalidity)
 		uidvalidity = a->last_uidvalidity + 1;
 	a->last_uidvalidity = uidvalidity;
-	*m = (struct mailbox){.account = a, .id = a->next_mailbox++, .uidvalidity = uidvalidity, .uidnext = 1, .highestmodseq = 1,
+	*m = (struct mailbox){.account = a, .id = a->next_mailbox++, .uidvalidity = uidvalidity, .uidnext = 1, .highestmodseq = 1, .log_from = 1,
 	                      .recent_uid = 1, .special_use = special_use, .is_loaded = true, .index = {.tail_first = 1}};
 	m->name = span_strdup(mailbox_canonical(name));
 	a->mailboxes = xrealloc_array(a->mailboxes, a->mailbox_count + 1, sizeof *a->mailboxes);
@@ -222,6 +228,7 @@ static void remember_expunged(struct mailbox *m, uint32_t uid, uint64_t modseq)
 void mailbox_remove(struct mailbox *m, struct span ranges, bool keep_blobs)
 {
 	struct account *a = m->account;
+	BUF_AUTO gone = {0};
 	uint64_t modseq = mailbox_next_modseq(m);
 	for (size_t i = 0; i < ranges_count(ranges); i++) {
 		uint32_t first, last;
@@ -230,6 +237,7 @@ void mailbox_remove(struct mailbox *m, struct span ranges, bool keep_blobs)
 			struct row *r = &m->index.rows[at];
 			m->size -= r->size;
 			m->unseen -= !(r->flags & FLAG_SEEN);
+			ranges_add(&gone, r->uid);
 			if (m->views)
 				remember_expunged(m, r->uid, modseq);
 			if (!keep_blobs)
@@ -237,6 +245,7 @@ void mailbox_remove(struct mailbox *m, struct span ranges, bool keep_blobs)
 		}
 	}
 	m->last_change_modseq = modseq;
+	log_removed(m, modseq, buf_span(&gone));
 	index_remove(&m->index, ranges, &a->batch, account_partition(a), m->id);
 	mailbox_put(m);
 	mailbox_notify(m);
@@ -248,7 +257,7 @@ void mailbox_erase(struct mailbox *m)
 	BUF_AUTO key = {0}, end = {0};
 	for (size_t at = 0; mailbox_load(m, NULL) && at < m->index.count; at++)
 		account_blob_dropped(a, m->index.rows[at].blob);
-	for (const char *letter = "cht"; *letter; letter++) {
+	for (const char *letter = "chtx"; *letter; letter++) {
 		index_key(&key, *letter, m->id, 0);
 		index_key(&end, *letter, m->id + 1, 0);
 		batch_delete_range(&a->batch, account_partition(a), buf_span(&key), buf_span(&end));

@@ -81,6 +81,7 @@ void mailbox_subscribe_asked(void *context, const struct msg_mailbox_subscribe *
 void mailbox_open_asked(void *context, const struct msg_mailbox_open *m);           /* open.c */
 void mailbox_close_asked(void *context, const struct msg_mailbox_close *m);
 void changes_asked(void *context, const struct msg_changes_ask *m);                 /* change.c */
+void vanished_asked(void *context, const struct msg_vanished_ask *m);
 void fetch_asked(void *context, const struct msg_fetch_ask *m);                     /* fetch.c */
 void fetch_more_asked(void *context, const struct msg_fetch_more *m);
 void body_asked(void *context, const struct msg_body_ask *m);
