@@ -142,6 +142,9 @@ enum imap_status_item {
 	IMAP_STATUS_UNSEEN = 16,
 	IMAP_STATUS_SIZE = 32, /* RFC 8438 */
 	IMAP_STATUS_HIGHESTMODSEQ = 64, /* RFC 7162 §3.1.7 */
+	IMAP_STATUS_MAILBOXID = 128,    /* RFC 8474 §4.3 */
+	IMAP_STATUS_DELETED = 256,      /* RFC 9051 §6.3.11 */
+	IMAP_STATUS_APPENDLIMIT = 512,  /* RFC 7889 §3.1 */
 };
 
 /* "(" status-att *(SP status-att) ")" as bits. */

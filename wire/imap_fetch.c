@@ -26,6 +26,9 @@ static const struct imap_fetch_item simple_items[] = {
 	{.kind = IMAP_FETCH_BODYSTRUCTURE, .label = {"BODYSTRUCTURE", 13}},
 	{.kind = IMAP_FETCH_SIZE, .label = {"RFC822.SIZE", 11}},
 	{.kind = IMAP_FETCH_MODSEQ, .label = {"MODSEQ", 6}},
+	{.kind = IMAP_FETCH_SAVEDATE, .label = {"SAVEDATE", 8}},
+	{.kind = IMAP_FETCH_EMAILID, .label = {"EMAILID", 7}},
+	{.kind = IMAP_FETCH_THREADID, .label = {"THREADID", 8}},
 	{.kind = IMAP_FETCH_SECTION, .label = {"RFC822.HEADER", 13}, .section = IMAP_SECTION_HEADER, .is_peek = true},
 	{.kind = IMAP_FETCH_SECTION, .label = {"RFC822.TEXT", 11}, .section = IMAP_SECTION_TEXT},
 	{.kind = IMAP_FETCH_SECTION, .label = {"RFC822", 6}, .section = IMAP_SECTION_ALL},
@@ -108,6 +111,15 @@ static void label_section(struct imap_parser *p, struct imap_fetch_item *item)
 	item->label = arena_dup(p->arena, buf_span(&label));
 }
 
+static bool take_partial(struct imap_parser *p, struct imap_fetch_item *item)
+{
+	if (!imap_next_is(p, '<'))
+		return true;
+	item->is_partial = true;
+	return imap_take_char(p, '<') && imap_take_number(p, 0, &item->origin) && imap_take_char(p, '.') && imap_take_number(p, 1, &item->length) &&
+	       imap_take_char(p, '>');
+}
+
 /* section ["<" number "." nz-number ">"], behind BODY or BODY.PEEK. */
 static bool take_section(struct imap_parser *p, struct imap_fetch *f, struct imap_fetch_item *item)
 {
@@ -119,34 +131,58 @@ static bool take_section(struct imap_parser *p, struct imap_fetch *f, struct ima
 		return false;
 	if (!imap_take_char(p, ']'))
 		return false;
-	if (imap_next_is(p, '<')) {
-		item->is_partial = true;
-		if (!imap_take_char(p, '<') || !imap_take_number(p, 0, &item->origin) || !imap_take_char(p, '.') ||
-		    !imap_take_number(p, 1, &item->length) || !imap_take_char(p, '>'))
-			return false;
-	}
+	if (!take_partial(p, item))
+		return false;
 	label_section(p, item);
 	header_names_sort(item->fields, item->field_count); /* the label has them as they were written */
 	return true;
 }
+
+/* section-binary ["<" number "." nz-number ">"], behind BINARY, BINARY.PEEK or BINARY.SIZE, which has no part of a part. */
+static bool take_binary(struct imap_parser *p, struct imap_fetch_item *item)
+{
+	BUF_AUTO label = {0};
+	if (!imap_take_char(p, '[') || !take_numbers(p, item) || !imap_take_char(p, ']') ||
+	    (item->kind == IMAP_FETCH_BINARY && !take_partial(p, item)))
+		return false;
+	buf_add_cstr(&label, item->kind == IMAP_FETCH_BINARY ? "BINARY[" : "BINARY.SIZE[");
+	for (size_t i = 0; i < item->number_count; i++)
+		buf_printf(&label, "%s%u", i ? "." : "", item->numbers[i]);
+	buf_add_char(&label, ']');
+	if (item->is_partial)
+		buf_printf(&label, "<%u>", item->origin);
+	item->label = arena_dup(p->arena, buf_span(&label));
+	return true;
+}
+
+/* Items that have a section: the word in front of it. */
+static const struct {
+	const char *name;
+	struct imap_fetch_item item;
+} section_items[] = {
+	{"BODY.PEEK[", {.kind = IMAP_FETCH_SECTION, .is_peek = true}},
+	{"BODY[", {.kind = IMAP_FETCH_SECTION}},
+	{"BINARY.PEEK[", {.kind = IMAP_FETCH_BINARY, .is_peek = true}},
+	{"BINARY.SIZE[", {.kind = IMAP_FETCH_BINARY_SIZE, .is_peek = true}},
+	{"BINARY[", {.kind = IMAP_FETCH_BINARY}},
+};
 
 static bool take_item(struct imap_parser *p, struct imap_fetch *f)
 {
 	for (size_t i = 0; i < sizeof simple_items / sizeof simple_items[0]; i++)
 		if (imap_take_word(p, simple_items[i].label.ptr))
 			return add(p, f, &simple_items[i]);
-	struct imap_fetch_item item = {.kind = IMAP_FETCH_SECTION};
-	if (span_starts_with_nocase(p->rest, SPAN("BODY.PEEK["))) {
-		item.is_peek = true;
-		p->rest = span_skip(p->rest, sizeof "BODY.PEEK" - 1);
-	} else if (span_starts_with_nocase(p->rest, SPAN("BODY["))) {
-		p->rest = span_skip(p->rest, sizeof "BODY" - 1);
-	} else if (imap_take_word(p, "BODY")) {
+	if (imap_take_word(p, "BODY"))
 		return add(p, f, &(struct imap_fetch_item){.kind = IMAP_FETCH_BODY, .label = SPAN("BODY")});
-	} else {
-		return imap_fail(p, "There is no such item to fetch");
+	for (size_t i = 0; i < sizeof section_items / sizeof section_items[0]; i++) {
+		struct span name = span_cstr(section_items[i].name);
+		if (!span_starts_with_nocase(p->rest, name))
+			continue;
+		struct imap_fetch_item item = section_items[i].item;
+		p->rest = span_skip(p->rest, name.len - 1);
+		return (item.kind == IMAP_FETCH_SECTION ? take_section(p, f, &item) : take_binary(p, &item)) && add(p, f, &item);
 	}
-	return take_section(p, f, &item) && add(p, f, &item);
+	return imap_fail(p, "There is no such item to fetch");
 }
 
 /* RFC 3501 §6.4.5: a macro stands alone. */

@@ -47,6 +47,8 @@ static uint8_t want_of(const struct imap_fetch_item *item)
 	switch (item->kind) {
 	case IMAP_FETCH_FLAGS: case IMAP_FETCH_UID: case IMAP_FETCH_MODSEQ: return 0;
 	case IMAP_FETCH_INTERNALDATE: case IMAP_FETCH_SIZE: return FETCH_DATES;
+	case IMAP_FETCH_SAVEDATE: case IMAP_FETCH_EMAILID: case IMAP_FETCH_THREADID: return FETCH_IDS;
+	case IMAP_FETCH_BINARY: case IMAP_FETCH_BINARY_SIZE: return FETCH_CACHE | FETCH_DATES;
 	case IMAP_FETCH_ENVELOPE: case IMAP_FETCH_BODY: case IMAP_FETCH_BODYSTRUCTURE: return FETCH_CACHE | FETCH_DATES;
 	case IMAP_FETCH_SECTION: return want_of_section(item);
 	}
@@ -100,12 +102,17 @@ static struct imap_fetching *fetching_new(struct imap_session *s, const struct i
 	return f;
 }
 
+static bool is_section(const struct imap_fetch_item *item)
+{
+	return item->kind == IMAP_FETCH_SECTION || item->kind == IMAP_FETCH_BINARY;
+}
+
 static void begin_fetch(struct imap_session *s)
 {
 	struct imap_fetching *f = s->fetching;
 	bool sets_seen = false;
 	for (size_t i = 0; i < f->what.count; i++)
-		sets_seen |= f->what.items[i].kind == IMAP_FETCH_SECTION && !f->what.items[i].is_peek;
+		sets_seen |= is_section(&f->what.items[i]) && !f->what.items[i].is_peek;
 	if (f->ranges.len == 0)
 		imap_ok(s, "FETCH done: no such messages");
 	else if (sets_seen && !s->view.is_read_only)
@@ -200,6 +207,11 @@ static bool next_row(struct imap_session *s, struct imap_fetching *f)
 		f->internaldate_ms = unpack_u64(u);
 		f->size_bytes = unpack_u32(u);
 	}
+	if (f->want & FETCH_IDS) {
+		f->savedate_ms = unpack_u64(u);
+		unpack_id128(u, &f->email);
+		f->thread = unpack_u64(u);
+	}
 	f->cache = f->want & FETCH_CACHE ? unpack_bytes(u, u->rest.len) : (struct span){0};
 	f->has_bytes = (f->want & (FETCH_HEADER | FETCH_BODY)) && unpack_u8(u);
 	f->bytes = f->has_bytes ? unpack_bytes(u, u->rest.len) : (struct span){0};
@@ -212,6 +224,8 @@ static void end_fetch(struct imap_session *s, struct imap_fetching *f)
 {
 	if (f->after)
 		f->after(s);
+	else if (f->has_unknown_encoding)
+		imap_no(s, "[UNKNOWN-CTE] A part has an encoding that is not known"); /* RFC 3516 §4.3 */
 	else if (f->seen < f->expected && !s->is_uid)
 		imap_no(s, "[EXPUNGEISSUED] Some of the messages are gone");
 	else
@@ -280,6 +294,8 @@ static enum imap_step step(struct imap_session *s, struct imap_fetching *f)
 	const struct imap_fetch_item *item = &f->what.items[f->next_item];
 	if (item->kind == IMAP_FETCH_SECTION)
 		return imap_fetch_section(s, f, item);
+	if (item->kind == IMAP_FETCH_BINARY || item->kind == IMAP_FETCH_BINARY_SIZE)
+		return imap_fetch_binary(s, f, item);
 	return imap_fetch_simple(s, f, item);
 }
 

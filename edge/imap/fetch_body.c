@@ -42,7 +42,7 @@ static struct span without_nul(struct span bytes, struct buf *copy)
 
 /* ---- pulling bytes ---- */
 
-static void begin_pull(struct imap_fetching *f, enum imap_pull what, uint64_t offset, uint64_t length)
+void imap_fetch_begin_pull(struct imap_fetching *f, enum imap_pull what, uint64_t offset, uint64_t length)
 {
 	f->pull = length ? what : PULL_NOTHING;
 	f->offset = offset;
@@ -110,6 +110,16 @@ void imap_fetch_piece(struct imap_session *s, const struct msg_body_piece *m)
 		}
 		connection_write(s->connection, without_nul(bytes, &copy));
 		break;
+	case PULL_MEASURE: imap_fetch_measure(f, bytes, is_end); break;
+	case PULL_DECODED:
+		if (bytes.len == 0) {
+			lose_literal(s, f);
+			return;
+		}
+		imap_fetch_decoded(s, f, bytes, is_end);
+		if (is_end)
+			f->binary = (struct imap_binary){0};
+		break;
 	case PULL_TREE:
 		mime_parser_feed(f->parser, bytes);
 		if (is_end)
@@ -140,7 +150,7 @@ enum imap_step imap_fetch_tree(struct imap_session *s, struct imap_fetching *f)
 		end_tree(f);
 		return STEP_ON;
 	}
-	begin_pull(f, PULL_TREE, 0, f->size_bytes);
+	imap_fetch_begin_pull(f, PULL_TREE, 0, f->size_bytes);
 	if (f->pull == PULL_NOTHING)
 		end_tree(f);
 	else
@@ -163,7 +173,7 @@ static bool gather(struct imap_session *s, struct imap_fetching *f, uint64_t off
 	f->has_gathered = true;
 	f->has_header = false; /* it may have pointed there */
 	f->gathered_offset = offset;
-	begin_pull(f, PULL_RANGE, offset, length < HEADER_BYTES_MOST ? length : HEADER_BYTES_MOST);
+	imap_fetch_begin_pull(f, PULL_RANGE, offset, length < HEADER_BYTES_MOST ? length : HEADER_BYTES_MOST);
 	*out = SPAN("");
 	if (f->pull == PULL_NOTHING)
 		return true;
@@ -287,6 +297,6 @@ enum imap_step imap_fetch_section(struct imap_session *s, struct imap_fetching *
 		return STEP_ON;
 	}
 	imap_flush(s);
-	begin_pull(f, PULL_LITERAL, x.offset, x.length);
+	imap_fetch_begin_pull(f, PULL_LITERAL, x.offset, x.length);
 	return STEP_ON;
 }

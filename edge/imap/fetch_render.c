@@ -20,6 +20,28 @@ void imap_fetch_flags(struct imap_session *s, struct imap_fetching *f)
 		imap_view_told(&s->view, &f->row);
 }
 
+static void say_date(struct imap_session *s, uint64_t ms)
+{
+	buf_add_char(&s->out, '"');
+	date_format_imap((int64_t)(ms / 1000), 0, &s->out);
+	buf_add_char(&s->out, '"');
+}
+
+/* RFC 8474 §5.3: letters and digits. A message that is copied keeps its EMAILID. */
+static void say_emailid(struct imap_session *s, struct id128 email)
+{
+	char text[ID128_TEXT_BYTES + 1];
+	buf_printf(&s->out, "(M%s)", id128_text(email, text).ptr);
+}
+
+static void say_threadid(struct imap_session *s, uint64_t thread)
+{
+	if (thread)
+		buf_printf(&s->out, "(T%016llx)", (unsigned long long)thread);
+	else
+		buf_add_cstr(&s->out, "NIL");
+}
+
 enum imap_step imap_fetch_simple(struct imap_session *s, struct imap_fetching *f, const struct imap_fetch_item *item)
 {
 	bool needs_tree = item->kind == IMAP_FETCH_ENVELOPE || item->kind == IMAP_FETCH_BODY || item->kind == IMAP_FETCH_BODYSTRUCTURE;
@@ -35,16 +57,15 @@ enum imap_step imap_fetch_simple(struct imap_session *s, struct imap_fetching *f
 	switch (item->kind) {
 	case IMAP_FETCH_FLAGS: imap_fetch_flags(s, f); break;
 	case IMAP_FETCH_UID: buf_add_number(&s->out, f->row.uid); break;
-	case IMAP_FETCH_INTERNALDATE:
-		buf_add_char(&s->out, '"');
-		date_format_imap((int64_t)(f->internaldate_ms / 1000), 0, &s->out);
-		buf_add_char(&s->out, '"');
-		break;
+	case IMAP_FETCH_INTERNALDATE: say_date(s, f->internaldate_ms); break;
+	case IMAP_FETCH_SAVEDATE: say_date(s, f->savedate_ms); break;
+	case IMAP_FETCH_EMAILID: say_emailid(s, f->email); break;
+	case IMAP_FETCH_THREADID: say_threadid(s, f->thread); break;
 	case IMAP_FETCH_SIZE: buf_add_number(&s->out, f->size_bytes); break;
 	case IMAP_FETCH_ENVELOPE: imap_render_envelope(f->tree.parts[0].envelope, 0, &s->out); break;
 	case IMAP_FETCH_BODY: imap_render_body(&f->tree, 0, false, 0, &s->out); break;
 	case IMAP_FETCH_BODYSTRUCTURE: imap_render_body(&f->tree, 0, true, 0, &s->out); break;
-	case IMAP_FETCH_MODSEQ: case IMAP_FETCH_SECTION: break;
+	case IMAP_FETCH_MODSEQ: case IMAP_FETCH_SECTION: case IMAP_FETCH_BINARY: case IMAP_FETCH_BINARY_SIZE: break;
 	}
 	return STEP_ON;
 }

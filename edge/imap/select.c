@@ -42,6 +42,7 @@ static void say_mailbox(struct imap_session *s, const struct selecting *w)
 	if (w->first_unseen_uid && imap_view_sequence(v, w->first_unseen_uid))
 		buf_printf(&s->out, "* OK [UNSEEN %u] First unseen\r\n", imap_view_sequence(v, w->first_unseen_uid));
 	buf_printf(&s->out, "* OK [UIDVALIDITY %u] UIDs valid\r\n* OK [UIDNEXT %u] Next UID\r\n", v->uidvalidity, v->uidnext);
+	buf_printf(&s->out, "* OK [MAILBOXID (F%u)] Its name for ever\r\n", v->id); /* RFC 8474 §4.2 */
 	/* RFC 7162 §3.1.2.1 */
 	buf_printf(&s->out, "* OK [HIGHESTMODSEQ %llu] Highest\r\n", (unsigned long long)v->modseq);
 }

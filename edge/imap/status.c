@@ -13,11 +13,30 @@ static bool take_one_mailbox(struct imap_session *s, struct imap_parser *p, stru
 	return false;
 }
 
+static void on_created(struct imap_session *s, const struct msg_mailbox_row *m)
+{
+	uint32_t *id = s->work;
+	*id = m->id;
+}
+
+/* RFC 8474 §4.1 */
+static void on_create_done(struct imap_session *s, const struct msg_request_done *m)
+{
+	const uint32_t *id = s->work;
+	if (m->outcome == REQUEST_OK)
+		imap_ok(s, "[MAILBOXID (F%u)] CREATE done", *id);
+	else
+		imap_no_outcome(s, m, false);
+}
+
 void imap_create(struct imap_session *s, struct imap_parser *p)
 {
+	static const struct imap_answers answers = {.row = on_created, .done = on_create_done};
 	struct span name;
-	if (take_one_mailbox(s, p, &name))
-		imap_ask(s, &plain_answers, mailbox_create, .name = name);
+	if (!take_one_mailbox(s, p, &name))
+		return;
+	s->work = arena_alloc(&s->arena, sizeof(uint32_t));
+	imap_ask(s, &answers, mailbox_create, .name = name);
 }
 
 /* The mailbox that is selected may be the one; store knows, whatever its name is by now. */
@@ -88,6 +107,7 @@ void imap_add_mailbox_name(struct imap_session *s, struct span name)
 static void on_status(struct imap_session *s, const struct msg_mailbox_row *m)
 {
 	unsigned *items = s->work;
+	uint64_t append_limit = child_config(s->connection->edge->self)->message_size_limit_bytes;
 	const struct {
 		const char *name;
 		unsigned item;
@@ -96,7 +116,8 @@ static void on_status(struct imap_session *s, const struct msg_mailbox_row *m)
 		{"MESSAGES", IMAP_STATUS_MESSAGES, m->messages}, {"RECENT", IMAP_STATUS_RECENT, m->recent},
 		{"UIDNEXT", IMAP_STATUS_UIDNEXT, m->uidnext}, {"UIDVALIDITY", IMAP_STATUS_UIDVALIDITY, m->uidvalidity},
 		{"UNSEEN", IMAP_STATUS_UNSEEN, m->unseen}, {"SIZE", IMAP_STATUS_SIZE, m->size},
-		{"HIGHESTMODSEQ", IMAP_STATUS_HIGHESTMODSEQ, m->highestmodseq},
+		{"HIGHESTMODSEQ", IMAP_STATUS_HIGHESTMODSEQ, m->highestmodseq}, {"DELETED", IMAP_STATUS_DELETED, m->deleted},
+		{"APPENDLIMIT", IMAP_STATUS_APPENDLIMIT, append_limit},
 	};
 	const char *gap = "";
 	buf_add_cstr(&s->out, "* STATUS ");
@@ -108,6 +129,8 @@ static void on_status(struct imap_session *s, const struct msg_mailbox_row *m)
 		buf_printf(&s->out, "%s%s %llu", gap, values[i].name, (unsigned long long)values[i].value);
 		gap = " ";
 	}
+	if (*items & IMAP_STATUS_MAILBOXID)
+		buf_printf(&s->out, "%sMAILBOXID (F%u)", gap, m->id);
 	buf_add_cstr(&s->out, ")\r\n");
 }
 
@@ -124,5 +147,5 @@ void imap_status(struct imap_session *s, struct imap_parser *p)
 	if (*items & IMAP_STATUS_HIGHESTMODSEQ)
 		imap_enable_now(s, IMAP_ENABLED_CONDSTORE);
 	s->work = items;
-	imap_ask(s, &answers, mailbox_list_ask, .name = name);
+	imap_ask(s, &answers, mailbox_list_ask, .name = name, .wants_recent = (*items & IMAP_STATUS_RECENT) != 0);
 }

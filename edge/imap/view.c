@@ -39,7 +39,7 @@ void imap_view_open(struct imap_session *s, const struct msg_mailbox_opened *m, 
 	struct imap_view *v = &s->view;
 	imap_view_close(s);
 	*v = (struct imap_view){.uids = roaring_bitmap_create(), .expunged = roaring_bitmap_create(), .own = roaring_bitmap_create(),
-	                        .modseq = m->highestmodseq, .uidvalidity = m->uidvalidity, .uidnext = m->uidnext,
+	                        .modseq = m->highestmodseq, .id = m->id, .uidvalidity = m->uidvalidity, .uidnext = m->uidnext,
 	                        .is_read_only = is_read_only};
 	set_keywords(v, m->keywords);
 	add_recent(v, m->first_recent_uid, m->uidnext);

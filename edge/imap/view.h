@@ -18,7 +18,7 @@ struct imap_view {
 	struct roaring_bitmap_s *expunged; /* of these, gone; the EXPUNGE waits for a command that allows it */
 	struct roaring_bitmap_s *own;     /* whose flags as of own_modseq the client knows from its own command */
 	uint64_t modseq, own_modseq;
-	uint32_t uidvalidity, uidnext;
+	uint32_t id, uidvalidity, uidnext;
 	struct buf recent;                /* ranges (ipc/words.h) of UIDs that are \Recent here, gone ones too: RFC 3501 §2.3.2 */
 	struct arena keyword_arena;
 	struct span *keywords;

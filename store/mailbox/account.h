@@ -34,8 +34,9 @@ struct mailbox {
 	uint64_t highestmodseq;
 	uint64_t last_change_modseq; /* of a change other than an appended message; 0: unknown, look at all rows */
 	uint32_t recent_uid;      /* messages from here on are \Recent to the next who selects it */
-	uint32_t unseen;
-	uint64_t size;            /* of all messages */
+	/* of the messages, so that nobody must look at their rows for it */
+	uint32_t messages, unseen, deleted;
+	uint64_t size, deleted_size;
 	uint64_t log_from;        /* the change log has all that has gone since this MODSEQ (log.h) */
 	uint32_t log_ranges;      /* and so many ranges of UIDs */
 	uint8_t special_use;
@@ -111,6 +112,10 @@ void mailbox_put(struct mailbox *m);
 /* The same where only \Recent has changed, which is no promise worth a sync, in an operation that changes nothing else. */
 void mailbox_put_recent(struct mailbox *m);
 void mailbox_count_tail(struct mailbox *m, const struct row *row);
+/* How many are \Recent to the next who selects it. Reads the index where some may have gone of those that would be. */
+uint32_t mailbox_recent(struct mailbox *m);
+/* Counts a row in (1) or out (-1): around every change of its flags. */
+void mailbox_count(struct mailbox *m, const struct row *row, int sign);
 /* A record as it was scanned from the engine. -1 with *why if it is damaged. */
 int mailbox_read_record(struct account *a, struct span key, struct span value, struct error *why);
 void mailbox_free(struct mailbox *m);

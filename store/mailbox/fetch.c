@@ -82,6 +82,11 @@ static bool pack_message(struct cursor *c, const struct row *r, struct buf *rows
 		pack_u64(rows, r->internaldate_ms);
 		pack_u32(rows, r->size);
 	}
+	if (c->want & FETCH_IDS) {
+		pack_u64(rows, r->saved_ms);
+		buf_add(rows, id128_span(&r->blob));
+		pack_u64(rows, r->thread);
+	}
 	if (c->want & FETCH_CACHE)
 		pack_bytes(rows, buf_span(&cache));
 	if (c->want & FETCH_BODY)

@@ -22,11 +22,9 @@ static bool apply(struct row *r, uint8_t mode, uint8_t flags, uint64_t keywords)
 	return is_change;
 }
 
-static void change_row(struct mailbox *m, struct row *r, uint8_t was, uint64_t modseq)
+static void change_row(struct mailbox *m, struct row *r, uint64_t modseq)
 {
 	struct account *a = m->account;
-	m->unseen += !(r->flags & FLAG_SEEN);
-	m->unseen -= !(was & FLAG_SEEN);
 	r->modseq = modseq;
 	index_changed(&m->index, r, &a->batch, account_partition(a), m->id);
 }
@@ -61,14 +59,15 @@ static void flag_row(struct flagging *f, struct row *row)
 {
 	const struct msg_flags_ask *what = f->what;
 	bool has_failed = what->is_conditional && row->modseq > what->unchanged_since, is_change = false;
-	uint8_t was = row->flags;
+	mailbox_count(f->mailbox, row, -1);
 	if (has_failed)
 		ranges_add(&f->failed, row->uid);
 	else
 		is_change = apply(row, what->mode, what->flags, f->keywords);
+	mailbox_count(f->mailbox, row, 1);
 	if (is_change) {
 		f->modseq = f->modseq ? f->modseq : mailbox_next_modseq(f->mailbox);
-		change_row(f->mailbox, row, was, f->modseq);
+		change_row(f->mailbox, row, f->modseq);
 	}
 	if (has_failed || is_change || !what->only_changed)
 		fetch_pack_row(&f->rows, row);

@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { ROW_VERSION = 1 };
+enum { ROW_VERSION = 2 };
 
 static uint32_t segment_of(uint32_t uid)
 {
@@ -33,6 +33,7 @@ static void pack_cold(struct buf *out, const struct row *r)
 	pack_u64(out, r->saved_ms);
 	buf_add(out, id128_span(&r->blob));
 	pack_u32(out, r->header_bytes);
+	pack_u64(out, r->thread);
 }
 
 static void unpack_cold(struct unpacker *u, struct row *r)
@@ -43,6 +44,7 @@ static void unpack_cold(struct unpacker *u, struct row *r)
 	r->saved_ms = unpack_u64(u);
 	unpack_id128(u, &r->blob);
 	r->header_bytes = unpack_u32(u);
+	r->thread = unpack_u64(u);
 }
 
 static void pack_hot(struct buf *out, const struct row *r)

@@ -21,6 +21,7 @@ struct row {
 	uint64_t modseq;
 	uint64_t keywords;     /* a bit each; names in the mailbox record */
 	struct id128 blob;
+	uint64_t thread;       /* which messages belong together (RFC 8474 §5.2); 0: not known */
 	uint32_t header_bytes; /* of the root header, with its blank line; 0: not known */
 	uint8_t flags;
 };

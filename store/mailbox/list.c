@@ -99,17 +99,16 @@ static bool may_subscribe(const struct account *a)
 	return result;
 }
 
-static void say_row(struct request *r, uint32_t request, struct mailbox *m)
+static void say_row(struct request *r, uint32_t request, struct mailbox *m, bool wants_recent)
 {
 	request_say(r, mailbox_row, .session = r->view->session, .request = request, .name = span_cstr(m->name),
 	            .special_use = m->special_use, .is_subscribed = account_subscription(r->account, span_cstr(m->name)) >= 0, .exists = 1,
-	            .messages = (uint32_t)m->index.count, .unseen = m->unseen, .uidnext = m->uidnext,
-	            .recent = (uint32_t)(m->index.count - index_lower(&m->index, m->recent_uid)),
-	            .uidvalidity = m->uidvalidity, .highestmodseq = m->highestmodseq, .size = m->size);
+	            .messages = m->messages, .unseen = m->unseen, .deleted = m->deleted, .uidnext = m->uidnext, .recent = wants_recent ? mailbox_recent(m) : 0,
+	            .uidvalidity = m->uidvalidity, .highestmodseq = m->highestmodseq, .size = m->size, .id = m->id);
 }
 
-/* LIST needs no counts, so no index is read for it. Behind the mailboxes come the names that are subscribed and have none. */
-static void say_all(struct request *r, uint32_t request)
+/* Behind the mailboxes come the names that are subscribed and have none. */
+static void say_all(struct request *r, uint32_t request, bool wants_recent)
 {
 	struct account *a = r->account;
 	bool *has_mailbox = xcalloc(a->subscription_count + 1, sizeof *has_mailbox);
@@ -117,7 +116,7 @@ static void say_all(struct request *r, uint32_t request)
 		ssize_t subscription = account_subscription(a, span_cstr(a->mailboxes[i]->name));
 		if (subscription >= 0)
 			has_mailbox[subscription] = true;
-		say_row(r, request, a->mailboxes[i]);
+		say_row(r, request, a->mailboxes[i], wants_recent);
 	}
 	for (size_t i = 0; i < a->subscription_count; i++)
 		if (!has_mailbox[i])
@@ -129,18 +128,12 @@ static void say_all(struct request *r, uint32_t request)
 void mailbox_list_asked(void *context, const struct msg_mailbox_list_ask *msg)
 {
 	struct request *r = context;
-	struct account *a = r->account;
-	struct error why = {0};
-	if (msg->name.len) {
-		/* STATUS: the counts need the index */
-		struct mailbox *m = mailbox_find(a, msg->name);
-		if (m && mailbox_load(m, &why))
-			say_row(r, msg->request, m);
-		request_done(r, msg->request, m ? m->is_loaded ? REQUEST_OK : REQUEST_FAILED : REQUEST_NO_MAILBOX, why.text);
-		return;
-	}
-	say_all(r, msg->request);
-	request_done(r, msg->request, REQUEST_OK, "");
+	struct mailbox *m = msg->name.len ? mailbox_find(r->account, msg->name) : NULL;
+	if (m)
+		say_row(r, msg->request, m, msg->wants_recent);
+	else if (!msg->name.len)
+		say_all(r, msg->request, msg->wants_recent);
+	request_done(r, msg->request, m || !msg->name.len ? REQUEST_OK : REQUEST_NO_MAILBOX, "");
 }
 
 static bool needs_levels(const struct account *a, struct span name)
@@ -160,10 +153,10 @@ static void add_parents(struct account *a, struct span name)
 }
 
 /* The levels above come into being with it. */
-static void add_with_parents(struct account *a, struct span name)
+static struct mailbox *add_with_parents(struct account *a, struct span name)
 {
 	add_parents(a, name);
-	mailbox_add(a, name, USE_NONE);
+	return mailbox_add(a, name, USE_NONE);
 }
 
 void mailbox_create_asked(void *context, const struct msg_mailbox_create *msg)
@@ -178,7 +171,7 @@ void mailbox_create_asked(void *context, const struct msg_mailbox_create *msg)
 	} else if (!has_room(r->account)) {
 		request_done(r, msg->request, REQUEST_LIMIT, "too many mailboxes");
 	} else {
-		add_with_parents(r->account, name);
+		say_row(r, msg->request, add_with_parents(r->account, name), false);
 		request_done(r, msg->request, REQUEST_OK, "");
 	}
 }
@@ -220,8 +213,7 @@ static void rename_inbox(struct request *r, uint32_t request, struct mailbox *in
 		request_done(r, request, REQUEST_FAILED, why.text);
 		return;
 	}
-	add_with_parents(r->account, to);
-	mailbox_move_all(inbox, mailbox_find(r->account, to));
+	mailbox_move_all(inbox, add_with_parents(r->account, to));
 	request_done(r, request, REQUEST_OK, "");
 }
 

@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { MAILBOX_VERSION = 3, MAILBOX_VERSION_WITHOUT_LOG = 2 };
+enum { MAILBOX_VERSION = 3 };
 
 static void record_key(struct buf *key, uint32_t mailbox)
 {
@@ -33,18 +33,20 @@ int mailbox_read_record(struct account *a, struct span key, struct span value, s
 	m->highestmodseq = unpack_u64(&u);
 	m->recent_uid = unpack_u32(&u);
 	m->special_use = unpack_u8(&u);
+	m->messages = unpack_u32(&u);
 	m->unseen = unpack_u32(&u);
+	m->deleted = unpack_u32(&u);
 	m->size = unpack_u64(&u);
+	m->deleted_size = unpack_u64(&u);
 	m->index.tail_first = unpack_u32(&u);
 	uint32_t count = unpack_u32(&u);
 	for (uint32_t i = 0; i < count && i < KEYWORDS_MOST && !u.bad; i++) {
 		struct span word = unpack_bytes(&u, 1024);
 		m->keywords[m->keyword_count++] = span_strdup(word);
 	}
-	bool has_log = version == MAILBOX_VERSION;
-	m->log_from = has_log ? unpack_u64(&u) : m->highestmodseq;
-	m->log_ranges = has_log ? unpack_u32(&u) : 0;
-	if ((version != MAILBOX_VERSION && version != MAILBOX_VERSION_WITHOUT_LOG) || !unpack_done(&u)) {
+	m->log_from = unpack_u64(&u);
+	m->log_ranges = unpack_u32(&u);
+	if (version != MAILBOX_VERSION || !unpack_done(&u)) {
 		mailbox_free(m);
 		return error_set(why, EBADMSG, "a mailbox record of account %s is damaged", a->partition);
 	}
@@ -64,8 +66,11 @@ void mailbox_put(struct mailbox *m)
 	pack_u64(&value, m->highestmodseq);
 	pack_u32(&value, m->recent_uid);
 	pack_u8(&value, m->special_use);
+	pack_u32(&value, m->messages);
 	pack_u32(&value, m->unseen);
+	pack_u32(&value, m->deleted);
 	pack_u64(&value, m->size);
+	pack_u64(&value, m->deleted_size);
 	pack_u32(&value, m->index.tail_first);
 	pack_u32(&value, m->keyword_count);
 	for (unsigned i = 0; i < m->keyword_count; i++)
@@ -186,14 +191,30 @@ uint64_t mailbox_next_modseq(struct mailbox *m)
 	return ++m->highestmodseq;
 }
 
+void mailbox_count(struct mailbox *m, const struct row *row, int sign)
+{
+	bool is_deleted = row->flags & FLAG_DELETED;
+	m->messages += (uint32_t)sign;
+	m->unseen += (uint32_t)(sign * !(row->flags & FLAG_SEEN));
+	m->deleted += (uint32_t)(sign * is_deleted);
+	m->size += (uint64_t)((int64_t)sign * row->size);
+	m->deleted_size += is_deleted ? (uint64_t)((int64_t)sign * row->size) : 0;
+}
+
+uint32_t mailbox_recent(struct mailbox *m)
+{
+	if (m->recent_uid == m->uidnext || !mailbox_load(m, NULL))
+		return 0;
+	return (uint32_t)(m->index.count - index_lower(&m->index, m->recent_uid));
+}
+
 struct row *mailbox_append(struct mailbox *m, struct row *row)
 {
 	struct account *a = m->account;
 	row->uid = m->uidnext++;
 	row->modseq = mailbox_next_modseq(m);
 	row->saved_ms = (uint64_t)clock_wall_ms();
-	m->size += row->size;
-	m->unseen += !(row->flags & FLAG_SEEN);
+	mailbox_count(m, row, 1);
 	uint32_t tail_first = m->index.tail_first;
 	index_append(&m->index, row, &a->batch, account_partition(a), m->id);
 	if (m->index.tail_first != tail_first || m->is_record_stale)
@@ -209,8 +230,7 @@ void mailbox_count_tail(struct mailbox *m, const struct row *row)
 	m->uidnext = row->uid + 1;
 	if (row->modseq > m->highestmodseq)
 		m->highestmodseq = row->modseq;
-	m->size += row->size;
-	m->unseen += !(row->flags & FLAG_SEEN);
+	mailbox_count(m, row, 1);
 }
 
 static void remember_expunged(struct mailbox *m, uint32_t uid, uint64_t modseq)
@@ -235,8 +255,7 @@ void mailbox_remove(struct mailbox *m, struct span ranges, bool keep_blobs)
 		ranges_get(ranges, i, &first, &last);
 		for (size_t at = index_lower(&m->index, first); at < m->index.count && m->index.rows[at].uid <= last; at++) {
 			struct row *r = &m->index.rows[at];
-			m->size -= r->size;
-			m->unseen -= !(r->flags & FLAG_SEEN);
+			mailbox_count(m, r, -1);
 			ranges_add(&gone, r->uid);
 			if (m->views)
 				remember_expunged(m, r->uid, modseq);

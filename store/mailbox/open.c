@@ -48,7 +48,7 @@ void mailbox_open_asked(void *context, const struct msg_mailbox_open *msg)
 	}
 	BUF_AUTO keywords = {0};
 	mailbox_pack_keywords(m, &keywords);
-	request_say(r, mailbox_opened, .session = msg->session, .request = msg->request, .uidvalidity = m->uidvalidity,
+	request_say(r, mailbox_opened, .session = msg->session, .request = msg->request, .id = m->id, .uidvalidity = m->uidvalidity,
 	            .uidnext = m->uidnext, .highestmodseq = m->highestmodseq, .messages = (uint32_t)m->index.count,
 	            .first_unseen_uid = first_unseen(m), .first_recent_uid = m->recent_uid, .keywords = buf_span(&keywords));
 	say_uids(r, m, msg->request);

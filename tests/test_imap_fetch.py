@@ -1,0 +1,137 @@
+"""FETCH and what goes with it beyond RFC 3501: BINARY (RFC 9051, RFC 3516), OBJECTID (RFC 8474), SAVEDATE (RFC 8514)."""
+import base64
+import os
+import quopri
+import re
+
+import pytest
+
+from conftest import SMALL
+from test_imap import MULTI, literal
+
+
+@pytest.fixture(scope='module')
+def server(make_server):
+    return make_server()
+
+
+def entity(encoding, body, kind='application/octet-stream'):
+    return b'Content-Type: %s\r\nContent-Transfer-Encoding: %s\r\n\r\n%s' % (kind.encode(), encoding.encode(), body)
+
+
+def mixed(*entities):
+    return b'From: a@b.example\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary="b"\r\n\r\n' + \
+        b''.join(b'--b\r\n' + e + b'\r\n' for e in entities) + b'--b--\r\n'
+
+
+def binary(response, item):
+    match = re.search(re.escape(item.encode()) + rb' (~?)\{(\d+)\}\r\n', response)
+    assert match, response
+    return match[1] == b'~', response[match.end():match.end() + int(match[2])]
+
+
+# ---- BINARY ----
+
+def test_parts_are_fetched_without_their_encoding(i):
+    text = 'olá, número %s\r\n' % ('x' * 200)
+    data = os.urandom(300000)
+    i.append('INBOX', mixed(entity('quoted-printable', quopri.encodestring(text.encode().replace(b'\r\n', b'\n')).replace(b'\n', b'\r\n'), 'text/plain; charset=utf-8'),
+                            entity('base64', base64.encodebytes(data).replace(b'\n', b'\r\n')), entity('8bit', 'é'.encode()), entity('7bit', b'')))
+    i.ok('SELECT INBOX')
+    told = i.ok('FETCH 1 (BINARY.SIZE[1] BINARY.SIZE[2] BINARY.PEEK[1] BINARY.PEEK[2] BINARY.PEEK[3] BINARY.PEEK[4] BINARY.SIZE[9] BINARY.PEEK[9])')[0]
+    assert binary(told, 'BINARY[1]') == (False, text.encode())
+    is_literal8, got = binary(told, 'BINARY[2]')
+    assert got == data and is_literal8 == (b'\0' in data)
+    assert binary(told, 'BINARY[3]') == (False, 'é'.encode()) and binary(told, 'BINARY[4]') == (False, b'')
+    assert b'BINARY.SIZE[1] %d ' % len(text.encode()) in told and b'BINARY.SIZE[2] 300000 ' in told and b'BINARY[9] NIL' in told
+    told = i.ok('FETCH 1 (BINARY.PEEK[2]<100.50> BINARY.PEEK[2]<299990.50> BINARY.PEEK[2]<400000.5>)')[0]
+    assert binary(told, 'BINARY[2]<100>')[1] == data[100:150] and binary(told, 'BINARY[2]<299990>')[1] == data[299990:]
+    assert binary(told, 'BINARY[2]<400000>')[1] == b''
+    assert b'\\Seen' not in b''.join(i.ok('FETCH 1 FLAGS'))
+    assert b'\\Seen' in b''.join(i.ok('FETCH 1 BINARY[3]'))
+    i.ok('NOOP')
+
+
+def test_a_small_message_is_decoded_too(i):
+    i.append('INBOX', MULTI)
+    i.ok('SELECT INBOX')
+    told = i.ok('FETCH 1 (BINARY[1] BINARY[3] BINARY[2] BINARY[] BODY[3])')[0]
+    assert binary(told, 'BINARY[3]') == (True, b'\0\1\2\3') and binary(told, 'BINARY[1]')[1] == 'olá needle'.encode()
+    assert binary(told, 'BINARY[2]')[1].startswith(b'From: in@x.example') and binary(told, 'BINARY[]')[1] == MULTI
+    assert literal(told, 'BODY[3]') == b'AAECAw=='
+
+
+def test_an_encoding_that_is_not_known(i):
+    """RFC 3516 §4.3: UNKNOWN-CTE."""
+    i.append('INBOX', mixed(entity('x-strange', b'abc'), entity('base64', b'YWJj')))
+    i.ok('SELECT INBOX')
+    assert '[UNKNOWN-CTE]' in i.no('FETCH 1 BINARY.PEEK[1]')
+    assert i.untagged == [b'* 1 FETCH (BINARY[1] NIL)']
+    assert binary(i.ok('FETCH 1 BINARY.PEEK[2]')[0], 'BINARY[2]')[1] == b'abc'
+
+
+@pytest.mark.parametrize('item', ['BINARY', 'BINARY[', 'BINARY[]x', 'BINARY[1.]', 'BINARY[HEADER]', 'BINARY[1.MIME]', 'BINARY.SIZE[1]<0.1>', 'BINARY.SIZE', 'BINARY[1]<1>', 'BINARY[0]',
+                                  'BINARY.PEEK[1]<1.0>', 'EMAILIDS', 'SAVEDATE()', 'MODSEQ[1]'])
+def test_items_that_are_none(i, item):
+    i.append('INBOX', SMALL)
+    i.ok('SELECT INBOX')
+    i.bad('FETCH 1 (%s)' % item)
+
+
+# ---- OBJECTID ----
+
+def test_ids_stay_where_names_and_uids_change(server, i):
+    """RFC 8474 §4 and §5.1."""
+    created = re.match(r'OK \[MAILBOXID \((F\d+)\)\]', i.command('CREATE one'))[1]
+    said = b''.join(i.ok('SELECT one'))
+    assert b'[MAILBOXID (%s)]' % created.encode() in said
+    i.append('one', SMALL)
+    i.append('one', SMALL)
+    i.ok('NOOP')
+    emails = [re.search(rb'EMAILID \((\w+)\)', r)[1] for r in i.ok('FETCH 1:2 EMAILID')]
+    assert emails[0] != emails[1] and all(len(e) < 256 for e in emails)
+    i.ok('COPY 1 INBOX')
+    i.ok('MOVE 2 Trash')
+    i.ok('RENAME one two')
+    assert b'MAILBOXID (%s)' % created.encode() in b''.join(i.ok('STATUS two (MAILBOXID)'))
+    i.ok('SELECT INBOX')
+    assert re.search(rb'EMAILID \((\w+)\)', i.ok('FETCH 1 EMAILID')[0])[1] == emails[0]
+    i.ok('SELECT Trash')
+    assert re.search(rb'EMAILID \((\w+)\)', i.ok('FETCH 1 EMAILID')[0])[1] == emails[1]
+    assert re.match(r'OK \[MAILBOXID \((F\d+)\)\]', i.command('CREATE one'))[1] != created
+
+
+# ---- SAVEDATE ----
+
+def test_savedate_is_when_it_came_into_this_mailbox(i):
+    """RFC 8514 §4.3: of a copy the time of the copying, whatever its INTERNALDATE."""
+    i.append('INBOX', SMALL, date=' 1-Feb-2003 04:05:06 +0000')
+    i.ok('SELECT INBOX')
+    told = i.ok('FETCH 1 (INTERNALDATE SAVEDATE)')[0]
+    assert b'INTERNALDATE " 1-Feb-2003 04:05:06 +0000"' in told
+    assert re.search(rb'SAVEDATE "[ \d]\d-\w{3}-20[2-9]\d \d\d:\d\d:\d\d \+0000"', told)
+
+
+# ---- STATUS ----
+
+def test_status_counts_what_is_deleted(server, i):
+    """RFC 9051 §6.3.11, and RFC 7889 §3.1."""
+    for _ in range(5):
+        i.append('INBOX', SMALL)
+    i.ok('SELECT INBOX')
+    i.ok('STORE 1:3 +FLAGS (\\Deleted)')
+    i.ok('STORE 2 -FLAGS (\\Deleted)')
+    limit = re.search(rb'APPENDLIMIT (\d+)', i.ok('STATUS INBOX (APPENDLIMIT)')[0])[1]
+    assert int(limit) > 1000000
+    expected = b'* STATUS INBOX (MESSAGES 5 UNSEEN 5 SIZE %d DELETED 2)' % (5 * len(SMALL))
+    assert i.ok('STATUS INBOX (MESSAGES DELETED SIZE UNSEEN)')[0] == expected
+    i.ok('COPY 1 Trash')
+    assert b'DELETED 1' in i.ok('STATUS Trash (DELETED)')[0]
+    i.ok('LOGOUT')
+    server.stop()
+    server.start()
+    with server.imap('u@example.test') as again:
+        assert again.ok('STATUS INBOX (MESSAGES DELETED SIZE UNSEEN)')[0] == expected
+        again.ok('SELECT INBOX')
+        again.ok('EXPUNGE')
+        assert b'DELETED 0' in again.ok('STATUS INBOX (DELETED)')[0]
