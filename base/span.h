@@ -69,6 +69,15 @@ static inline bool ascii_is_alpha(char c)
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
+/* 0 to 15; -1 if it is no hexadecimal digit. */
+static inline int ascii_hex_value(char c)
+{
+	if (ascii_is_digit(c))
+		return c - '0';
+	c = ascii_upper(c);
+	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
 bool span_equal_nocase(struct span a, struct span b);
 bool span_starts_with(struct span s, struct span prefix);
 bool span_starts_with_nocase(struct span s, struct span prefix);

@@ -191,7 +191,7 @@ static void give_up(struct delivery *d)
 		channel_send(d->edge->filters[d->filter], judge_cancel, .delivery = d->id);
 }
 
-void delivery_end(struct delivery *d)
+static void end(struct delivery *d, bool is_parked)
 {
 	if (!is_reachable(d)) {
 		give_up(d);
@@ -202,8 +202,18 @@ void delivery_end(struct delivery *d)
 	d->store_window++; /* the last piece is never held back */
 	d->filter_window++;
 	send_piece(d);
-	channel_send(d->edge->store, delivery_end, .delivery = d->id, .size = d->size);
+	channel_send(d->edge->store, delivery_end, .delivery = d->id, .size = d->size, .is_parked = is_parked);
 	channel_send(d->edge->filters[d->filter], judge_end, .delivery = d->id, .size = d->size);
+}
+
+void delivery_end(struct delivery *d)
+{
+	end(d, false);
+}
+
+void delivery_park(struct delivery *d)
+{
+	end(d, true);
 }
 
 void delivery_cancel(struct delivery *d)

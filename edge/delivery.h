@@ -51,6 +51,8 @@ bool delivery_write(struct delivery *d, struct span bytes);
 uint64_t delivery_size(const struct delivery *d);
 /* The message is whole; `done` follows. */
 void delivery_end(struct delivery *d);
+/* The same of one that is to be kept together with others, by append_ask: DELIVERY_PARKED if it is good. */
+void delivery_park(struct delivery *d);
 /* Gives it up before its end (the client has gone, or the message is refused); no event follows. After delivery_end only
  * the events stop: what was handed over may be kept. */
 void delivery_cancel(struct delivery *d);

@@ -499,7 +499,7 @@ void verdict_give(struct verdict *v)
 	if (m->tls_report && v->outcome == VERDICT_ACCEPT)
 		tls_report_read(m->tls_report, &tree, m->authentication, &report); /* before its offsets are others */
 	if (m->kind == DELIVERY_APPEND) {
-		if (tree.has_nul)
+		if (tree.has_nul && !(m->facts & FACT_BINARY))
 			refuse(v, "554 5.6.0 NUL in the message"); /* RFC 3501 §9: no CHAR8 */
 	} else {
 		if (m->signing && signing_is_lost(m->signing))

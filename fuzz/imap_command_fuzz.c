@@ -4,9 +4,11 @@
 
 #include "base/die.h"
 #include "base/utf8.h"
+#include "wire/imap_append.h"
 #include "wire/imap_command.h"
 #include "wire/imap_fetch.h"
 #include "wire/imap_list.h"
+#include "wire/imap_modifiers.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -40,7 +42,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct imap_parser at;
 	struct imap_sequence_set set;
 	struct imap_flags flags;
-	struct imap_append append;
+	struct imap_append_reader reader = {0};
+	struct imap_append_step step;
+	struct imap_select_parameters parameters;
+	struct imap_fetch_modifiers modifiers;
+	struct imap_url url;
+	uint64_t since;
+	bool is_there;
 	struct imap_fetch fetch;
 	struct imap_list list;
 	unsigned items;
@@ -56,7 +64,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	at = p, imap_take_flags(&at, true, &flags);
 	at = p, imap_take_status_items(&at, &items);
 	at = p, imap_take_date(&at, &day);
-	at = p, imap_parse_append(&at, &append);
+	at = p;
+	for (unsigned steps = 0; imap_append_next(&at, &reader, &step) < IMAP_APPEND_END; steps++)
+		if (steps > 2 * size + 10)
+			die("APPEND has more steps than bytes");
+	at = p, imap_take_select_parameters(&at, &parameters);
+	at = p, imap_take_fetch_modifiers(&at, &modifiers);
+	at = p, imap_take_store_modifiers(&at, &is_there, &since);
+	if (imap_url_parse(in, &a, &url) && (url.uid == 0 || !utf8_is_valid(url.mailbox)))
+		die("a URL that names no message");
 	at = p, imap_take_fetch(&at, &fetch);
 	at = p;
 	if (imap_take_list(&at, false, &list))

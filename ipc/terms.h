@@ -60,6 +60,7 @@ enum delivery_outcome {
 	DELIVERY_NO_RECIPIENT, /* the last recipient has gone meanwhile: 550 5.1.1 */
 	DELIVERY_TOO_LARGE,   /* 552 5.3.4 */
 	DELIVERY_DISCARDED,   /* a milter has thrown it away, and the client is not to know: 250 */
+	DELIVERY_PARKED,      /* APPEND: good, and waits for append_ask; nothing is kept yet */
 };
 
 enum { DELIVERY_ALL_RECIPIENTS = 0xffffffff }; /* delivery_result.recipient, but for LMTP */
@@ -79,6 +80,7 @@ enum request_outcome {
 	REQUEST_LIMIT,          /* [LIMIT] */
 	REQUEST_FAILED,         /* [SERVERBUG]: see the log */
 	REQUEST_BAD_CHARSET,    /* [BADCHARSET] */
+	REQUEST_NO_SPACE,       /* [OVERQUOTA]: the disk is full, or a quota */
 	REQUEST_OK_LEFT,        /* deleted, and it was the mailbox that the session had open: none is open now */
 };
 

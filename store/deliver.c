@@ -62,7 +62,7 @@ void deliver_free(struct delivery *d)
 void deliver_log(const struct delivery *d, uint32_t recipient, enum delivery_outcome outcome)
 {
 	static const char *words[] = {"delivered", "queued", "refused", "later", "unknown", "no-mailbox", "not-yours", "no-space",
-	                              "no-recipient", "too-large", "discarded"};
+	                              "no-recipient", "too-large", "discarded", "parked"};
 	bool is_all = recipient == DELIVERY_ALL_RECIPIENTS, is_judged = outcome == DELIVERY_REFUSED || outcome == DELIVERY_LATER;
 	struct span to = d->recipient_count ? d->recipients[is_all ? 0 : recipient].address : SPAN("");
 	char id[ID128_TEXT_BYTES + 1];
@@ -249,6 +249,9 @@ int deliver_end(struct store_peer *edge, const struct msg_delivery_end *m)
 		stage_block(d);
 	EVP_DigestFinal_ex(d->sha256, d->digest, NULL);
 	d->has_end = true;
+	d->is_parked = m->is_parked;
+	if (d->is_parked && d->kind != DELIVERY_APPEND)
+		return -1;
 	try_to_finish(d);
 	return 0;
 }
@@ -330,6 +333,18 @@ void deliver_wait_for_table(struct delivery *d)
 	tables_wait(d->store, d->look.question, on_table_answer, id);
 }
 
+struct delivery *deliver_parked(struct store_peer *edge, uint64_t session, struct id128 id)
+{
+	struct delivery *d = find_of(edge, id);
+	return d && d->has_parked && !d->is_sent_on && d->session == session ? d : NULL;
+}
+
+static void park(struct delivery *d)
+{
+	d->has_parked = true;
+	deliver_say(d, DELIVERY_ALL_RECIPIENTS, DELIVERY_PARKED, SPAN(""), 0, 0);
+}
+
 static void finish_good(struct delivery *d)
 {
 	enum rcpt_outcome authors = d->kind == DELIVERY_SUBMISSION ? authors_are_own(d) : RCPT_LOCAL;
@@ -339,13 +354,15 @@ static void finish_good(struct delivery *d)
 		deliver_answer(d, authors == RCPT_LATER ? DELIVERY_LATER : DELIVERY_NOT_YOURS, SPAN(""));
 	else if (d->verdict == VERDICT_DISCARD)
 		deliver_discard(d);
+	else if (d->is_parked)
+		park(d);
 	else
 		deliver_write(d);
 }
 
 static void try_to_finish(struct delivery *d)
 {
-	if (!d->has_end || !d->has_verdict || d->writing || d->is_sent_on || d->is_asking)
+	if (!d->has_end || !d->has_verdict || d->writing || d->is_sent_on || d->is_asking || d->has_parked)
 		return;
 	if (d->verdict == VERDICT_REFUSE) {
 		deliver_answer(d, DELIVERY_REFUSED, buf_span(&d->text));

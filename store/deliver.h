@@ -11,6 +11,8 @@ int deliver_rcpt(struct store_peer *edge, const struct msg_delivery_rcpt *m);
 int deliver_piece(struct store_peer *edge, const struct msg_delivery_piece *m);
 int deliver_end(struct store_peer *edge, const struct msg_delivery_end *m);
 int deliver_cancel(struct store_peer *edge, const struct msg_delivery_cancel *m);
+/* Parked ones are kept, all or none: store/deliver_group.c */
+int deliver_group(struct store_peer *edge, const struct msg_append_ask *m);
 /* An edge has lost the filter of a delivery. Whether its verdict came first is known only here. */
 void deliver_filter_lost(struct store_peer *edge, const struct msg_delivery_filter_lost *m);
 /* An edge whose store died asks what became of a delivery that it had handed over whole. */

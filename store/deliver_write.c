@@ -27,8 +27,7 @@ static void make_trace(struct delivery *d, struct buf *out)
 	trace_pack(out, &t);
 }
 
-/* The message as it will be kept. NULL if filter's cuts make no sense. */
-static struct accepted *accept_message(struct delivery *d)
+struct accepted *deliver_accept(struct delivery *d)
 {
 	struct accepted *m = accepted_new(d->id);
 	m->blob = d->blob;
@@ -62,7 +61,7 @@ struct waiting_answer {
 };
 
 /* The account's batch names the staged pieces, or nobody ever will. */
-static void end_staging(struct delivery *d, enum delivery_outcome outcome)
+void deliver_written(struct delivery *d, enum delivery_outcome outcome)
 {
 	struct batch b = {0};
 	if (outcome != DELIVERED) {
@@ -77,7 +76,7 @@ static void on_appended(void *context, const struct append_result *result)
 {
 	struct delivery *d = context;
 	d->waiting--;
-	end_staging(d, result->outcome);
+	deliver_written(d, result->outcome);
 	if (d->kind == DELIVERY_APPEND) {
 		deliver_log(d, DELIVERY_ALL_RECIPIENTS, result->outcome);
 		deliver_say(d, DELIVERY_ALL_RECIPIENTS, result->outcome, SPAN(""), result->uidvalidity, result->uid);
@@ -102,8 +101,8 @@ static void on_lmtp_appended(void *context, const struct append_result *result)
 		deliver_free(d);
 }
 
-static void append_to(struct delivery *d, struct accepted *m, uint64_t account,
-                      void (*done)(void *context, const struct append_result *result), void *context)
+struct append *deliver_append(struct delivery *d, struct accepted *m, uint64_t account,
+                              void (*done)(void *context, const struct append_result *result), void *context)
 {
 	struct append *a = xcalloc(1, sizeof *a);
 	*a = (struct append){.message = m, .account = account, .is_append = d->kind == DELIVERY_APPEND, .done = done, .context = context,
@@ -113,7 +112,13 @@ static void append_to(struct delivery *d, struct accepted *m, uint64_t account,
 		buf_add(&a->mailbox, buf_span(&d->mailbox));
 		buf_add(&a->keywords, buf_span(&d->keywords));
 	}
-	append_post(store_worker_of(d->store, account), a);
+	return a;
+}
+
+static void append_to(struct delivery *d, struct accepted *m, uint64_t account,
+                      void (*done)(void *context, const struct append_result *result), void *context)
+{
+	append_post(store_worker_of(d->store, account), deliver_append(d, m, account, done, context));
 }
 
 static void on_queued(void *context)
@@ -297,7 +302,7 @@ void deliver_write(struct delivery *d)
 		return;
 	}
 	d->is_held |= is_unlike_its_sender(d, &targets);
-	struct accepted *m = accept_message(d);
+	struct accepted *m = deliver_accept(d);
 	if (!m) {
 		deliver_answer(d, DELIVERY_LATER, SPAN(""));
 		return;

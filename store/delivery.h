@@ -28,6 +28,7 @@ struct delivery {
 	EVP_MD_CTX *sha256;
 	unsigned char digest[32];
 	bool has_begun, has_end, has_verdict, is_sent_on;
+	bool is_parked, has_parked; /* of an APPEND: is kept when append_ask names it; waits for that */
 	int64_t made_ms;         /* of one that only a verdict is known of yet */
 	unsigned writing;        /* staged pieces whose write is under way */
 	unsigned waiting;        /* writes whose outcome is still to come, once is_sent_on */
@@ -65,6 +66,20 @@ void deliver_discard(struct delivery *d);
 
 /* A table has to answer before it can go on: deliver_write, or what comes before it, begins again then. */
 void deliver_wait_for_table(struct delivery *d);
+
+struct accepted;
+struct append;
+struct append_result;
+/* The message as it will be kept. NULL if filter's cuts make no sense. */
+struct accepted *deliver_accept(struct delivery *d);
+/* What puts it into that account's mailbox. */
+struct append *deliver_append(struct delivery *d, struct accepted *m, uint64_t account,
+                              void (*done)(void *context, const struct append_result *result), void *context);
+/* It has been written to an account, or could not be: what was staged belongs to that, or goes with the delivery. */
+void deliver_written(struct delivery *d, enum delivery_outcome outcome);
+
+/* The parked delivery of that edge and session; NULL if there is none. */
+struct delivery *deliver_parked(struct store_peer *edge, uint64_t session, struct id128 id);
 
 /* Writes a delivery whose bytes and verdict are here, and answers it, now or when the disk has it. `d` may be gone when it
  * returns. */

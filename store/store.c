@@ -179,6 +179,12 @@ static void on_delivery_end(void *context, const struct msg_delivery_end *m)
 		violation(context, "delivery_end");
 }
 
+static void on_append_ask(void *context, const struct msg_append_ask *m)
+{
+	if (deliver_group(context, m))
+		violation(context, "append_ask");
+}
+
 static void on_delivery_cancel(void *context, const struct msg_delivery_cancel *m)
 {
 	if (deliver_cancel(context, m))
@@ -198,7 +204,7 @@ static void on_delivery_query(void *context, const struct msg_delivery_query *m)
 static const struct edge_to_store edge_handlers = {
 	.session_open = on_session_open, .session_close = on_session_close, .sender_ask = on_sender_ask, .rcpt_ask = on_rcpt_ask,
 	.delivery_begin = on_delivery_begin, .delivery_rcpt = on_delivery_rcpt, .delivery_piece = on_delivery_piece,
-	.delivery_end = on_delivery_end, .delivery_cancel = on_delivery_cancel, .delivery_filter_lost = on_delivery_filter_lost, .delivery_query = on_delivery_query,
+	.delivery_end = on_delivery_end, .delivery_cancel = on_delivery_cancel, .append_ask = on_append_ask, .delivery_filter_lost = on_delivery_filter_lost, .delivery_query = on_delivery_query,
 };
 
 static bool is_for_account(uint16_t type)
@@ -206,7 +212,7 @@ static bool is_for_account(uint16_t type)
 	switch (type) {
 	case MSG_MAILBOX_LIST_ASK: case MSG_MAILBOX_CREATE: case MSG_MAILBOX_DELETE: case MSG_MAILBOX_RENAME:
 	case MSG_MAILBOX_SUBSCRIBE: case MSG_MAILBOX_OPEN: case MSG_MAILBOX_CLOSE: case MSG_FETCH_ASK: case MSG_FETCH_MORE:
-	case MSG_BODY_ASK: case MSG_FLAGS_ASK: case MSG_COPY_ASK: case MSG_EXPUNGE_ASK: case MSG_SEARCH_ASK: case MSG_CHANGES_ASK: case MSG_VANISHED_ASK:
+	case MSG_BODY_ASK: case MSG_FLAGS_ASK: case MSG_COPY_ASK: case MSG_EXPUNGE_ASK: case MSG_SEARCH_ASK: case MSG_CHANGES_ASK: case MSG_VANISHED_ASK: case MSG_MESSAGE_ASK:
 		return true;
 	}
 	return false;

@@ -1,4 +1,4 @@
-/* Dates, and the arguments of APPEND and STATUS: see imap_command.h. */
+/* Dates, and the arguments of STATUS: see imap_command.h. */
 #include "wire/date.h"
 #include "wire/imap_command.h"
 
@@ -8,45 +8,6 @@ bool imap_take_date(struct imap_parser *p, int64_t *day)
 	if (!imap_take_astring(p, &text))
 		return false;
 	return date_parse_imap_day(text, day) == 0 || imap_fail(p, "Expected a date like 1-Jan-2026");
-}
-
-/* True, with the size, if nothing but a literal's announcement is left. */
-static bool is_literal_head(struct span rest, uint64_t *size)
-{
-	if (rest.len < 3 || !span_starts_with(rest, SPAN("{")) || !span_ends_with(rest, SPAN("}")))
-		return false;
-	struct span number = span_slice(rest, 1, rest.len - 2);
-	if (span_ends_with(number, SPAN("+")))
-		number.len--;
-	return span_to_u64(number, UINT32_MAX, size) == 0;
-}
-
-/* APPEND SP mailbox [SP flag-list] [SP date-time] SP literal (RFC 3501 §6.3.11). */
-int imap_parse_append(struct imap_parser *p, struct imap_append *out)
-{
-	struct span date;
-	struct date parsed;
-	*out = (struct imap_append){0};
-	if (is_literal_head(p->rest, &out->size_bytes))
-		return 0; /* the mailbox's name */
-	if (!imap_take_mailbox(p, &out->mailbox) || !imap_take_space(p))
-		return -1;
-	if (imap_next_is(p, '(') && (!imap_take_flags(p, false, &out->flags) || !imap_take_space(p)))
-		return -1;
-	if (imap_next_is(p, '"')) {
-		if (!imap_take_string(p, &date) || !imap_take_space(p))
-			return -1;
-		if (date_parse_imap(date, &parsed)) {
-			imap_fail(p, "Expected a date like \" 1-Jan-2026 10:00:00 +0000\"");
-			return -1;
-		}
-		out->has_date = true;
-		out->date_seconds = parsed.utc_seconds;
-	}
-	if (is_literal_head(p->rest, &out->size_bytes))
-		return 1;
-	imap_fail(p, "Expected the message as a literal");
-	return -1;
 }
 
 bool imap_take_status_items(struct imap_parser *p, unsigned *out)

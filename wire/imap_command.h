@@ -119,20 +119,6 @@ bool imap_take_flags(struct imap_parser *p, bool may_be_bare, struct imap_flags 
 /* date (RFC 3501 §9), as days since 1970-01-01. */
 bool imap_take_date(struct imap_parser *p, int64_t *day);
 
-/* ---- APPEND ---- */
-
-struct imap_append {
-	struct span mailbox;
-	struct imap_flags flags;
-	bool has_date;
-	int64_t date_seconds;
-	uint64_t size_bytes;
-};
-
-/* Parses the arguments of APPEND up to and with the announcement of the message's literal, which ends the bytes there are.
- * 1 if it is the message's, 0 if the literal is another argument's, -1 with p->why. */
-int imap_parse_append(struct imap_parser *p, struct imap_append *out);
-
 /* STATUS items. */
 enum imap_status_item {
 	IMAP_STATUS_MESSAGES = 1,

@@ -306,37 +306,6 @@ static void flags_are_read(void **state)
 	}
 }
 
-static void append_is_read(void **state)
-{
-	static const struct {
-		const char *in;
-		int result;
-		uint64_t size;
-	} cases[] = {
-	    /* RFC 3501 §6.3.11 */
-	    {"saved-messages (\\Seen) {310}", 1, 310},
-	    {"INBOX \"17-Jul-1996 02:44:25 -0700\" {5+}", 1, 5},
-	    {"{5}", 0, 5},
-	    {"{5}\r\nINBOX {9}", 1, 9},
-	    {"INBOX", -1, 0},
-	    {"INBOX {9} x", -1, 0},
-	    {"INBOX (\\Seen {9}", -1, 0},
-	    {"INBOX \"yesterday\" {9}", -1, 0},
-	    {"&x {9}", -1, 0},
-	};
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		ARENA_AUTO a = {0};
-		struct imap_parser p = parser_of(cases[i].in, &a);
-		struct imap_append append;
-
-		assert_int_equal(imap_parse_append(&p, &append), cases[i].result);
-		if (cases[i].result == 1)
-			assert_true(append.size_bytes == cases[i].size);
-	}
-}
-
 /* ---- FETCH ---- */
 
 static void fetch_items_are_read(void **state)
@@ -578,7 +547,6 @@ int main(void)
 	    cmocka_unit_test(sequence_sets_are_read),
 	    cmocka_unit_test(mailbox_names_are_decoded),
 	    cmocka_unit_test(flags_are_read),
-	    cmocka_unit_test(append_is_read),
 	    cmocka_unit_test(fetch_items_are_read),
 	    cmocka_unit_test(deep_sections_are_refused),
 	    cmocka_unit_test(searches_are_read),

@@ -421,15 +421,7 @@ int smtp_check_hello(struct span argument, struct error *why)
 	return 0;
 }
 
-static int hex_value(char c)
-{
-	if (ascii_is_digit(c))
-		return c - '0';
-	/* RFC 3461 §4: upper case only, but what else could lower case mean? */
-	c = ascii_upper(c);
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
+/* RFC 3461 §4 has upper case only in it, but what else could lower case mean? */
 int smtp_xtext_decode(struct span xtext, struct buf *out)
 {
 	size_t before = out->len;
@@ -437,9 +429,9 @@ int smtp_xtext_decode(struct span xtext, struct buf *out)
 	for (size_t i = 0; i < xtext.len; i++) {
 		char c = xtext.ptr[i];
 
-		if (c == '+' && xtext.len - i > 2 && hex_value(xtext.ptr[i + 1]) >= 0 &&
-		    hex_value(xtext.ptr[i + 2]) >= 0) {
-			c = (char)(hex_value(xtext.ptr[i + 1]) * 16 + hex_value(xtext.ptr[i + 2]));
+		if (c == '+' && xtext.len - i > 2 && ascii_hex_value(xtext.ptr[i + 1]) >= 0 &&
+		    ascii_hex_value(xtext.ptr[i + 2]) >= 0) {
+			c = (char)(ascii_hex_value(xtext.ptr[i + 1]) * 16 + ascii_hex_value(xtext.ptr[i + 2]));
 			i += 2;
 		} else if (c == '+' || c == '=' || c <= 32 || c == 127) {
 			out->len = before;

@@ -63,14 +63,6 @@ static void base64_decode(struct transfer_decoder *d, struct span piece, struct 
 	out->len += n;
 }
 
-static int hex_value(char c)
-{
-	if (ascii_is_digit(c))
-		return c - '0';
-	c = ascii_upper(c);
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 static void release_held(struct transfer_decoder *d, struct buf *out)
 {
 	buf_add(out, span_of(d->held, d->held_len));
@@ -84,10 +76,10 @@ static void qp_escape_byte(struct transfer_decoder *d, char c, struct buf *out)
 
 	if (c == '\n') {
 		d->held_len = 0;
-	} else if (d->held_len == 2 && hex_value(last) >= 0 && hex_value(c) >= 0) {
-		buf_add_char(out, (char)(hex_value(last) * 16 + hex_value(c)));
+	} else if (d->held_len == 2 && ascii_hex_value(last) >= 0 && ascii_hex_value(c) >= 0) {
+		buf_add_char(out, (char)(ascii_hex_value(last) * 16 + ascii_hex_value(c)));
 		d->held_len = 0;
-	} else if ((d->held_len == 1 && hex_value(c) >= 0) ||
+	} else if ((d->held_len == 1 && ascii_hex_value(c) >= 0) ||
 	           ((last == '=' || last == ' ' || last == '\t') && (c == ' ' || c == '\t' || c == '\r'))) {
 		/* More white space than any line has is text. */
 		if (d->held_len < sizeof(d->held)) {

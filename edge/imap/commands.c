@@ -24,7 +24,7 @@ static const struct imap_command commands[] = {
 	{"LIST", IMAP_LOGGED_IN, 0, "§6.3.8, RFC 5258, RFC 6154", imap_list},
 	{"LSUB", IMAP_LOGGED_IN, 0, "§6.3.9", imap_lsub},
 	{"STATUS", IMAP_LOGGED_IN, 0, "§6.3.10, RFC 8438", imap_status},
-	{"APPEND", IMAP_LOGGED_IN, 0, "§6.3.11, RFC 4315 §3", imap_append},
+	{"APPEND", IMAP_LOGGED_IN, 0, "§6.3.11, RFC 3502, RFC 4469", imap_append},
 	{"NAMESPACE", IMAP_LOGGED_IN, 0, "RFC 2342", imap_namespace},
 	{"IDLE", IMAP_LOGGED_IN, 0, "RFC 2177", imap_idle},
 	/* with a mailbox */
@@ -36,6 +36,7 @@ static const struct imap_command commands[] = {
 	{"SEARCH", IMAP_SELECTED, IMAP_HAS_UID | IMAP_NO_EXPUNGE, "§6.4.4", imap_search},
 	{"FETCH", IMAP_SELECTED, IMAP_HAS_UID | IMAP_NO_EXPUNGE, "§6.4.5", imap_fetch},
 	{"STORE", IMAP_SELECTED, IMAP_HAS_UID | IMAP_NO_EXPUNGE, "§6.4.6", imap_store},
+	{"REPLACE", IMAP_SELECTED, IMAP_HAS_UID, "RFC 8508", imap_replace},
 	{"COPY", IMAP_SELECTED, IMAP_HAS_UID, "§6.4.7", imap_copy},
 	{"MOVE", IMAP_SELECTED, IMAP_HAS_UID, "RFC 6851", imap_move},
 };

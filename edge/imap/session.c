@@ -97,19 +97,16 @@ static void refuse_command(struct imap_session *s, const char *why)
 	imap_bad_text(s, why);
 }
 
-/* True if the literal that is announced is APPEND's message, or APPEND refuses it. */
+/* True if APPEND takes the literal that is announced as it comes, or refuses it. */
 static bool is_taken_by_append(struct imap_session *s)
 {
 	struct imap_parser p;
-	struct imap_append append;
 	struct span tag;
 	if (!(s->state & IMAP_LOGGED_IN) || !imap_parser_init(&p, buf_span(&s->command), &s->arena))
 		return false;
-	if (!imap_take_tag(&p, &tag) || !imap_take_word(&p, "APPEND"))
-		return false;
-	int what = imap_take_space(&p) ? imap_parse_append(&p, &append) : -1;
+	bool result = imap_take_tag(&p, &tag) && imap_append_takes(&p);
 	arena_free(&s->arena);
-	return what != 0;
+	return result;
 }
 
 static void on_literal(struct imap_session *s)
@@ -118,10 +115,12 @@ static void on_literal(struct imap_session *s)
 		imap_skip_literal(s);
 	} else if (is_taken_by_append(s)) {
 		struct imap_parser p;
+		s->has_literal = true;
 		if (begin_command(s, &p))
-			imap_append_announced(s, &p);
+			s->running->run(s, &p);
 		else
 			imap_skip_literal(s);
+		s->has_literal = false;
 	} else if (s->scanner.literal_size > most_bytes(s) - s->command.len) {
 		refuse_command(s, "[LIMIT] A literal is too large");
 		imap_skip_literal(s);
@@ -140,15 +139,27 @@ static void read_command(struct imap_session *s)
 	if (!s->is_skipping)
 		buf_add(&s->command, span_slice(in, 0, n < room ? n : room));
 	connection_consume(s->connection, n);
-	if (!s->is_skipping && n > room)
+	if (!s->is_skipping && n > room && s->input == IMAP_INPUT_APPEND) {
+		imap_append_fail(s, "[LIMIT] The command is too long");
+		s->is_skipping = true;
+	} else if (!s->is_skipping && n > room) {
 		refuse_command(s, "The command is too long");
+	}
 	if (s->connection->is_closing)
 		return;
+	bool is_append = s->input == IMAP_INPUT_APPEND;
 	switch (result) {
 	case IMAP_SCAN_MORE: break;
-	case IMAP_SCAN_LITERAL: on_literal(s); break;
+	case IMAP_SCAN_LITERAL:
+		if (is_append)
+			imap_append_chunk(s, true);
+		else
+			on_literal(s);
+		break;
 	case IMAP_SCAN_LINE:
-		if (!s->is_skipping)
+		if (is_append)
+			imap_append_chunk(s, false);
+		else if (!s->is_skipping)
 			run_command(s);
 		s->is_skipping = false;
 		break;
@@ -166,10 +177,8 @@ static bool read_line(struct imap_session *s)
 		return false;
 	if (s->input == IMAP_INPUT_SASL)
 		imap_sasl_line(s, line);
-	else if (s->input == IMAP_INPUT_IDLE)
-		imap_idle_line(s, line);
 	else
-		imap_append_end(s, line);
+		imap_idle_line(s, line);
 	return true;
 }
 
@@ -183,9 +192,9 @@ static void input(struct connection *c)
 			return;
 		}
 		switch (s->input) {
-		case IMAP_INPUT_COMMAND: read_command(s); break;
+		case IMAP_INPUT_COMMAND: case IMAP_INPUT_APPEND: read_command(s); break;
 		case IMAP_INPUT_MESSAGE: imap_append_input(s); break;
-		case IMAP_INPUT_MESSAGE_END: case IMAP_INPUT_SASL: case IMAP_INPUT_IDLE:
+		case IMAP_INPUT_SASL: case IMAP_INPUT_IDLE:
 			if (!read_line(s))
 				return;
 			break;

@@ -33,8 +33,8 @@ enum imap_state {
 enum imap_input {
 	IMAP_INPUT_COMMAND,
 	IMAP_INPUT_SASL,        /* the response to AUTHENTICATE's challenge */
-	IMAP_INPUT_MESSAGE,     /* of APPEND */
-	IMAP_INPUT_MESSAGE_END, /* the end of its command */
+	IMAP_INPUT_APPEND,      /* the next chunk of APPEND, behind a literal */
+	IMAP_INPUT_MESSAGE,     /* such a literal */
 	IMAP_INPUT_IDLE,        /* DONE */
 };
 
@@ -49,6 +49,7 @@ enum imap_enabled {
 
 struct imap_session;
 struct imap_fetching;
+struct imap_appending;
 
 enum imap_command_flags {
 	IMAP_HAS_UID = 1,    /* there is a UID form: RFC 3501 §6.4.8 */
@@ -90,6 +91,7 @@ struct imap_session {
 	struct imap_scanner scanner;
 	struct buf command;            /* its bytes, literals included */
 	bool is_skipping;              /* it has been refused; the rest of it is thrown away */
+	bool has_literal;              /* it runs before the literal that it announces has come: APPEND */
 	struct arena arena;            /* what lives as long as the command */
 	char tag_bytes[IMAP_TAG_MAX];
 	struct span tag;
@@ -108,8 +110,9 @@ struct imap_session {
 	int64_t idle_due_ms;
 
 	struct imap_fetching *fetching; /* fetch.c */
-	struct delivery *delivery;      /* append.c */
-	uint64_t message_left;          /* bytes of its literal */
+	struct imap_appending *appending; /* append.c */
+	struct delivery *delivery;
+	uint64_t message_left;          /* bytes of the literal at hand */
 };
 
 /* ---- reply.c: ending a command ---- */
@@ -172,11 +175,14 @@ void imap_enable_now(struct imap_session *s, unsigned what);
 void imap_sasl_line(struct imap_session *s, struct span line);     /* login.c */
 void imap_challenge(struct connection *c, const char *encoded);
 void imap_logged_in(struct connection *c, enum login_outcome outcome);
-/* append.c: the message's literal has been announced; p stands behind the command's name */
-void imap_append_announced(struct imap_session *s, struct imap_parser *p);
+/* append.c: true if the command at hand is APPEND or REPLACE, and goes on before the literal that it announces has come */
+bool imap_append_takes(struct imap_parser *p);
+void imap_append_chunk(struct imap_session *s, bool has_literal);  /* the next chunk is here; it ends in an announced literal, or not */
+void imap_append_argument(struct imap_session *s);                 /* the literal that was announced is an argument */
 void imap_append_input(struct imap_session *s);                    /* bytes of the message */
-void imap_append_end(struct imap_session *s, struct span line);    /* what stands behind it */
 void imap_append_abandon(struct imap_session *s);
+/* Ends the command with NO and the text, and gives up what it had. */
+void imap_append_fail(struct imap_session *s, const char *text);
 void imap_idle_line(struct imap_session *s, struct span line);     /* idle.c */
 void imap_idle_push(struct imap_session *s);                       /* if it is idle, tells what has changed */
 void imap_idle_leave(struct imap_session *s);                      /* it is idle no more, or gone */
@@ -227,6 +233,7 @@ IMAP_HANDLER(imap_expunge);
 IMAP_HANDLER(imap_uid_expunge);
 IMAP_HANDLER(imap_search);     /* search.c */
 IMAP_HANDLER(imap_append);     /* append.c */
+IMAP_HANDLER(imap_replace);
 IMAP_HANDLER(imap_idle);       /* idle.c */
 
 #endif

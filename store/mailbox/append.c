@@ -4,6 +4,7 @@
 #include "base/die.h"
 #include "base/log.h"
 #include "base/pack.h"
+#include "ipc/words.h"
 #include "store/mailbox/view.h"
 
 #include <stdatomic.h>
@@ -11,8 +12,7 @@
 
 struct append_job {
 	struct job job;
-	struct append *append;
-	struct append_result result;
+	struct append *first;
 };
 
 struct accepted *accepted_new(struct id128 delivery)
@@ -32,16 +32,36 @@ void accepted_release(struct accepted *m)
 	free(m);
 }
 
+static void end(struct append *a)
+{
+	while (a) {
+		struct append *next = a->next;
+		a->done(a->context, &a->result);
+		accepted_release(a->message);
+		buf_free(&a->mailbox);
+		buf_free(&a->keywords);
+		free(a);
+		a = next;
+	}
+}
+
 static void finish(void *context)
 {
 	struct append_job *j = context;
-	struct append *a = j->append;
-	a->done(a->context, &j->result);
-	accepted_release(a->message);
-	buf_free(&a->mailbox);
-	buf_free(&a->keywords);
-	free(a);
+	end(j->first);
 	free(j);
+}
+
+static void set_outcome(struct append *a, enum delivery_outcome outcome)
+{
+	for (; a; a = a->next)
+		a->result = (struct append_result){.outcome = outcome};
+}
+
+void append_drop(struct append *a)
+{
+	set_outcome(a, DELIVERY_LATER);
+	end(a);
 }
 
 static void delivery_key(struct buf *key, struct id128 delivery)
@@ -82,49 +102,79 @@ static struct mailbox *wanted_mailbox(struct account *acc, const struct append *
 	return a->message->is_junk ? mailbox_of_use(acc, USE_JUNK) : NULL;
 }
 
-static void append(struct account *acc, struct append *a, struct append_result *result)
+/* The mailbox that they go into. NULL after they have failed. */
+static struct mailbox *find_mailbox(struct account *acc, struct append *first)
 {
-	struct accepted *m = a->message;
 	struct error why = {0};
-	struct mailbox *box = wanted_mailbox(acc, a);
-	if (!box && a->is_append) {
-		result->outcome = DELIVERY_NO_MAILBOX;
-		return;
+	struct mailbox *box = wanted_mailbox(acc, first);
+	if (!box && first->is_append) {
+		set_outcome(first, DELIVERY_NO_MAILBOX);
+		return NULL;
 	}
 	if (!box)
 		box = mailbox_find(acc, SPAN("INBOX"));
-	if (!box || !mailbox_load(box, &why)) {
-		log_event(LOG_LEVEL_ERROR, "mailbox-damaged", log_c("account", acc->partition), log_c("why", why.text));
-		result->outcome = DELIVERY_LATER;
-		return;
-	}
+	if (box && mailbox_load(box, &why))
+		return box;
+	log_event(LOG_LEVEL_ERROR, "mailbox-damaged", log_c("account", acc->partition), log_c("why", why.text));
+	set_outcome(first, DELIVERY_LATER);
+	return NULL;
+}
+
+static void append(struct account *acc, struct mailbox *box, struct append *a)
+{
+	struct accepted *m = a->message;
 	struct row row = {.size = m->size, .internaldate_ms = a->internaldate_ms, .blob = m->blob,
 	                  .header_bytes = m->header_bytes, .flags = a->flags};
 	mailbox_keywords(box, buf_span(&a->keywords), true, &row.keywords);
 	put_message(acc, m);
-	result->outcome = DELIVERED;
-	result->uid = mailbox_append(box, &row)->uid;
-	result->uidvalidity = box->uidvalidity;
+	a->result = (struct append_result){.outcome = DELIVERED, .uid = mailbox_append(box, &row)->uid, .uidvalidity = box->uidvalidity};
+}
+
+/* RFC 8508 §3.3: the message that these replace goes with their coming. False if it is not there any more. */
+static bool find_replaced(struct worker *w, const struct append *first, struct mailbox **from)
+{
+	const struct view *v = first->replaced_uid ? map_get(&w->views, first->session) : NULL;
+	*from = v && v->mailbox && !v->mailbox->is_gone && !v->is_read_only && mailbox_load(v->mailbox, NULL) ? v->mailbox : NULL;
+	return first->replaced_uid == 0 || (*from && index_find(&(*from)->index, first->replaced_uid));
+}
+
+static void append_all(struct worker *w, struct account *acc, struct append *first)
+{
+	struct mailbox *from, *box = find_mailbox(acc, first);
+	BUF_AUTO replaced = {0};
+	if (!box)
+		return;
+	if (!find_replaced(w, first, &from)) {
+		set_outcome(first, DELIVERY_UNKNOWN);
+		return;
+	}
+	for (struct append *a = first; a; a = a->next)
+		append(acc, box, a);
+	if (!from)
+		return;
+	ranges_add(&replaced, first->replaced_uid);
+	mailbox_remove(from, buf_span(&replaced), false);
 }
 
 static void run(struct worker *w, struct job *job)
 {
 	struct append_job *j = (struct append_job *)job;
+	struct append *first = j->first;
 	struct error why = {0};
-	struct account *acc = account_get(w, j->append->account, &why);
+	struct account *acc = account_get(w, first->account, &why);
 	if (!acc) {
-		log_event(LOG_LEVEL_ERROR, "account-damaged", log_n("account", (int64_t)j->append->account), log_c("why", why.text));
-		j->result.outcome = DELIVERY_LATER;
+		log_event(LOG_LEVEL_ERROR, "account-damaged", log_n("account", (int64_t)first->account), log_c("why", why.text));
+		set_outcome(first, DELIVERY_LATER);
 		worker_say(w, parcel_to_call(finish, j));
 		return;
 	}
-	int there = j->append->is_repeated ? is_there(acc, j->append->message->delivery) : 0;
+	int there = first->is_repeated ? is_there(acc, first->message->delivery) : 0;
 	if (there < 0)
-		j->result.outcome = DELIVERY_LATER;
+		set_outcome(first, DELIVERY_LATER);
 	else if (there > 0)
-		j->result.outcome = DELIVERED;
+		set_outcome(first, DELIVERED);
 	else
-		append(acc, j->append, &j->result);
+		append_all(w, acc, first);
 	account_call_loop(acc, finish, j);
 	account_settle(acc);
 }
@@ -132,6 +182,6 @@ static void run(struct worker *w, struct job *job)
 void append_post(struct worker *w, struct append *a)
 {
 	struct append_job *j = xcalloc(1, sizeof *j);
-	*j = (struct append_job){.job.run = run, .append = a};
+	*j = (struct append_job){.job.run = run, .first = a};
 	worker_post(w, &j->job);
 }

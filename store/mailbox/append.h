@@ -37,10 +37,18 @@ struct append {
 	uint64_t internaldate_ms;
 	void (*done)(void *context, const struct append_result *result);
 	void *context;
+	/* of several: the others, which go into the same mailbox in the same batch, or none of them does */
+	struct append *next;
+	/* of the first: what goes from the mailbox that this session has open, in the same batch; 0: nothing */
+	uint32_t replaced_uid;
+	uint64_t session;
+	struct append_result result;
 };
 
-/* Posts it to the account's worker; takes *a (xmalloc'ed) over. A repeated delivery that the account has already is not made
+/* Posts it and those behind it to the account's worker; takes *a (xmalloc'ed) over. A repeated delivery that the account has already is not made
  * twice: it is answered as if it had been. */
 void append_post(struct worker *w, struct append *a);
+/* Gives them up: they are told DELIVERY_LATER at once. */
+void append_drop(struct append *a);
 
 #endif

@@ -172,18 +172,46 @@ void fetch_more_asked(void *context, const struct msg_fetch_more *msg)
 	account_when_durable(r->account, &c->job);
 }
 
+static void say_body(struct request *r, uint32_t request, const struct row *row, uint64_t offset, uint32_t length)
+{
+	BUF_AUTO bytes = {0};
+	struct error why = {0};
+	int found = row ? blob_read(r->worker->engine, row->blob, offset, length, &bytes, &why) : 0;
+	if (found < 0)
+		log_event(LOG_LEVEL_ERROR, "message-damaged", log_c("account", r->account->partition), log_n("uid", row->uid),
+		          log_c("why", why.text));
+	request_say(r, body_piece, .session = r->view->session, .request = request, .is_there = found > 0, .bytes = buf_span(&bytes));
+}
+
 void body_asked(void *context, const struct msg_body_ask *msg)
 {
 	struct request *r = context;
 	struct mailbox *m = request_mailbox(r, msg->request);
-	if (!m)
+	if (m)
+		say_body(r, msg->request, index_find(&m->index, msg->uid), msg->offset, msg->length);
+}
+
+/* A message that a URL names (RFC 4469 §2): of one piece, or of the row, whose structure is left out where it is not at hand. */
+void message_asked(void *context, const struct msg_message_ask *msg)
+{
+	struct request *r = context;
+	struct mailbox *m = msg->mailbox.len ? mailbox_find(r->account, msg->mailbox) : r->view->mailbox;
+	bool is_there = m && !m->is_gone && (msg->uidvalidity == 0 || msg->uidvalidity == m->uidvalidity) && mailbox_load(m, NULL);
+	struct row *row = is_there ? index_find(&m->index, msg->uid) : NULL;
+	BUF_AUTO rows = {0}, key = {0}, cache = {0};
+	if (!row) {
+		request_done(r, msg->request, REQUEST_NO_MAILBOX, "there is no such message");
 		return;
-	struct row *row = index_find(&m->index, msg->uid);
-	BUF_AUTO bytes = {0};
-	struct error why = {0};
-	int found = row ? blob_read(r->worker->engine, row->blob, msg->offset, msg->length, &bytes, &why) : 0;
-	if (found < 0)
-		log_event(LOG_LEVEL_ERROR, "message-damaged", log_c("account", r->account->partition), log_n("uid", msg->uid),
-		          log_c("why", why.text));
-	request_say(r, body_piece, .session = msg->session, .request = msg->request, .is_there = found > 0, .bytes = buf_span(&bytes));
+	}
+	if (msg->length) {
+		say_body(r, msg->request, row, msg->offset, msg->length);
+		return;
+	}
+	account_cache_key(&key, row->blob);
+	engine_get(r->worker->engine, account_partition(r->account), buf_span(&key), &cache, NULL);
+	fetch_pack_row(&rows, row);
+	pack_u64(&rows, row->internaldate_ms);
+	pack_u32(&rows, row->size);
+	pack_bytes(&rows, buf_span(&cache));
+	request_say(r, fetch_rows, .session = msg->session, .request = msg->request, .rows = buf_span(&rows), .is_last = 1);
 }

@@ -85,6 +85,7 @@ void vanished_asked(void *context, const struct msg_vanished_ask *m);
 void fetch_asked(void *context, const struct msg_fetch_ask *m);                     /* fetch.c */
 void fetch_more_asked(void *context, const struct msg_fetch_more *m);
 void body_asked(void *context, const struct msg_body_ask *m);
+void message_asked(void *context, const struct msg_message_ask *m);
 void flags_asked(void *context, const struct msg_flags_ask *m);                     /* flags.c */
 void copy_asked(void *context, const struct msg_copy_ask *m);                       /* copy.c */
 void expunge_asked(void *context, const struct msg_expunge_ask *m);
