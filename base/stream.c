@@ -1,6 +1,7 @@
 /* Plain and TLS streams on libevent's bufferevent, which reads, and writes what a socket does not take at once. */
 #include "base/stream.h"
 
+#include "base/deflate.h"
 #include "base/die.h"
 #include "base/tls_remote_key.h"
 
@@ -16,6 +17,7 @@
 enum {
 	TLS_WRITE_BYTES = 16 * 1024, /* one record */
 	TLS_PLAIN_AHEAD = 64 * 1024, /* decrypted input that waits for the owner */
+	INFLATED_AHEAD = 64 * 1024,
 };
 
 static const char CLOSED_BY_PEER[] = "closed by the peer";
@@ -28,6 +30,9 @@ struct stream {
 	struct stream_events events;
 	void *context;
 	struct evbuffer *plain;      /* decrypted input; NULL while the stream is plain */
+	struct deflate *deflate;     /* NULL while the stream is not compressed */
+	struct evbuffer *inflated;
+	bool has_more_inflated;      /* zlib holds some back for want of room */
 	SSL *ssl;
 	struct tls_signature signature;
 	enum tls_state tls;
@@ -45,6 +50,9 @@ static void destroy(struct stream *s)
 	loop_later_cancel(s->loop, &s->flush);
 	if (s->plain)
 		evbuffer_free(s->plain);
+	if (s->inflated)
+		evbuffer_free(s->inflated);
+	deflate_free(s->deflate);
 	SSL_free(s->ssl);
 	bufferevent_free(s->socket);
 	buf_free(&s->signature.bytes);
@@ -76,9 +84,15 @@ static void report_closed(struct stream *s, const char *why)
 		s->events.closed(s->context, why);
 }
 
-static struct evbuffer *input_of(const struct stream *s)
+/* As it came, or decrypted. */
+static struct evbuffer *raw_input_of(const struct stream *s)
 {
 	return s->plain ? s->plain : bufferevent_get_input(s->socket);
+}
+
+static struct evbuffer *input_of(const struct stream *s)
+{
+	return s->inflated ? s->inflated : raw_input_of(s);
 }
 
 /* What a turn of the loop writes leaves at its end in one call, and without asking epoll whether it may: that would cost
@@ -180,6 +194,28 @@ static bool tls_read(struct stream *s)
 	return has_more;
 }
 
+/* Inflates as far as the owner has room: a few bytes can stand for very many. True if there is more input than before. */
+static bool inflate_input(struct stream *s)
+{
+	struct evbuffer *raw = raw_input_of(s);
+	bool has_more = false;
+	size_t n;
+	while (((n = evbuffer_get_contiguous_space(raw)) > 0 || s->has_more_inflated) && evbuffer_get_length(s->inflated) < INFLATED_AHEAD) {
+		BUF_AUTO bytes = {0};
+		struct span in = n ? span_of(evbuffer_pullup(raw, (ssize_t)n), n) : SPAN("");
+		int result = deflate_unpack(s->deflate, &in, INFLATED_AHEAD - evbuffer_get_length(s->inflated), &bytes);
+		evbuffer_drain(raw, n - in.len);
+		evbuffer_add(s->inflated, bytes.ptr, bytes.len);
+		has_more |= bytes.len > 0;
+		s->has_more_inflated = result > 0;
+		if (result < 0) {
+			report_closed(s, "what came is not compressed as RFC 4978 has it");
+			break;
+		}
+	}
+	return has_more;
+}
+
 static void announce(struct stream *s)
 {
 	if (!s->is_paused && !s->is_closing && !s->is_closed && !s->is_freed && s->events.readable)
@@ -208,6 +244,10 @@ static void process_input(struct stream *s, bool is_new)
 		return;
 	if (s->tls == TLS_SECURED)
 		has_more = tls_read(s);
+	if (s->deflate && !s->is_closed)
+		has_more = inflate_input(s);
+	if (s->is_closed)
+		return;
 	if ((has_more || !is_new) && evbuffer_get_length(input_of(s)))
 		announce(s);
 	if (s->tls == TLS_SECURED && s->ended && !s->is_closed && !s->is_freed)
@@ -343,15 +383,16 @@ size_t stream_input_length(const struct stream *s)
 void stream_consume(struct stream *s, size_t n)
 {
 	evbuffer_drain(input_of(s), n);
-	/* TLS input that was held back for want of room can go on */
-	if (s->tls == TLS_SECURED && SSL_has_pending(s->ssl) && evbuffer_get_length(s->plain) < TLS_PLAIN_AHEAD)
+	/* input that was held back for want of room can go on */
+	bool has_tls = s->tls == TLS_SECURED && SSL_has_pending(s->ssl) && evbuffer_get_length(s->plain) < TLS_PLAIN_AHEAD;
+	bool has_deflated = s->deflate && evbuffer_get_length(s->inflated) < INFLATED_AHEAD &&
+	                    (s->has_more_inflated || evbuffer_get_length(raw_input_of(s)));
+	if (has_tls || has_deflated)
 		loop_later(s->loop, &s->announce);
 }
 
-void stream_write(struct stream *s, struct span bytes)
+static void write_raw(struct stream *s, struct span bytes)
 {
-	if (s->is_closed || s->is_freed)
-		return;
 	if (s->tls == TLS_NONE) {
 		write_later(s, bytes.ptr, bytes.len);
 		return;
@@ -365,6 +406,18 @@ void stream_write(struct stream *s, struct span bytes)
 		bytes = span_skip(bytes, (size_t)written);
 		tls_push(s);
 	}
+}
+
+void stream_write(struct stream *s, struct span bytes)
+{
+	BUF_AUTO packed = {0};
+	if (s->is_closed || s->is_freed)
+		return;
+	if (s->deflate && bytes.len) {
+		deflate_pack(s->deflate, bytes, &packed);
+		bytes = buf_span(&packed);
+	}
+	write_raw(s, bytes);
 }
 
 size_t stream_backlog(const struct stream *s)
@@ -467,6 +520,20 @@ void stream_start_tls_client(struct stream *s, SSL_CTX *context, const char *ser
 	bool was_in_use = enter(s);
 	tls_handshake(s);
 	leave(s, was_in_use);
+}
+
+void stream_start_deflate(struct stream *s)
+{
+	s->deflate = deflate_new();
+	s->inflated = evbuffer_new();
+	if (!s->inflated)
+		die("stream: no memory");
+	loop_later(s->loop, &s->announce); /* for what has come already */
+}
+
+bool stream_is_deflated(const struct stream *s)
+{
+	return s->deflate != NULL;
 }
 
 bool stream_is_secured(const struct stream *s)

@@ -48,6 +48,11 @@ void stream_set_timeout(struct stream *s, int64_t read_ms, int64_t write_ms);
 void stream_start_tls_server(struct stream *s, struct ssl_ctx_st *context);
 void stream_start_tls_client(struct stream *s, struct ssl_ctx_st *context, const char *server_name, const struct tls_proof *proof);
 bool stream_is_secured(const struct stream *s);
+
+/* Everything from here on is compressed, in both directions (RFC 4978), within TLS if there is TLS. Input that is there and not consumed
+ * is taken for compressed. */
+void stream_start_deflate(struct stream *s);
+bool stream_is_deflated(const struct stream *s);
 /* The channel binding tls-exporter (RFC 9266 §2) of this TLS session. False where there is none: it is plain, or of TLS 1.2 without the
  * extended master secret (§4.2): there, one session may have the secrets of another. */
 enum { STREAM_BINDING_BYTES = 32 };

@@ -216,6 +216,16 @@ void connection_start_tls(struct connection *c)
 	stream_start_tls_server(c->stream, c->edge->tls);
 }
 
+void connection_start_deflate(struct connection *c)
+{
+	stream_start_deflate(c->stream);
+}
+
+bool connection_is_deflated(const struct connection *c)
+{
+	return stream_is_deflated(c->stream);
+}
+
 /* ---- login ---- */
 
 bool connection_may_login(const struct connection *c)
@@ -283,6 +293,12 @@ void connection_leave_session(struct connection *c)
 	if (c->edge->store)
 		channel_send(c->edge->store, session_close, .session = c->session);
 	c->session = 0;
+}
+
+void connection_log_out(struct connection *c)
+{
+	connection_leave_session(c);
+	buf_free(&c->user);
 }
 
 void connection_session_opened(struct edge_process *e, const struct msg_session_opened *m)

@@ -85,6 +85,11 @@ bool connection_is_secured(const struct connection *c);
 bool connection_may_start_tls(const struct connection *c);
 /* After the OK has been written: becomes TLS, then `secured`. */
 void connection_start_tls(struct connection *c);
+/* Everything after what has been written is compressed, in both directions: RFC 4978. */
+void connection_start_deflate(struct connection *c);
+bool connection_is_deflated(const struct connection *c);
+/* The user is nobody's any more, and may log in anew. */
+void connection_log_out(struct connection *c);
 /* True if a password may be taken on this connection as it is (TLS, or plaintext_login allows it). */
 bool connection_may_login(const struct connection *c);
 /* Asks vault; waits; then `logged_in` is called (c->user and c->session are set if it is LOGIN_OK). */

@@ -81,6 +81,7 @@ enum request_outcome {
 	REQUEST_FAILED,         /* [SERVERBUG]: see the log */
 	REQUEST_BAD_CHARSET,    /* [BADCHARSET] */
 	REQUEST_NO_SPACE,       /* [OVERQUOTA]: the disk is full, or a quota */
+	REQUEST_BAD_USE,        /* [USEATTR] */
 	REQUEST_OK_LEFT,        /* deleted, and it was the mailbox that the session had open: none is open now */
 };
 

@@ -201,13 +201,21 @@ void imap_capitalise_inbox(struct buf *name, const char *behind)
 		memcpy(name->ptr, "INBOX", 5);
 }
 
+int imap_decode_name(const struct imap_parser *p, struct span written, struct buf *out)
+{
+	if (!p->has_utf8_names)
+		return imap_utf7_decode(written, out);
+	buf_add(out, written);
+	return utf8_is_valid(written) && span_chr(written, 0) < 0 ? 0 : -1;
+}
+
 bool imap_take_mailbox(struct imap_parser *p, struct span *out)
 {
 	struct span written;
 	BUF_AUTO name = {0};
 	if (!imap_take_astring(p, &written))
 		return false;
-	if (imap_utf7_decode(written, &name) || name.len == 0 || name.len > IMAP_MAILBOX_NAME_MAX) {
+	if (imap_decode_name(p, written, &name) || name.len == 0 || name.len > IMAP_MAILBOX_NAME_MAX) {
 		error_set(&p->why, IMAP_FAULT_NAME, "That is not a mailbox name");
 		return false;
 	}

@@ -53,6 +53,7 @@ enum { IMAP_FAULT_GRAMMAR, IMAP_FAULT_NAME };
 struct imap_parser {
 	struct span rest;    /* what has not been taken */
 	struct arena *arena;
+	bool has_utf8_names; /* mailbox names are UTF-8, not modified UTF-7: RFC 6855 §3, RFC 9051 §5.1 */
 	struct error why;    /* after a function returned false */
 };
 
@@ -80,6 +81,8 @@ bool imap_take_number(struct imap_parser *p, uint32_t least, uint32_t *out);
 /* mailbox, decoded to UTF-8: a name without NUL of at most IMAP_MAILBOX_NAME_MAX bytes, "INBOX" in capitals, also as the first
  * level of a longer name. */
 bool imap_take_mailbox(struct imap_parser *p, struct span *out);
+/* Appends a mailbox name, or a pattern, as it was written, in UTF-8. -1 if it is none. */
+int imap_decode_name(const struct imap_parser *p, struct span written, struct buf *out);
 /* RFC 3501 §5.1: INBOX is INBOX in any case; if more follows, it begins with one of the characters of `behind`. */
 void imap_capitalise_inbox(struct buf *name, const char *behind);
 

@@ -2,7 +2,6 @@
 #include "wire/imap_list.h"
 
 #include "base/die.h"
-#include "wire/imap_utf7.h"
 
 #include <stdlib.h>
 
@@ -24,7 +23,7 @@ static bool take_list_mailbox(struct imap_parser *p, struct span *out)
 static struct span whole_pattern(struct imap_parser *p, struct span reference, struct span pattern)
 {
 	BUF_AUTO whole = {0};
-	if (imap_utf7_decode(reference, &whole) || imap_utf7_decode(pattern, &whole) || whole.len > IMAP_PATTERN_MAX)
+	if (imap_decode_name(p, reference, &whole) || imap_decode_name(p, pattern, &whole) || whole.len > IMAP_PATTERN_MAX)
 		return (struct span){0}; /* no mailbox has such a name */
 	imap_capitalise_inbox(&whole, "/%*");
 	return arena_dup(p->arena, buf_span(&whole));
@@ -86,15 +85,36 @@ static bool take_selection(struct imap_parser *p, struct imap_list *out)
 	return imap_take_space(p);
 }
 
-static bool take_return(struct imap_parser *p, struct imap_list *out)
+/* RFC 5819 §2: a return option with an argument. */
+static bool take_return_option(struct imap_parser *p, struct imap_list *out)
 {
 	static const struct option_name names[] = {
 		{"SUBSCRIBED", IMAP_LIST_RETURN_SUBSCRIBED}, {"CHILDREN", IMAP_LIST_RETURN_CHILDREN},
 		{"SPECIAL-USE", IMAP_LIST_RETURN_SPECIAL_USE}};
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+		if (imap_take_word(p, names[i].name)) {
+			out->options |= names[i].option;
+			return true;
+		}
+	if (imap_take_word(p, "STATUS"))
+		return imap_take_space(p) && imap_take_status_items(p, &out->status_items);
+	return imap_fail(p, "There is no such option");
+}
+
+static bool take_return(struct imap_parser *p, struct imap_list *out)
+{
 	out->is_extended = true;
 	if (!imap_take_space(p) || !imap_take_word(p, "RETURN"))
 		return imap_fail(p, "Expected RETURN");
-	return imap_take_space(p) && take_options(p, names, sizeof names / sizeof names[0], &out->options);
+	if (!imap_take_space(p) || !imap_take_char(p, '('))
+		return false;
+	if (imap_next_is(p, ')'))
+		return imap_take_char(p, ')');
+	do {
+		if (!take_return_option(p, out))
+			return false;
+	} while (imap_next_is(p, ' ') && imap_take_space(p));
+	return imap_take_char(p, ')');
 }
 
 bool imap_take_list(struct imap_parser *p, bool is_lsub, struct imap_list *out)
@@ -113,6 +133,44 @@ bool imap_take_list(struct imap_parser *p, bool is_lsub, struct imap_list *out)
 		return false;
 	out->is_root = out->is_root && !out->is_extended;
 	return imap_take_end(p);
+}
+
+/* create-param of RFC 6154 §6: SP "(" "USE" SP "(" [use-attr *(SP use-attr)] ")" ")" */
+static bool take_use(struct imap_parser *p, struct imap_create *out)
+{
+	static const struct {
+		const char *name;
+		enum imap_use use;
+	} uses[] = {
+		{"\\Archive", IMAP_USE_ARCHIVE}, {"\\Drafts", IMAP_USE_DRAFTS}, {"\\Junk", IMAP_USE_JUNK}, {"\\Sent", IMAP_USE_SENT}, {"\\Trash", IMAP_USE_TRASH},
+	};
+	if (!imap_take_space(p) || !imap_take_char(p, '('))
+		return false;
+	if (!imap_take_word(p, "USE"))
+		return imap_fail(p, "There is no such parameter");
+	if (!imap_take_space(p) || !imap_take_char(p, '('))
+		return false;
+	for (unsigned count = 0; !imap_next_is(p, ')'); count++) {
+		struct span name;
+		enum imap_use use = IMAP_USE_NONE;
+		if ((count && !imap_take_space(p)) || !imap_next_is(p, '\\'))
+			return imap_fail(p, "A use begins with \\");
+		for (size_t i = 0; i < sizeof uses / sizeof uses[0]; i++)
+			if (imap_take_word(p, uses[i].name))
+				use = uses[i].use;
+		p->rest = span_skip(p->rest, use == IMAP_USE_NONE);
+		if (use == IMAP_USE_NONE && !imap_take_atom(p, &name))
+			return false;
+		out->is_bad_use |= use == IMAP_USE_NONE || (out->use != IMAP_USE_NONE && out->use != use);
+		out->use = use;
+	}
+	return imap_take_char(p, ')') && imap_take_char(p, ')');
+}
+
+bool imap_take_create(struct imap_parser *p, struct imap_create *out)
+{
+	*out = (struct imap_create){0};
+	return imap_take_mailbox(p, &out->name) && (p->rest.len == 0 || take_use(p, out));
 }
 
 /* ---- matching ----

@@ -1,4 +1,4 @@
-/* LIST and LSUB: what is asked for (RFC 3501 §6.3.8, RFC 5258, RFC 6154) and which names match. */
+/* LIST and LSUB: what is asked for (RFC 3501 §6.3.8, RFC 5258, RFC 5819, RFC 6154) and which names match; CREATE. */
 #ifndef WIRE_IMAP_LIST_H
 #define WIRE_IMAP_LIST_H
 
@@ -22,11 +22,24 @@ struct imap_list {
 	unsigned options;
 	struct span *patterns;   /* in UTF-8 with the reference in front; ptr is NULL for one that can match nothing */
 	size_t pattern_count;
+	unsigned status_items;   /* bits of enum imap_status_item to be told of each mailbox: RFC 5819 */
 	bool is_root;            /* the one pattern is "" and it is not extended: the delimiter is asked for */
 };
 
 /* The arguments of LIST, or (is_lsub) of LSUB, which has no options. */
 bool imap_take_list(struct imap_parser *p, bool is_lsub, struct imap_list *out);
+
+/* Special uses as RFC 6154 names them; the numbers are those of ipc/terms.h. */
+enum imap_use { IMAP_USE_NONE, IMAP_USE_DRAFTS, IMAP_USE_SENT, IMAP_USE_JUNK, IMAP_USE_TRASH, IMAP_USE_ARCHIVE };
+
+struct imap_create {
+	struct span name;
+	enum imap_use use;
+	bool is_bad_use; /* several, or one that is not known */
+};
+
+/* The arguments of CREATE: RFC 3501 §6.3.3, RFC 6154 §3. */
+bool imap_take_create(struct imap_parser *p, struct imap_create *out);
 
 /* A pattern made ready for many names. */
 struct imap_pattern;

@@ -310,6 +310,7 @@ void imap_append_chunk(struct imap_session *s, bool has_literal)
 {
 	struct imap_parser p;
 	bool is_whole = imap_parser_init(&p, buf_span(&s->command), &s->arena);
+	p.has_utf8_names = imap_has_utf8_names(s);
 	s->appending->has_literal = has_literal;
 	if (is_whole)
 		take_chunk(s, &p);

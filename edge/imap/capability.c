@@ -31,6 +31,11 @@ static const struct {
 	{"BINARY", AFTER, "RFC 3516"},
 	{"MULTIAPPEND", AFTER, "RFC 3502"},
 	{"CATENATE", AFTER, "RFC 4469"},
+	{"COMPRESS=DEFLATE", AFTER, "RFC 4978"},
+	{"UNAUTHENTICATE", AFTER, "RFC 8437"},
+	{"LIST-STATUS", AFTER, "RFC 5819"},
+	{"CREATE-SPECIAL-USE", AFTER, "RFC 6154"},
+	{"UTF8=ACCEPT", AFTER, "RFC 6855"},
 	{"REPLACE", AFTER, "RFC 8508"},
 	{"PARTIAL", AFTER, "RFC 9394"},
 	{"UIDONLY", AFTER, "RFC 9586"},
@@ -43,8 +48,11 @@ void imap_add_capabilities(struct imap_session *s, struct buf *out)
 	for (size_t i = 0; i < sizeof capabilities / sizeof capabilities[0]; i++)
 		if (capabilities[i].states & s->state)
 			buf_printf(out, " %s", capabilities[i].name);
-	if (s->state != IMAP_NOT_AUTHENTICATED)
+	if (s->state != IMAP_NOT_AUTHENTICATED) {
+		/* RFC 7889 §2: of every mailbox */
+		buf_printf(out, " APPENDLIMIT=%llu", (unsigned long long)child_config(c->edge->self)->message_size_limit_bytes);
 		return;
+	}
 	if (connection_may_start_tls(c))
 		buf_add_cstr(out, " STARTTLS");
 	scram_add_mechanisms(c, " AUTH=", out);
@@ -73,6 +81,8 @@ static const struct {
 	{"CONDSTORE", IMAP_ENABLED_CONDSTORE},
 	{"QRESYNC", IMAP_ENABLED_QRESYNC | IMAP_ENABLED_CONDSTORE}, /* RFC 7162 §3.2.3 */
 	{"UIDONLY", IMAP_ENABLED_UIDONLY},
+	{"UTF8=ACCEPT", IMAP_ENABLED_UTF8},
+	{"IMAP4rev2", IMAP_ENABLED_REV2},
 };
 
 void imap_enable_now(struct imap_session *s, unsigned what)

@@ -14,6 +14,8 @@ static const struct imap_command commands[] = {
 	{"LOGIN", IMAP_NOT_AUTHENTICATED, 0, "§6.2.3", imap_login},
 	/* after login */
 	{"ENABLE", IMAP_LOGGED_IN, 0, "RFC 5161", imap_enable},
+	{"UNAUTHENTICATE", IMAP_LOGGED_IN, 0, "RFC 8437", imap_unauthenticate},
+	{"COMPRESS", IMAP_LOGGED_IN, 0, "RFC 4978", imap_compress},
 	{"SELECT", IMAP_LOGGED_IN, 0, "§6.3.1", imap_select},
 	{"EXAMINE", IMAP_LOGGED_IN, 0, "§6.3.2", imap_examine},
 	{"CREATE", IMAP_LOGGED_IN, 0, "§6.3.3", imap_create},

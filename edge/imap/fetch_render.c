@@ -53,6 +53,7 @@ enum imap_step imap_fetch_simple(struct imap_session *s, struct imap_fetching *f
 		imap_view_render_modseq(&f->row, &s->out);
 		return STEP_ON;
 	}
+	unsigned flags = imap_has_utf8_names(s) ? IMAP_STRUCTURE_UTF8 : 0;
 	begin_item(s, f, item);
 	switch (item->kind) {
 	case IMAP_FETCH_FLAGS: imap_fetch_flags(s, f); break;
@@ -62,9 +63,9 @@ enum imap_step imap_fetch_simple(struct imap_session *s, struct imap_fetching *f
 	case IMAP_FETCH_EMAILID: say_emailid(s, f->email); break;
 	case IMAP_FETCH_THREADID: say_threadid(s, f->thread); break;
 	case IMAP_FETCH_SIZE: buf_add_number(&s->out, f->size_bytes); break;
-	case IMAP_FETCH_ENVELOPE: imap_render_envelope(f->tree.parts[0].envelope, 0, &s->out); break;
-	case IMAP_FETCH_BODY: imap_render_body(&f->tree, 0, false, 0, &s->out); break;
-	case IMAP_FETCH_BODYSTRUCTURE: imap_render_body(&f->tree, 0, true, 0, &s->out); break;
+	case IMAP_FETCH_ENVELOPE: imap_render_envelope(f->tree.parts[0].envelope, flags, &s->out); break;
+	case IMAP_FETCH_BODY: imap_render_body(&f->tree, 0, false, flags, &s->out); break;
+	case IMAP_FETCH_BODYSTRUCTURE: imap_render_body(&f->tree, 0, true, flags, &s->out); break;
 	case IMAP_FETCH_MODSEQ: case IMAP_FETCH_SECTION: case IMAP_FETCH_BINARY: case IMAP_FETCH_BINARY_SIZE: break;
 	}
 	return STEP_ON;

@@ -1,4 +1,4 @@
-/* LIST and LSUB: RFC 3501 §6.3.8 and §6.3.9, RFC 5258, RFC 3348, RFC 6154. store tells all names; what matches is chosen
+/* LIST and LSUB: RFC 3501 §6.3.8 and §6.3.9, RFC 5258, RFC 3348, RFC 5819, RFC 6154. store tells all names; what matches is chosen
  * here. */
 #include "wire/imap_list.h"
 
@@ -9,6 +9,7 @@
 struct listed {
 	struct listed *next; /* in the order in which they came */
 	struct span name;
+	const struct msg_mailbox_row *row; /* if its STATUS is to be told */
 	uint8_t special_use;
 	bool is_subscribed, exists;
 };
@@ -34,8 +35,15 @@ static void add(struct imap_session *s, const struct listed *one)
 
 static void on_row(struct imap_session *s, const struct msg_mailbox_row *m)
 {
-	add(s, &(struct listed){.name = arena_dup(&s->arena, m->name), .special_use = m->special_use,
-	                        .is_subscribed = m->is_subscribed, .exists = m->exists});
+	const struct listing *w = s->work;
+	struct span name = arena_dup(&s->arena, m->name);
+	struct msg_mailbox_row *row = NULL;
+	if (w->what.status_items && m->exists) {
+		row = arena_alloc(&s->arena, sizeof *row);
+		*row = *m;
+		row->name = name;
+	}
+	add(s, &(struct listed){.name = name, .row = row, .special_use = m->special_use, .is_subscribed = m->is_subscribed, .exists = m->exists});
 }
 
 /* By name, with what lies below a mailbox directly behind it. */
@@ -155,8 +163,13 @@ static void say_list(struct imap_session *s, const struct listing *w)
 		if (!matches(w, w->sorted[i]->name))
 			continue;
 		/* RFC 5258 §3.5: one that is not selected itself is said only for what the client does not see below it */
-		if (is_selected(w, i) || has_selected_below(w, i, true))
+		bool is_said = is_selected(w, i) || has_selected_below(w, i, true);
+		if (is_said)
 			say_listed(s, w, i, has_selected_below(w, i, false));
+		if (is_said && is_selected(w, i) && w->sorted[i]->row)
+			imap_say_status(s, w->sorted[i]->row, w->what.status_items); /* RFC 5819 §2 */
+		if (s->out.len > IMAP_OUT_BYTES)
+			imap_flush(s);
 	}
 }
 
@@ -231,7 +244,7 @@ static void list(struct imap_session *s, struct imap_parser *p, bool is_lsub)
 		return;
 	}
 	s->work = w;
-	imap_ask(s, &answers, mailbox_list_ask, .name = SPAN(""));
+	imap_ask(s, &answers, mailbox_list_ask, .name = SPAN(""), .wants_recent = (w->what.status_items & IMAP_STATUS_RECENT) != 0);
 }
 
 void imap_list(struct imap_session *s, struct imap_parser *p)

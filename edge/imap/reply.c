@@ -93,6 +93,7 @@ void imap_no_outcome(struct imap_session *s, const struct msg_request_done *m, b
 	case REQUEST_EXPUNGED: code = "[EXPUNGEISSUED]", text = "Some of the messages are gone"; break;
 	case REQUEST_LIMIT: code = "[LIMIT]", text = "That is too much"; break;
 	case REQUEST_FAILED: break;
+	case REQUEST_BAD_USE: code = "[USEATTR]", text = "Another mailbox has that use"; break;
 	case REQUEST_NO_SPACE: code = "[OVERQUOTA]", text = "There is no room"; break;
 	case REQUEST_BAD_CHARSET: code = "[BADCHARSET (UTF-8 US-ASCII)]", text = "The charset is not known"; break;
 	}
@@ -152,6 +153,9 @@ void imap_say_reply(struct imap_session *s)
 {
 	add_reply(s);
 	imap_flush(s);
+	if (s->starts_deflate)
+		connection_start_deflate(s->connection);
+	s->starts_deflate = false;
 	buf_free(&s->reply);
 	buf_free(&s->out);
 	if (s->command.ptr)

@@ -5,12 +5,13 @@
 
 struct selecting {
 	bool is_read_only;
+	struct span name;
 	uint32_t first_unseen_uid;
 	struct imap_select_parameters parameters;
 	struct span known; /* ranges (ipc/words.h) */
 };
 
-static void leave_mailbox(struct imap_session *s)
+void imap_leave_mailbox(struct imap_session *s)
 {
 	struct connection *c = s->connection;
 	if (s->state != IMAP_SELECTED)
@@ -37,12 +38,18 @@ static void on_uids(struct imap_session *s, const struct msg_uid_rows *m)
 static void say_mailbox(struct imap_session *s, const struct selecting *w)
 {
 	struct imap_view *v = &s->view;
+	bool is_rev2 = s->enabled & IMAP_ENABLED_REV2;
 	imap_view_say_flags(s);
-	buf_printf(&s->out, "* %u EXISTS\r\n* %u RECENT\r\n", imap_view_count(v), imap_view_recent(v));
-	if (w->first_unseen_uid && imap_view_sequence(v, w->first_unseen_uid))
+	imap_view_say_count(s);
+	if (!is_rev2 && w->first_unseen_uid && imap_view_sequence(v, w->first_unseen_uid))
 		buf_printf(&s->out, "* OK [UNSEEN %u] First unseen\r\n", imap_view_sequence(v, w->first_unseen_uid));
 	buf_printf(&s->out, "* OK [UIDVALIDITY %u] UIDs valid\r\n* OK [UIDNEXT %u] Next UID\r\n", v->uidvalidity, v->uidnext);
 	buf_printf(&s->out, "* OK [MAILBOXID (F%u)] Its name for ever\r\n", v->id); /* RFC 8474 §4.2 */
+	if (is_rev2) {
+		buf_add_cstr(&s->out, "* LIST () \"/\" "); /* RFC 9051 §6.3.2 */
+		imap_add_mailbox_name(s, w->name);
+		buf_add_cstr(&s->out, "\r\n");
+	}
 	/* RFC 7162 §3.1.2.1 */
 	buf_printf(&s->out, "* OK [HIGHESTMODSEQ %llu] Highest\r\n", (unsigned long long)v->modseq);
 }
@@ -95,9 +102,8 @@ static void open_mailbox(struct imap_session *s, struct imap_parser *p, bool is_
 {
 	static const struct imap_answers answers = {.opened = on_opened, .uids = on_uids, .done = on_done};
 	struct selecting *w = arena_alloc(&s->arena, sizeof *w);
-	struct span name;
 	w->is_read_only = is_read_only;
-	if (!imap_take_space(p) || !imap_take_mailbox(p, &name) || !imap_take_select_parameters(p, &w->parameters) || !imap_take_end(p)) {
+	if (!imap_take_space(p) || !imap_take_mailbox(p, &w->name) || !imap_take_select_parameters(p, &w->parameters) || !imap_take_end(p)) {
 		imap_bad(s, p);
 		return;
 	}
@@ -108,11 +114,11 @@ static void open_mailbox(struct imap_session *s, struct imap_parser *p, bool is_
 	/* RFC 3501 §6.3.1: the mailbox selected before is left, even if this one cannot be opened */
 	if (s->state == IMAP_SELECTED)
 		buf_add_cstr(&s->out, "* OK [CLOSED] The mailbox before is left\r\n"); /* RFC 7162 §3.2.11 */
-	leave_mailbox(s);
+	imap_leave_mailbox(s);
 	if (w->parameters.is_condstore)
 		imap_enable_now(s, IMAP_ENABLED_CONDSTORE);
 	s->work = w;
-	imap_ask(s, &answers, mailbox_open, .name = name, .is_read_only = is_read_only);
+	imap_ask(s, &answers, mailbox_open, .name = w->name, .is_read_only = is_read_only);
 }
 
 void imap_select(struct imap_session *s, struct imap_parser *p)
@@ -131,7 +137,7 @@ static void on_closed(struct imap_session *s, const struct msg_request_done *m)
 		imap_no_outcome(s, m, false);
 		return;
 	}
-	leave_mailbox(s);
+	imap_leave_mailbox(s);
 	imap_ok(s, "CLOSE done");
 }
 
@@ -144,7 +150,7 @@ void imap_close(struct imap_session *s, struct imap_parser *p)
 		return;
 	}
 	if (s->view.is_read_only) {
-		leave_mailbox(s);
+		imap_leave_mailbox(s);
 		imap_ok(s, "CLOSE done");
 		return;
 	}
@@ -158,7 +164,7 @@ void imap_unselect(struct imap_session *s, struct imap_parser *p)
 		imap_bad(s, p);
 		return;
 	}
-	leave_mailbox(s);
+	imap_leave_mailbox(s);
 	imap_ok(s, "UNSELECT done");
 }
 

@@ -28,6 +28,7 @@ static bool begin_command(struct imap_session *s, struct imap_parser *p)
 {
 	struct span tag, name;
 	bool is_whole = imap_parser_init(p, buf_span(&s->command), &s->arena);
+	p->has_utf8_names = imap_has_utf8_names(s);
 	if (!imap_take_tag(p, &tag)) {
 		imap_bad(s, p);
 		return false;

@@ -102,6 +102,7 @@ struct imap_session {
 	const struct imap_answers *answers;
 	struct buf out;                /* responses that are not written yet */
 	struct buf reply;              /* the tagged one, which waits until the changes have been told */
+	bool starts_deflate;           /* behind it: COMPRESS */
 	bool tells_modseq;             /* in it, once it is known: imap_ok_with_modseq */
 	void (*then)(struct imap_session *s); /* what the command goes on with: vanished.c */
 
@@ -196,6 +197,11 @@ void imap_say_vanished(struct imap_session *s, struct span ranges, uint64_t sinc
 /* Appends UIDs or numbers as a sequence-set: copy.c. */
 void imap_add_set(struct buf *out, struct span ranges);
 void imap_fetch_free(struct imap_session *s);
+void imap_leave_mailbox(struct imap_session *s);                   /* select.c: if one is selected */
+/* Says STATUS of a mailbox: bits of enum imap_status_item. */
+void imap_say_status(struct imap_session *s, const struct msg_mailbox_row *m, unsigned items); /* status.c */
+/* True if the client reads and writes names in UTF-8: RFC 6855 §3, RFC 9051 §5.1. */
+bool imap_has_utf8_names(const struct imap_session *s);            /* status.c */
 /* Appends a mailbox's name as the client reads it. */
 void imap_add_mailbox_name(struct imap_session *s, struct span name); /* status.c */
 /* Packs the keywords for store; false after a NO if they are too many. */
@@ -205,6 +211,8 @@ bool imap_pack_keywords(struct imap_session *s, const struct imap_flags *flags, 
 #define IMAP_HANDLER(name) void name(struct imap_session *s, struct imap_parser *p)
 IMAP_HANDLER(imap_capability); /* capability.c */
 IMAP_HANDLER(imap_enable);
+IMAP_HANDLER(imap_compress);   /* connection.c */
+IMAP_HANDLER(imap_unauthenticate);
 IMAP_HANDLER(imap_noop);       /* login.c */
 IMAP_HANDLER(imap_logout);
 IMAP_HANDLER(imap_id);

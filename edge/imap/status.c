@@ -1,4 +1,6 @@
-/* Commands about mailboxes by name: RFC 3501 §6.3.3 to §6.3.7 and §6.3.10, RFC 2342, RFC 8438. */
+/* Commands about mailboxes by name: RFC 3501 §6.3.3 to §6.3.7 and §6.3.10, RFC 2342, RFC 6154 §3, RFC 8438. */
+#include "wire/imap_list.h"
+
 #include "edge/imap/session.h"
 #include "wire/imap_structure.h"
 #include "wire/imap_utf7.h"
@@ -32,11 +34,17 @@ static void on_create_done(struct imap_session *s, const struct msg_request_done
 void imap_create(struct imap_session *s, struct imap_parser *p)
 {
 	static const struct imap_answers answers = {.row = on_created, .done = on_create_done};
-	struct span name;
-	if (!take_one_mailbox(s, p, &name))
+	struct imap_create what;
+	if (!imap_take_space(p) || !imap_take_create(p, &what) || !imap_take_end(p)) {
+		imap_bad(s, p);
 		return;
+	}
+	if (what.is_bad_use) {
+		imap_no(s, "[USEATTR] That use is not one that a mailbox can have here"); /* RFC 6154 §3 */
+		return;
+	}
 	s->work = arena_alloc(&s->arena, sizeof(uint32_t));
-	imap_ask(s, &answers, mailbox_create, .name = name);
+	imap_ask(s, &answers, mailbox_create, .name = what.name, .special_use = (uint8_t)what.use);
 }
 
 /* The mailbox that is selected may be the one; store knows, whatever its name is by now. */
@@ -94,19 +102,26 @@ void imap_namespace(struct imap_session *s, struct imap_parser *p)
 
 /* ---- STATUS ---- */
 
+bool imap_has_utf8_names(const struct imap_session *s)
+{
+	return s->enabled & (IMAP_ENABLED_UTF8 | IMAP_ENABLED_REV2);
+}
+
 void imap_add_mailbox_name(struct imap_session *s, struct span name)
 {
 	BUF_AUTO encoded = {0};
-	imap_utf7_encode(name, &encoded);
+	if (imap_has_utf8_names(s))
+		buf_add(&encoded, name);
+	else
+		imap_utf7_encode(name, &encoded);
 	if (imap_is_atom(buf_span(&encoded)) && !span_equal_nocase(buf_span(&encoded), SPAN("NIL")))
 		buf_add(&s->out, buf_span(&encoded));
 	else
-		imap_render_string(buf_span(&encoded), 0, &s->out);
+		imap_render_string(buf_span(&encoded), imap_has_utf8_names(s) ? IMAP_STRUCTURE_UTF8 : 0, &s->out);
 }
 
-static void on_status(struct imap_session *s, const struct msg_mailbox_row *m)
+void imap_say_status(struct imap_session *s, const struct msg_mailbox_row *m, unsigned items)
 {
-	unsigned *items = s->work;
 	uint64_t append_limit = child_config(s->connection->edge->self)->message_size_limit_bytes;
 	const struct {
 		const char *name;
@@ -124,14 +139,20 @@ static void on_status(struct imap_session *s, const struct msg_mailbox_row *m)
 	imap_add_mailbox_name(s, m->name);
 	buf_add_cstr(&s->out, " (");
 	for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
-		if (!(*items & values[i].item))
+		if (!(items & values[i].item))
 			continue;
 		buf_printf(&s->out, "%s%s %llu", gap, values[i].name, (unsigned long long)values[i].value);
 		gap = " ";
 	}
-	if (*items & IMAP_STATUS_MAILBOXID)
+	if (items & IMAP_STATUS_MAILBOXID)
 		buf_printf(&s->out, "%sMAILBOXID (F%u)", gap, m->id);
 	buf_add_cstr(&s->out, ")\r\n");
+}
+
+static void on_status(struct imap_session *s, const struct msg_mailbox_row *m)
+{
+	const unsigned *items = s->work;
+	imap_say_status(s, m, *items);
 }
 
 void imap_status(struct imap_session *s, struct imap_parser *p)

@@ -40,7 +40,7 @@ void imap_view_open(struct imap_session *s, const struct msg_mailbox_opened *m, 
 	imap_view_close(s);
 	*v = (struct imap_view){.uids = roaring_bitmap_create(), .expunged = roaring_bitmap_create(), .own = roaring_bitmap_create(),
 	                        .modseq = m->highestmodseq, .id = m->id, .uidvalidity = m->uidvalidity, .uidnext = m->uidnext,
-	                        .is_read_only = is_read_only};
+	                        .is_read_only = is_read_only, .has_no_recent = (s->enabled & IMAP_ENABLED_REV2) != 0};
 	set_keywords(v, m->keywords);
 	add_recent(v, m->first_recent_uid, m->uidnext);
 }
@@ -238,7 +238,7 @@ void imap_view_render_flags(const struct imap_view *v, const struct imap_row *ro
 	for (size_t i = 0; i < sizeof system_flags / sizeof system_flags[0]; i++)
 		if (row->flags & system_flags[i].flag)
 			add_word(out, start, span_cstr(system_flags[i].name));
-	if (ranges_have(buf_span(&v->recent), row->uid))
+	if (!v->has_no_recent && ranges_have(buf_span(&v->recent), row->uid))
 		add_word(out, start, SPAN("\\Recent"));
 	for (size_t k = 0; k < v->keyword_count; k++)
 		if (row->keywords >> k & 1)
@@ -369,6 +369,14 @@ static void say_expunged(struct imap_session *s, bool may_expunge)
 		buf_printf(&s->out, "* OK [HIGHESTMODSEQ %llu] Heard up to here\r\n", (unsigned long long)heard);
 }
 
+/* There is no \Recent in IMAP4rev2: RFC 9051 appendix E, 5. */
+void imap_view_say_count(struct imap_session *s)
+{
+	buf_printf(&s->out, "* %u EXISTS\r\n", imap_view_count(&s->view));
+	if (!(s->enabled & IMAP_ENABLED_REV2))
+		buf_printf(&s->out, "* %u RECENT\r\n", imap_view_recent(&s->view));
+}
+
 static void say_new_messages(struct imap_session *s)
 {
 	struct imap_view *v = &s->view;
@@ -376,7 +384,7 @@ static void say_new_messages(struct imap_session *s)
 		return;
 	v->has_new_messages = false;
 	v->has_told_aside = s->input != IMAP_INPUT_IDLE;
-	buf_printf(&s->out, "* %u EXISTS\r\n* %u RECENT\r\n", imap_view_count(v), imap_view_recent(v));
+	imap_view_say_count(s);
 }
 
 /* Thunderbird looks for new mail when EXISTS comes in IDLE, and takes no notice of one that comes with the answer to its STORE or APPEND:

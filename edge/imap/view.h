@@ -24,6 +24,7 @@ struct imap_view {
 	struct span *keywords;
 	size_t keyword_count;
 	bool is_read_only;
+	bool has_no_recent;               /* IMAP4rev2 */
 	bool is_stale;                    /* store has said that something has changed */
 	bool is_asking;
 	bool has_new_messages;            /* EXISTS is due */
@@ -67,6 +68,8 @@ void imap_view_render_flags(const struct imap_view *v, const struct imap_row *ro
 void imap_view_say_flags(struct imap_session *s);
 /* Appends "MODSEQ (n)". */
 void imap_view_render_modseq(const struct imap_row *row, struct buf *out);
+/* EXISTS, and RECENT for clients that know it. */
+void imap_view_say_count(struct imap_session *s);
 /* True if the row has only keywords whose names are known here. */
 bool imap_view_knows_keywords(const struct imap_view *v, const struct imap_row *row);
 

@@ -153,10 +153,10 @@ static void add_parents(struct account *a, struct span name)
 }
 
 /* The levels above come into being with it. */
-static struct mailbox *add_with_parents(struct account *a, struct span name)
+static struct mailbox *add_with_parents(struct account *a, struct span name, uint8_t special_use)
 {
 	add_parents(a, name);
-	return mailbox_add(a, name, USE_NONE);
+	return mailbox_add(a, name, special_use);
 }
 
 void mailbox_create_asked(void *context, const struct msg_mailbox_create *msg)
@@ -168,10 +168,12 @@ void mailbox_create_asked(void *context, const struct msg_mailbox_create *msg)
 		request_done(r, msg->request, REQUEST_BAD_NAME, fault);
 	} else if (mailbox_find(r->account, name)) {
 		request_done(r, msg->request, REQUEST_EXISTS, "there is a mailbox of that name");
+	} else if (msg->special_use && mailbox_of_use(r->account, msg->special_use)) {
+		request_done(r, msg->request, REQUEST_BAD_USE, "another mailbox has that use");
 	} else if (!has_room(r->account)) {
 		request_done(r, msg->request, REQUEST_LIMIT, "too many mailboxes");
 	} else {
-		say_row(r, msg->request, add_with_parents(r->account, name), false);
+		say_row(r, msg->request, add_with_parents(r->account, name, msg->special_use), false);
 		request_done(r, msg->request, REQUEST_OK, "");
 	}
 }
@@ -213,7 +215,7 @@ static void rename_inbox(struct request *r, uint32_t request, struct mailbox *in
 		request_done(r, request, REQUEST_FAILED, why.text);
 		return;
 	}
-	mailbox_move_all(inbox, add_with_parents(r->account, to));
+	mailbox_move_all(inbox, add_with_parents(r->account, to, USE_NONE));
 	request_done(r, request, REQUEST_OK, "");
 }
 
