@@ -10,6 +10,7 @@
 #include "store/scram.h"
 #include "store/session.h"
 #include "store/trace.h"
+#include "store/usage.h"
 #include "wire/password_hash.h"
 #include "wire/program.h"
 #include "wire/scram.h"
@@ -83,10 +84,13 @@ static void changed(void *context)
 	struct command_run *c = context;
 	directory_changed(c->store);
 	routes_changed(c->store);
+	usage_limits_changed(c->store);
 	if (c->renewed.len)
 		log_event(LOG_LEVEL_INFO, c->renewed_event, log_s("user", c->renewed));
 	if (c->scram_missing)
 		scram_count(c->store, c->scram_missing);
+	if (c->erase)
+		usage_forget(c->store, c->erase);
 	if (c->locked_out)
 		session_end_account(c->store, c->locked_out, c->locked_out_why);
 	finish(c);
@@ -344,6 +348,10 @@ static const struct {
 	{"queue", "hold", 3, 3, queue_hold_some},
 	{"queue", "release", 3, 3, queue_release_some},
 	{"queue", "remove", 3, 3, queue_remove_one},
+	{"quota", "list", 2, 2, quota_list},
+	{"quota", "set", 4, 5, quota_set},
+	{"quota", "show", 3, 3, quota_show},
+	{"quota", "unset", 3, 3, quota_unset},
 	{"trace", NULL, 2, 2, trace},
 	{"report", "tls", 2, 3, report_tls},
 };

@@ -56,6 +56,12 @@ void user_revoke(struct command_run *c);
 void user_set(struct command_run *c);
 void user_show(struct command_run *c);
 
+/* store/command_quota.c */
+void quota_set(struct command_run *c);
+void quota_unset(struct command_run *c);
+void quota_show(struct command_run *c);
+void quota_list(struct command_run *c);
+
 /* store/command_report.c */
 void report_tls(struct command_run *c);
 

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "store/directory/options.h"
+#include "store/directory/quota.h"
 #include "store/habit.h"
 #include "store/queue/queue.h"
 #include "wire/password_hash.h"
@@ -134,6 +135,7 @@ void user_remove(struct command_run *c)
 	directory_walk(c->store, false, say_if_it_leads_there, &(struct leading_to){c, name}, NULL);
 	directory_delete_account(&c->batch, name, entry.account);
 	options_delete(&c->batch, entry.account);
+	quota_delete(&c->batch, name);
 	habit_delete(c->store, &c->batch, entry.account);
 	lock_out(c, entry.account, "the account has been removed");
 	c->scram_missing = -!entry.scram.len;

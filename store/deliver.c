@@ -9,6 +9,7 @@
 #include "store/report/report.h"
 #include "store/session.h"
 #include "store/trace.h"
+#include "store/usage.h"
 
 #include <stdlib.h>
 
@@ -149,6 +150,8 @@ int deliver_begin(struct store_peer *edge, const struct msg_delivery_begin *m)
 	d->session = m->session;
 	d->account = needs_login ? session->account : 0;
 	d->kind = m->kind;
+	if (d->kind == DELIVERY_APPEND)
+		usage_of_account(s, d->account); /* so that its worker knows its limits as they are now */
 	d->facts = m->facts;
 	d->filter = m->filter;
 	d->flags = m->flags;

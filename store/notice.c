@@ -58,6 +58,40 @@ static const struct words to_administrator[LANGUAGES] = {
 		"    carteiro user purge ADDRESS     o que tem na fila é deitado fora\r\n"},
 };
 
+static const struct words full_to_owner[LANGUAGES] = {
+	[LANGUAGE_ENGLISH] = {
+		"Your mailbox is nearly full",
+		"Nine tenths of the room that %.*s has on this server are full.\r\n"
+		"When all of it is, mail for you is refused, and its senders are told so.\r\n"
+		"\r\n"
+		"Delete what you no longer need, and empty the trash.\r\n"},
+	[LANGUAGE_PORTUGUESE] = {
+		"A sua caixa de correio está quase cheia",
+		"Nove décimos do espaço que %.*s tem neste servidor estão ocupados.\r\n"
+		"Quando estiver todo ocupado, o correio que lhe for dirigido é recusado, e quem\r\n"
+		"o envia é avisado.\r\n"
+		"\r\n"
+		"Apague o que já não precisa e esvazie o lixo.\r\n"},
+};
+
+static const struct words full_to_administrator[LANGUAGES] = {
+	[LANGUAGE_ENGLISH] = {
+		"A domain's quota is nearly full",
+		"Nine tenths of what all users of the domain %.*s together may keep are full%s.\r\n"
+		"When all of it is, mail for them is refused.\r\n"
+		"\r\n"
+		"    carteiro quota show DOMAIN   tells how much it is\r\n"
+		"    carteiro quota set DOMAIN    gives it more\r\n"},
+	[LANGUAGE_PORTUGUESE] = {
+		"A quota de um domínio está quase cheia",
+		"Nove décimos do que todos os utilizadores do domínio %.*s podem guardar em\r\n"
+		"conjunto estão ocupados%s. Quando estiver tudo ocupado, o correio que lhes for\r\n"
+		"dirigido é recusado.\r\n"
+		"\r\n"
+		"    carteiro quota show DOMÍNIO  diz quanto é\r\n"
+		"    carteiro quota set DOMÍNIO   dá-lhe mais\r\n"},
+};
+
 static void write_to(struct store *s, struct span to, const char *subject, struct span text, const struct targets *targets)
 {
 	BUF_AUTO from = {0}, message_id = {0};
@@ -77,36 +111,37 @@ static void write_to(struct store *s, struct span to, const char *subject, struc
 /* What the administrator is told when a table has said who that is. */
 struct telling {
 	struct arena memory;
+	const struct words *words;
 	struct span name, why;
 };
 
-static void tell_administrator(struct store *s, struct span name, const char *why);
+static void tell_administrator(struct store *s, const struct words *words, struct span name, const char *why);
 
 static void on_table_answer(struct store *s, void *context)
 {
 	struct telling *t = context;
-	tell_administrator(s, t->name, t->why.ptr);
+	tell_administrator(s, t->words, t->name, t->why.ptr);
 	arena_free(&t->memory);
 	free(t);
 }
 
-static void tell_later(struct store *s, uint64_t question, struct span name, const char *why)
+static void tell_later(struct store *s, uint64_t question, const struct words *words, struct span name, const char *why)
 {
 	struct telling *t = xcalloc(1, sizeof *t);
+	t->words = words;
 	t->name = arena_dup(&t->memory, name);
 	t->why = arena_dup(&t->memory, span_cstr(why));
 	tables_wait(s, question, on_table_answer, t);
 }
 
-static void tell_administrator(struct store *s, struct span name, const char *why)
+static void tell_administrator(struct store *s, const struct words *words, struct span name, const char *why)
 {
 	ARENA_AUTO a = {0};
 	BUF_AUTO text = {0}, to = {0};
 	struct targets targets = {0};
-	const struct words *words = &to_administrator[options_language(s, 0)];
 	own_address(s, &to);
 	if (directory_resolve(s, buf_span(&to), true, &a, &targets) == RCPT_LATER && targets.look.question) {
-		tell_later(s, targets.look.question, name, why);
+		tell_later(s, targets.look.question, words, name, why);
 		return;
 	}
 	buf_printf(&text, words->text, SPAN_ARG(name), why);
@@ -114,14 +149,31 @@ static void tell_administrator(struct store *s, struct span name, const char *wh
 		write_to(s, buf_span(&to), words->subject, buf_span(&text), &targets);
 }
 
-void notice_account_held(struct store *s, uint64_t account, struct span name, const char *why)
+static void tell_owner(struct store *s, uint64_t account, const struct words *words, struct span name)
 {
 	ARENA_AUTO a = {0};
 	BUF_AUTO text = {0};
 	struct targets targets = {0};
-	const struct words *words = &to_owner[options_language(s, account)];
 	targets_add(&a, &targets, account, name);
 	buf_printf(&text, words->text, SPAN_ARG(name));
 	write_to(s, name, words->subject, buf_span(&text), &targets);
-	tell_administrator(s, name, why);
+}
+
+void notice_account_held(struct store *s, uint64_t account, struct span name, const char *why)
+{
+	tell_owner(s, account, &to_owner[options_language(s, account)], name);
+	tell_administrator(s, &to_administrator[options_language(s, 0)], name, why);
+}
+
+void notice_quota(struct store *s, uint64_t account, bool is_domain)
+{
+	BUF_AUTO name = {0};
+	if (directory_account_name(s, account, &name, NULL) <= 0)
+		return;
+	struct span domain = span_skip(buf_span(&name), (size_t)(span_rchr(buf_span(&name), '@') + 1));
+	log_event(LOG_LEVEL_WARNING, "quota-nearly-full", log_s("of", is_domain ? domain : buf_span(&name)));
+	if (is_domain)
+		tell_administrator(s, &full_to_administrator[options_language(s, 0)], domain, "");
+	else
+		tell_owner(s, account, &full_to_owner[options_language(s, account)], buf_span(&name));
 }

@@ -6,5 +6,7 @@
 
 /* The account sends unlike itself, and is held (store/habit.h): tells its owner, in his language, and the administrator. */
 void notice_account_held(struct store *s, uint64_t account, struct span name, const char *why);
+/* The account's quota, or its domain's, is nine tenths full: tells the owner, or the administrator. */
+void notice_quota(struct store *s, uint64_t account, bool is_domain);
 
 #endif

@@ -7,6 +7,7 @@
 #include "store/greylist.h"
 #include "store/queue/leg.h"
 #include "store/session.h"
+#include "store/usage.h"
 
 #include <stdlib.h>
 
@@ -132,6 +133,8 @@ static void look_for_recipient(struct store_peer *edge, const struct msg_rcpt_as
 	}
 	if ((outcome == RCPT_LOCAL || outcome == RCPT_REMOTE) && !engine_has_room(store->engine))
 		outcome = RCPT_NO_SPACE;
+	if (outcome == RCPT_LOCAL && targets.count == 1 && targets.list[0].account && !usage_has_room(store, targets.list[0].account, m->size))
+		outcome = RCPT_FULL;
 	if ((outcome == RCPT_LOCAL || outcome == RCPT_REMOTE) && s && s->account && is_over_rate(store, s->account))
 		outcome = RCPT_RATE;
 	if (outcome == RCPT_LOCAL && m->stranger.len && !greylist_lets_pass(store, m->stranger, m->reverse_path, m->address))

@@ -24,6 +24,7 @@
 #include "store/session.h"
 #include "store/sign.h"
 #include "store/sweep.h"
+#include "store/usage.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -212,7 +213,7 @@ static bool is_for_account(uint16_t type)
 	switch (type) {
 	case MSG_MAILBOX_LIST_ASK: case MSG_MAILBOX_CREATE: case MSG_MAILBOX_DELETE: case MSG_MAILBOX_RENAME:
 	case MSG_MAILBOX_SUBSCRIBE: case MSG_MAILBOX_OPEN: case MSG_MAILBOX_CLOSE: case MSG_FETCH_ASK: case MSG_FETCH_MORE:
-	case MSG_BODY_ASK: case MSG_FLAGS_ASK: case MSG_COPY_ASK: case MSG_EXPUNGE_ASK: case MSG_SEARCH_ASK: case MSG_CHANGES_ASK: case MSG_VANISHED_ASK: case MSG_MESSAGE_ASK:
+	case MSG_BODY_ASK: case MSG_FLAGS_ASK: case MSG_COPY_ASK: case MSG_EXPUNGE_ASK: case MSG_SEARCH_ASK: case MSG_CHANGES_ASK: case MSG_VANISHED_ASK: case MSG_MESSAGE_ASK: case MSG_QUOTA_ASK:
 		return true;
 	}
 	return false;
@@ -231,6 +232,8 @@ static int dispatch_edge(const void *handlers, void *context, uint16_t type, str
 		return u.bad ? -1 : 0; /* ended by us while the message was on its way */
 	if (!s->account)
 		return -1;
+	if (type == MSG_COPY_ASK || type == MSG_QUOTA_ASK)
+		usage_of_account(p->store, s->account); /* so that the worker knows its limits as they are now */
 	view_post_message(store_worker_of(p->store, s->account), id, s->account, p->id, type, payload);
 	return 0;
 }
@@ -503,6 +506,7 @@ static void configure(void *context, const struct config *config)
 		die("store: %s", why.text);
 	s->committer = committer_new(s->engine, say_committed, s);
 	s->outbox = xcalloc(1, sizeof *s->outbox);
+	s->usages = usages_new();
 	*s->outbox = (struct outbox){.lock = PTHREAD_MUTEX_INITIALIZER};
 	s->outbox_waker = waker_new(s->loop, on_outbox, s);
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);

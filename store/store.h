@@ -58,6 +58,7 @@ struct store {
 	uint64_t next_account;   /* 0: not read yet */
 	struct rates rates;      /* of what accounts send */
 	struct map habits;       /* store/habit.c, by account */
+	struct usages *usages;   /* store/usage.h */
 	unsigned char secrets[DIRECTORY_SECRETS][DIRECTORY_SECRET_BYTES]; /* store/directory/secrets.h */
 	bool has_secret[DIRECTORY_SECRETS]; /* has been read */
 	size_t scram_missing;    /* accounts without keys for SCRAM: store/scram.h */

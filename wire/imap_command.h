@@ -134,6 +134,7 @@ enum imap_status_item {
 	IMAP_STATUS_MAILBOXID = 128,    /* RFC 8474 §4.3 */
 	IMAP_STATUS_DELETED = 256,      /* RFC 9051 §6.3.11 */
 	IMAP_STATUS_APPENDLIMIT = 512,  /* RFC 7889 §3.1 */
+	IMAP_STATUS_DELETED_STORAGE = 1024, /* RFC 9208 §4.1.4 */
 };
 
 /* "(" status-att *(SP status-att) ")" as bits. */

@@ -29,6 +29,9 @@ static const struct imap_command commands[] = {
 	{"APPEND", IMAP_LOGGED_IN, 0, "§6.3.11, RFC 3502, RFC 4469", imap_append},
 	{"NAMESPACE", IMAP_LOGGED_IN, 0, "RFC 2342", imap_namespace},
 	{"IDLE", IMAP_LOGGED_IN, 0, "RFC 2177", imap_idle},
+	{"GETQUOTA", IMAP_LOGGED_IN, 0, "RFC 9208", imap_getquota},
+	{"GETQUOTAROOT", IMAP_LOGGED_IN, 0, "RFC 9208", imap_getquotaroot},
+	{"SETQUOTA", IMAP_LOGGED_IN, 0, "RFC 9208", imap_setquota},
 	/* with a mailbox */
 	{"CHECK", IMAP_SELECTED, 0, "§6.4.1", imap_check},
 	{"CLOSE", IMAP_SELECTED, 0, "§6.4.2", imap_close},

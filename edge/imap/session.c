@@ -219,6 +219,7 @@ ON_ANSWER(uid_rows, uids)
 ON_ANSWER(fetch_rows, rows)
 ON_ANSWER(body_piece, piece)
 ON_ANSWER(copy_done, copied)
+ON_ANSWER(quota_row, quota)
 
 static void on_request_done(void *context, const struct msg_request_done *m)
 {
@@ -261,7 +262,7 @@ static void on_mailbox_changed(void *context, const struct msg_mailbox_changed *
 
 static const struct store_to_edge store_handlers = {
 	.mailbox_row = on_mailbox_row, .mailbox_opened = on_mailbox_opened, .uid_rows = on_uid_rows,
-	.request_done = on_request_done, .fetch_rows = on_fetch_rows, .body_piece = on_body_piece, .copy_done = on_copy_done,
+	.request_done = on_request_done, .fetch_rows = on_fetch_rows, .body_piece = on_body_piece, .copy_done = on_copy_done, .quota_row = on_quota_row,
 	.changes = on_changes, .mailbox_changed = on_mailbox_changed,
 };
 

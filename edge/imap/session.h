@@ -76,6 +76,7 @@ struct imap_answers {
 	void (*rows)(struct imap_session *s, const struct msg_fetch_rows *m);
 	void (*piece)(struct imap_session *s, const struct msg_body_piece *m);
 	void (*copied)(struct imap_session *s, const struct msg_copy_done *m);
+	void (*quota)(struct imap_session *s, const struct msg_quota_row *m);
 	void (*done)(struct imap_session *s, const struct msg_request_done *m); /* NULL: NO, with the outcome's code */
 };
 
@@ -243,5 +244,8 @@ IMAP_HANDLER(imap_search);     /* search.c */
 IMAP_HANDLER(imap_append);     /* append.c */
 IMAP_HANDLER(imap_replace);
 IMAP_HANDLER(imap_idle);       /* idle.c */
+IMAP_HANDLER(imap_getquota);   /* quota.c */
+IMAP_HANDLER(imap_getquotaroot);
+IMAP_HANDLER(imap_setquota);
 
 #endif

@@ -132,7 +132,7 @@ void imap_say_status(struct imap_session *s, const struct msg_mailbox_row *m, un
 		{"UIDNEXT", IMAP_STATUS_UIDNEXT, m->uidnext}, {"UIDVALIDITY", IMAP_STATUS_UIDVALIDITY, m->uidvalidity},
 		{"UNSEEN", IMAP_STATUS_UNSEEN, m->unseen}, {"SIZE", IMAP_STATUS_SIZE, m->size},
 		{"HIGHESTMODSEQ", IMAP_STATUS_HIGHESTMODSEQ, m->highestmodseq}, {"DELETED", IMAP_STATUS_DELETED, m->deleted},
-		{"APPENDLIMIT", IMAP_STATUS_APPENDLIMIT, append_limit},
+		{"APPENDLIMIT", IMAP_STATUS_APPENDLIMIT, append_limit}, {"DELETED-STORAGE", IMAP_STATUS_DELETED_STORAGE, m->deleted_size},
 	};
 	const char *gap = "";
 	buf_add_cstr(&s->out, "* STATUS ");

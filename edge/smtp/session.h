@@ -57,6 +57,7 @@ struct smtp_session {
 	bool is_too_large, is_malformed;
 	struct smtp_chunk_scanner chunk_scanner;
 	uint64_t chunk_left;       /* octets of the chunk that is coming */
+	uint64_t announced_size;   /* by SIZE (RFC 1870); 0: none */
 	uint64_t chunk_size;
 	uint64_t chunked_size;     /* of all chunks of the message */
 	bool is_last_chunk;

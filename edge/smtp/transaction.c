@@ -149,6 +149,7 @@ void smtp_mail(struct smtp_session *s, const struct smtp_command *command)
 		return;
 	}
 	s->reverse_path = address_text(s, &mail.reverse_path);
+	s->announced_size = mail.has_size ? mail.size_bytes : 0;
 	if (!smtp_is_submission(s)) {
 		accept_sender(s);
 		return;
@@ -224,7 +225,7 @@ void smtp_rcpt(struct smtp_session *s, const struct smtp_command *command)
 	bool is_greylisted = child_config(c->edge->self)->greylist_delay_s && smtp_is_stranger(s);
 	connection_wait(c);
 	channel_send(c->edge->store, rcpt_ask, .token = c->token, .sequence = ++s->sequence, .session = c->session, .is_local = c->protocol->is_local,
-	             .address = s->asked.address, .stranger = is_greylisted ? span_cstr(c->address) : SPAN(""), .reverse_path = s->reverse_path);
+	             .address = s->asked.address, .size = s->announced_size, .stranger = is_greylisted ? span_cstr(c->address) : SPAN(""), .reverse_path = s->reverse_path);
 }
 
 static void add_recipient(struct smtp_session *s)

@@ -5,6 +5,7 @@
  *                                them stands for the same local part there
  *   "u" account id            -> its canonical address
  *   "o" account id            -> what is set for it (store/directory/options.c)
+ *   "q" name                  -> how much it may keep (store/directory/quota.h)
  *   "h" account id            -> what it usually sends (store/habit.c)
  *   "e" account id            -> nothing: it has been removed, and its mail is still to be erased
  *   "n"                       -> the next account id

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 
 enum {
-	ACCOUNT_VERSION = 2,
+	ACCOUNT_VERSION = 3,
 	USES_LEAST = 256, /* reference counts kept in memory before it is looked which of them are on the disk */
 };
 
@@ -95,6 +95,7 @@ static int read_account_record(struct account *a, struct error *why)
 	uint8_t version = unpack_u8(&u);
 	a->next_mailbox = unpack_u32(&u);
 	a->last_uidvalidity = unpack_u32(&u);
+	a->has_warned = unpack_u8(&u) != 0;
 	if (version != ACCOUNT_VERSION || !unpack_done(&u))
 		return error_set(why, EBADMSG, "the record of account %s is damaged", a->partition);
 	return 1;
@@ -106,6 +107,7 @@ void account_put(struct account *a)
 	pack_u8(&value, ACCOUNT_VERSION);
 	pack_u32(&value, a->next_mailbox);
 	pack_u32(&value, a->last_uidvalidity);
+	pack_u8(&value, a->has_warned);
 	batch_put(&a->batch, account_partition(a), SPAN("i"), buf_span(&value));
 }
 
@@ -155,6 +157,15 @@ static void make_first_mailboxes(struct account *a)
 	}
 }
 
+static void sum_usage(struct account *a)
+{
+	a->bytes = a->messages = 0;
+	for (size_t i = 0; i < a->mailbox_count; i++) {
+		a->bytes += a->mailboxes[i]->size;
+		a->messages += a->mailboxes[i]->messages;
+	}
+}
+
 struct account *account_get(struct worker *w, uint64_t id, struct error *why)
 {
 	struct account *a = map_get(&w->loaded, id);
@@ -176,9 +187,25 @@ struct account *account_get(struct worker *w, uint64_t id, struct error *why)
 		free_account(a);
 		return NULL;
 	}
+	sum_usage(a);
 	if (found == 0 && a->mailbox_count == 0)
 		make_first_mailboxes(a);
+	account_say_usage(a);
 	return a;
+}
+
+void account_measure(struct engine *e, uint64_t id, uint64_t *bytes, uint64_t *messages)
+{
+	struct worker w = {.engine = e};
+	struct account a = {.worker = &w, .id = id};
+	snprintf(a.partition, sizeof a.partition, "a%016llx", (unsigned long long)id);
+	bool is_good = read_rows(&a, SPAN("m"), SPAN("n"), mailbox_read_record, NULL) == 0 && read_tails(&a, NULL) == 0;
+	sum_usage(&a);
+	*bytes = is_good ? a.bytes : 0;
+	*messages = is_good ? a.messages : 0;
+	for (size_t i = 0; i < a.mailbox_count; i++)
+		mailbox_free(a.mailboxes[i]);
+	free(a.mailboxes);
 }
 
 /* Nothing of the account is only in memory. */
@@ -246,6 +273,7 @@ static void submit(struct account *a, struct job *job)
 
 void account_settle(struct account *a)
 {
+	account_say_usage(a);
 	if (!batch_is_empty(&a->batch))
 		submit(a, NULL);
 }

@@ -60,6 +60,10 @@ struct account {
 	uint32_t next_mailbox, last_uidvalidity;
 	char **subscriptions;     /* names, in the order of bytes (subscription.c) */
 	size_t subscription_count;
+	uint64_t bytes, messages; /* of all mailboxes */
+	uint64_t said_bytes, said_messages; /* to store/usage.h */
+	bool has_said_usage;
+	bool has_warned;          /* its owner knows that its quota nears its end */
 	struct batch batch;
 	uint64_t submitted;       /* number of the last commit */
 	_Atomic uint64_t durable; /* of the last one that is on the disk; set by the committer */
@@ -94,6 +98,13 @@ void account_blob_dropped(struct account *a, struct id128 blob);
 
 /* The key of what filter found in a message (wire/message_cache.h): derived, can be thrown away and made anew. */
 void account_cache_key(struct buf *key, struct id128 blob);
+
+/* What the account keeps, read from the disk by whoever has not loaded it; nothing where it is damaged. */
+void account_measure(struct engine *e, uint64_t id, uint64_t *bytes, uint64_t *messages);
+/* Tells the table of all how much it keeps now, if that has changed: quota.c */
+void account_say_usage(struct account *a);
+/* Whether its quota, and its domain's, have room for so much more. */
+bool account_has_room(struct account *a, uint64_t bytes, uint64_t messages);
 
 /* ---- mailboxes ---- */
 

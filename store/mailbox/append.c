@@ -138,6 +138,20 @@ static bool find_replaced(struct worker *w, const struct append *first, struct m
 	return first->replaced_uid == 0 || (*from && index_find(&(*from)->index, first->replaced_uid));
 }
 
+/* Mail that has been accepted is kept, whatever the quota says: that was looked at when it came. */
+static bool has_room(struct account *acc, const struct append *first, struct mailbox *from)
+{
+	const struct row *replaced = from ? index_find(&from->index, first->replaced_uid) : NULL;
+	uint64_t bytes = 0, messages = 0;
+	for (const struct append *a = first; a; a = a->next, messages++)
+		bytes += a->message->size;
+	if (replaced) {
+		bytes -= bytes < replaced->size ? bytes : replaced->size;
+		messages--;
+	}
+	return account_has_room(acc, bytes, messages);
+}
+
 static void append_all(struct worker *w, struct account *acc, struct append *first)
 {
 	struct mailbox *from, *box = find_mailbox(acc, first);
@@ -146,6 +160,10 @@ static void append_all(struct worker *w, struct account *acc, struct append *fir
 		return;
 	if (!find_replaced(w, first, &from)) {
 		set_outcome(first, DELIVERY_UNKNOWN);
+		return;
+	}
+	if (first->is_append && !has_room(acc, first, from)) {
+		set_outcome(first, DELIVERY_NO_SPACE);
 		return;
 	}
 	for (struct append *a = first; a; a = a->next)

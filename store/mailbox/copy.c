@@ -56,6 +56,18 @@ static void copy_rows(struct mailbox *from, struct mailbox *to, struct span uids
 		mailbox_remove(from, uids, true);
 }
 
+static bool has_room_for(struct mailbox *m, struct span uids)
+{
+	uint64_t bytes = 0, messages = 0;
+	for (size_t i = 0; i < ranges_count(uids); i++) {
+		uint32_t first, last;
+		ranges_get(uids, i, &first, &last);
+		for (size_t at = index_lower(&m->index, first); at < m->index.count && m->index.rows[at].uid <= last; at++, messages++)
+			bytes += m->index.rows[at].size;
+	}
+	return account_has_room(m->account, bytes, messages);
+}
+
 void mailbox_move_all(struct mailbox *from, struct mailbox *to)
 {
 	BUF_AUTO all = {0};
@@ -81,6 +93,10 @@ void copy_asked(void *context, const struct msg_copy_ask *msg)
 		return;
 	}
 	find_uids(m, msg->ranges, 0, &from_uids);
+	if (!msg->is_move && !has_room_for(m, buf_span(&from_uids))) {
+		request_done(r, msg->request, REQUEST_NO_SPACE, "the quota has no room for them");
+		return;
+	}
 	if (from_uids.len > ANSWER_RANGES_BYTES) {
 		request_done(r, msg->request, REQUEST_LIMIT, "too many messages for one command");
 		return;

@@ -103,7 +103,7 @@ static void say_row(struct request *r, uint32_t request, struct mailbox *m, bool
 {
 	request_say(r, mailbox_row, .session = r->view->session, .request = request, .name = span_cstr(m->name),
 	            .special_use = m->special_use, .is_subscribed = account_subscription(r->account, span_cstr(m->name)) >= 0, .exists = 1,
-	            .messages = m->messages, .unseen = m->unseen, .deleted = m->deleted, .uidnext = m->uidnext, .recent = wants_recent ? mailbox_recent(m) : 0,
+	            .messages = m->messages, .unseen = m->unseen, .deleted = m->deleted, .deleted_size = m->deleted_size, .uidnext = m->uidnext, .recent = wants_recent ? mailbox_recent(m) : 0,
 	            .uidvalidity = m->uidvalidity, .highestmodseq = m->highestmodseq, .size = m->size, .id = m->id);
 }
 

@@ -198,6 +198,8 @@ void mailbox_count(struct mailbox *m, const struct row *row, int sign)
 	m->unseen += (uint32_t)(sign * !(row->flags & FLAG_SEEN));
 	m->deleted += (uint32_t)(sign * is_deleted);
 	m->size += (uint64_t)((int64_t)sign * row->size);
+	m->account->bytes += (uint64_t)((int64_t)sign * row->size);
+	m->account->messages += (uint64_t)(int64_t)sign;
 	m->deleted_size += is_deleted ? (uint64_t)((int64_t)sign * row->size) : 0;
 }
 
@@ -281,6 +283,8 @@ void mailbox_erase(struct mailbox *m)
 		index_key(&end, *letter, m->id + 1, 0);
 		batch_delete_range(&a->batch, account_partition(a), buf_span(&key), buf_span(&end));
 	}
+	a->bytes -= m->size;
+	a->messages -= m->messages;
 	record_key(&key, m->id);
 	batch_delete(&a->batch, account_partition(a), buf_span(&key));
 	for (size_t i = 0; i < a->mailbox_count; i++)

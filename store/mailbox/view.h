@@ -89,6 +89,7 @@ void message_asked(void *context, const struct msg_message_ask *m);
 void flags_asked(void *context, const struct msg_flags_ask *m);                     /* flags.c */
 void copy_asked(void *context, const struct msg_copy_ask *m);                       /* copy.c */
 void expunge_asked(void *context, const struct msg_expunge_ask *m);
+void quota_asked(void *context, const struct msg_quota_ask *m);                     /* quota.c */
 void search_asked(void *context, const struct msg_search_ask *m);                   /* search.c */
 
 /* Appends a row as fetch_rows and changes carry it (ipc/terms.h), without what `want` adds. */
