@@ -1,7 +1,6 @@
 /* The commands of POP3: in which state each is allowed, and who handles it. */
 #include "edge/pop3/session.h"
 #include "edge/sasl.h"
-#include "edge/scram.h"
 
 #include <stdio.h>
 
@@ -11,9 +10,9 @@ static void capa(struct pop3_session *s, struct span argument)
 	(void)argument;
 	pop3_reply(s, "+OK");
 	if (connection_may_login(c)) {
-		BUF_AUTO scram = {0};
-		scram_add_mechanisms(c, " ", &scram);
-		pop3_reply(s, "USER\r\nSASL%s PLAIN", buf_cstr(&scram));
+		BUF_AUTO others = {0};
+		sasl_add_mechanisms(c, " ", &others);
+		pop3_reply(s, "USER\r\nSASL%s PLAIN", buf_cstr(&others));
 	}
 	if (connection_may_start_tls(c) && s->state == POP3_AUTHORIZATION)
 		pop3_reply(s, "STLS");
@@ -48,18 +47,7 @@ static void pass(struct pop3_session *s, struct span argument)
 	if (!s->user.len || !argument.len)
 		pop3_junk(s, "-ERR USER first, then PASS with a password");
 	else
-		connection_login(s->connection, buf_span(&s->user), argument);
-}
-
-static void try_plain(struct pop3_session *s, struct span line)
-{
-	BUF_AUTO decoded = {0};
-	struct sasl_plain plain;
-	if (sasl_decode(line, &decoded) || sasl_parse_plain(buf_span(&decoded), &plain))
-		pop3_junk(s, "-ERR That is not a PLAIN response");
-	else
-		connection_login(s->connection, plain.user, plain.password);
-	sasl_wipe(&decoded);
+		connection_login(s->connection, buf_span(&s->user), SPAN(""), argument);
 }
 
 void pop3_sasl_response(struct pop3_session *s, struct span line)
@@ -68,12 +56,10 @@ void pop3_sasl_response(struct pop3_session *s, struct span line)
 	struct error why;
 	s->state = POP3_AUTHORIZATION;
 	if (span_equal(line, SPAN("*"))) {
-		scram_cancel(c);
+		sasl_cancel(c);
 		pop3_junk(s, "-ERR Cancelled");
-	} else if (!scram_is_under_way(c)) {
-		try_plain(s, line);
-	} else if (scram_response(c, line, &why) == SCRAM_MALFORMED) {
-		pop3_junk(s, "-ERR SCRAM: %s", why.text);
+	} else if (sasl_response(c, line, &why) != SASL_TAKEN) {
+		pop3_junk(s, "-ERR %s", why.text);
 	}
 }
 
@@ -87,9 +73,9 @@ void pop3_challenge(struct connection *c, const char *encoded)
 /* What older clients ask: which mechanisms there are. */
 static void list_mechanisms(struct pop3_session *s)
 {
-	BUF_AUTO scram = {0};
-	scram_add_mechanisms(s->connection, "\r\n", &scram);
-	pop3_reply(s, "+OK%s\r\nPLAIN\r\n.", buf_cstr(&scram));
+	BUF_AUTO others = {0};
+	sasl_add_mechanisms(s->connection, "\r\n", &others);
+	pop3_reply(s, "+OK%s\r\nPLAIN\r\n.", buf_cstr(&others));
 }
 
 static void auth(struct pop3_session *s, struct span argument)
@@ -99,7 +85,7 @@ static void auth(struct pop3_session *s, struct span argument)
 		list_mechanisms(s);
 	} else if (!may_login(s)) {
 		return;
-	} else if (!span_equal_nocase(mechanism, SPAN("PLAIN")) && !scram_begin(s->connection, mechanism)) {
+	} else if (!sasl_begin(s->connection, mechanism)) {
 		pop3_junk(s, "-ERR Mechanism not known");
 	} else if (initial.len) {
 		pop3_sasl_response(s, span_equal(initial, SPAN("=")) ? SPAN("") : initial);

@@ -109,6 +109,7 @@ static void logged_in(struct connection *c, enum login_outcome outcome)
 		connection_set_timeout(c, (int64_t)child_config(c->edge->self)->idle_timeout_s * 1000);
 		pop3_open_mailbox(s);
 		break;
+	case LOGIN_FORBIDDEN: pop3_junk(s, "-ERR [AUTH] That is not a user to act for"); break;
 	case LOGIN_REFUSED: pop3_junk(s, "-ERR [AUTH] User name or password wrong"); break;
 	/* RFC 3206 §4: SYS/TEMP is for what passes by itself; AUTH would make a client ask its user for another password */
 	case LOGIN_HELD: pop3_junk(s, "-ERR [SYS/TEMP] Too many wrong passwords, try again later"); break;
