@@ -11,13 +11,14 @@
 enum {
 	FILE_BYTES_MOST = 65536,         /* of certificate_answer.client_authorities */
 	HANDSHAKES_MOST = 16384,         /* that are remembered */
-	HANDSHAKE_MS = 15 * 60 * 1000,   /* that a client may take to log in */
+	HANDSHAKE_MS = 15 * 60 * 1000,   /* that a client may take to log in, or to log in anew */
 	NAME_BYTES_MOST = 512,           /* of account_ask.name */
 };
 
 struct signed_handshake {
 	struct digest digest;
-	int64_t at_ms; /* 0: an empty place, or it has been used */
+	uint32_t incarnation; /* of the edge */
+	int64_t at_ms; /* or when it was used last; 0: an empty place */
 };
 
 struct external {
@@ -97,31 +98,31 @@ static struct digest digest_of(const struct vault_process *v, struct span text)
 	return digest_make(v->secret, &text, 1);
 }
 
-void external_signed(struct vault_process *v, struct span text)
+void external_signed(struct edge_peer *e, struct span text)
 {
-	struct external *x = v->external;
+	struct external *x = e->vault->external;
 	if (!x || !x->authorities)
 		return;
-	x->signed_ones[x->next] = (struct signed_handshake){digest_of(v, text), clock_monotonic_ms()};
+	x->signed_ones[x->next] = (struct signed_handshake){digest_of(e->vault, text), e->incarnation, clock_monotonic_ms()};
 	x->next = (x->next + 1) % HANDSHAKES_MOST;
 }
 
-static struct signed_handshake *find_signed(struct vault_process *v, const struct digest *digest)
+static struct signed_handshake *find_signed(struct edge_peer *e, const struct digest *digest)
 {
-	struct external *x = v->external;
+	struct external *x = e->vault->external;
 	for (size_t i = 1; i <= HANDSHAKES_MOST; i++) { /* the newest first */
 		struct signed_handshake *h = &x->signed_ones[(x->next + HANDSHAKES_MOST - i) % HANDSHAKES_MOST];
-		if (h->at_ms && memcmp(&h->digest, digest, sizeof *digest) == 0)
+		if (h->at_ms && h->incarnation == e->incarnation && memcmp(&h->digest, digest, sizeof *digest) == 0)
 			return clock_monotonic_ms() - h->at_ms < HANDSHAKE_MS ? h : NULL;
 	}
 	return NULL;
 }
 
-void external_used(struct vault_process *v, const struct digest *handshake)
+void external_used(struct edge_peer *e, const struct digest *handshake)
 {
-	struct signed_handshake *h = find_signed(v, handshake);
+	struct signed_handshake *h = find_signed(e, handshake);
 	if (h)
-		h->at_ms = 0;
+		h->at_ms = clock_monotonic_ms();
 }
 
 /* ---- the proof ---- */
@@ -162,9 +163,9 @@ static int add_name(const X509 *certificate, struct span authzid, struct buf *ou
 	return out->len ? 0 : error_set(why, 0, "the certificate has no rfc822Name");
 }
 
-static enum login_outcome prove(struct vault_process *v, const struct msg_external_ask *m, struct digest *handshake, struct buf *name, struct error *why)
+static enum login_outcome prove(struct edge_peer *e, const struct msg_external_ask *m, struct digest *handshake, struct buf *name, struct error *why)
 {
-	struct external *x = v->external;
+	struct external *x = e->vault->external;
 	BUF_AUTO server_text = {0};
 	STACK_OF(X509) *chain;
 	if (!x || !x->authorities) {
@@ -173,9 +174,9 @@ static enum login_outcome prove(struct vault_process *v, const struct msg_extern
 	}
 	if (client_proof_check(m->handshake, &server_text, &chain, why))
 		return LOGIN_REFUSED;
-	*handshake = digest_of(v, buf_span(&server_text));
+	*handshake = digest_of(e->vault, buf_span(&server_text));
 	enum login_outcome outcome = LOGIN_OK;
-	if (!find_signed(v, handshake)) {
+	if (!find_signed(e, handshake)) {
 		error_set(why, 0, "the handshake was not made here within the last minutes: it helps to connect again");
 		outcome = LOGIN_LATER;
 	} else if (is_trusted(x, chain, why) || add_name(sk_X509_value(chain, 0), m->authzid, name, why)) {
@@ -191,7 +192,7 @@ void external_asked(struct edge_peer *e, const struct msg_external_ask *m)
 	BUF_AUTO name = {0};
 	struct digest handshake = {0};
 	struct error why = {0};
-	enum login_outcome outcome = prove(v, m, &handshake, &name, &why);
+	enum login_outcome outcome = prove(e, m, &handshake, &name, &why);
 	struct login *l = login_new(e, m->id, m->session, buf_span(&name), m->authzid, m->client_address, m->protocol);
 	l->is_external = true;
 	l->handshake = handshake;

@@ -79,7 +79,7 @@ void keys_sign(struct edge_peer *e, const struct msg_sign_ask *m)
 	bool is_signed = key && is_handshake(m->text) && tls_sign(key, (enum tls_scheme)m->scheme, m->text, &signature, &why) == 0;
 	v->signed_count += is_signed;
 	if (is_signed)
-		external_signed(v, m->text);
+		external_signed(e, m->text);
 	channel_send(e->channel, sign_answer, .id = m->id, .is_signed = is_signed, .signature = is_signed ? buf_span(&signature) : SPAN(""));
 }
 

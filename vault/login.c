@@ -141,8 +141,8 @@ void login_end(struct login *l, enum login_outcome outcome, const char *why)
 	l->outcome = outcome;
 	write_log(l, why);
 	++*counts[outcome];
-	if (outcome == LOGIN_OK && l->is_external)
-		external_used(v, &l->handshake);
+	if (outcome == LOGIN_OK && l->is_external && login_is_heard(l))
+		external_used(l->edge, &l->handshake);
 	if (outcome == LOGIN_REFUSED || outcome == LOGIN_HELD)
 		answer_later(l);
 	else
