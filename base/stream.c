@@ -3,6 +3,7 @@
 
 #include "base/deflate.h"
 #include "base/die.h"
+#include "base/tls_record.h"
 #include "base/tls_remote_key.h"
 
 #include <event2/buffer.h>
@@ -163,6 +164,7 @@ static void tls_handshake(struct stream *s)
 	if (error == SSL_ERROR_NONE) {
 		s->tls = TLS_SECURED;
 		SSL_clear_mode(s->ssl, SSL_MODE_ASYNC);
+		tls_record_end(s->ssl);
 		if (!s->is_freed && s->events.secured)
 			s->events.secured(s->context);
 	} else if (error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_ASYNC) {
@@ -478,6 +480,7 @@ void stream_start_tls_server(struct stream *s, SSL_CTX *context)
 {
 	start_tls(s, context);
 	SSL_set_accept_state(s->ssl);
+	tls_record_begin(s->ssl);
 }
 
 /* RFC 7672 §3.1: a DANE-EE record says all, whatever names and dates the certificate has. A record that OpenSSL cannot use is as if
@@ -551,9 +554,14 @@ bool stream_export_binding(const struct stream *s, unsigned char out[STREAM_BIND
 	return is_there;
 }
 
+struct span stream_client_handshake(const struct stream *s)
+{
+	return s->tls == TLS_SECURED ? tls_record_messages(s->ssl) : SPAN("");
+}
+
 bool stream_is_proved(const struct stream *s)
 {
-	return s->tls == TLS_SECURED && SSL_get_verify_mode(s->ssl) == SSL_VERIFY_PEER && SSL_get_verify_result(s->ssl) == X509_V_OK;
+	return s->tls == TLS_SECURED && !SSL_is_server(s->ssl) && SSL_get_verify_mode(s->ssl) == SSL_VERIFY_PEER && SSL_get_verify_result(s->ssl) == X509_V_OK;
 }
 
 const char *stream_distrust(const struct stream *s)

@@ -57,6 +57,9 @@ bool stream_is_deflated(const struct stream *s);
  * extended master secret (§4.2): there, one session may have the secrets of another. */
 enum { STREAM_BINDING_BYTES = 32 };
 bool stream_export_binding(const struct stream *s, unsigned char out[STREAM_BINDING_BYTES]);
+/* The messages of the handshake in which the peer of a server has shown a certificate, from its first ClientHello on (wire/tls_handshake.h);
+ * empty where it has shown none, or not by TLS 1.3: there, what a client signs is not the whole handshake with the server's part in it. */
+struct span stream_client_handshake(const struct stream *s);
 /* The peer of a client has proved who it is, as its struct tls_proof wanted. */
 bool stream_is_proved(const struct stream *s);
 /* What is wrong with the certificate that the peer has shown, for what the struct tls_proof of a client wants of it; NULL: nothing, or it

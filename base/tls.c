@@ -69,7 +69,32 @@ static int use_chain(SSL_CTX *context, struct span pem, struct error *why)
 	return result;
 }
 
-SSL_CTX *tls_server_context(struct span chain_pem, struct error *why)
+/* Whoever judges the certificate (vault) needs the handshake in which it was shown, and one that resumes a session has none: so this
+ * session is not to be resumed. Called before its tickets would leave. */
+static int take_any_certificate(X509_STORE_CTX *chain, void *context)
+{
+	SSL *ssl = X509_STORE_CTX_get_ex_data(chain, SSL_get_ex_data_X509_STORE_CTX_idx());
+	(void)context;
+	SSL_set_num_tickets(ssl, 0);
+	return 1;
+}
+
+/* The names of the authorities go into the CertificateRequest, so that programs offer their users the right certificates. */
+static void ask_for_certificates(SSL_CTX *context, struct span authorities)
+{
+	BIO *bio = BIO_new_mem_buf(authorities.ptr, (int)authorities.len);
+	X509 *one;
+	while (bio && (one = PEM_read_bio_X509(bio, NULL, NULL, NULL))) {
+		SSL_CTX_add_client_CA(context, one);
+		X509_free(one);
+	}
+	BIO_free(bio);
+	ERR_clear_error(); /* the end is an error to OpenSSL */
+	SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
+	SSL_CTX_set_cert_verify_callback(context, take_any_certificate, NULL);
+}
+
+SSL_CTX *tls_server_context(struct span chain_pem, struct span client_authorities, struct error *why)
 {
 	SSL_CTX *context = new_context(TLS_server_method(), why);
 	if (!context)
@@ -81,6 +106,8 @@ SSL_CTX *tls_server_context(struct span chain_pem, struct error *why)
 	SSL_CTX_set_mode(context, SSL_MODE_ASYNC);
 	SSL_CTX_set_session_id_context(context, (const unsigned char *)"carteiro", 8);
 	SSL_CTX_set_max_early_data(context, 0);
+	if (client_authorities.len)
+		ask_for_certificates(context, client_authorities);
 	return context;
 }
 

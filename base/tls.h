@@ -32,8 +32,9 @@ void tls_library_start(void);
 /* Who is asked for signatures in this process. */
 void tls_set_signer(tls_ask_signature_fn *ask, void *context);
 
-/* A context for servers with the certificate chain (PEM) and no key. NULL with *why. */
-struct ssl_ctx_st *tls_server_context(struct span chain_pem, struct error *why);
+/* A context for servers with the certificate chain (PEM) and no key. Where client_authorities (PEM) has certificates, clients are asked for
+ * one of theirs; any that they show, or none, is taken, and judged elsewhere: stream_client_handshake. NULL with *why. */
+struct ssl_ctx_st *tls_server_context(struct span chain_pem, struct span client_authorities, struct error *why);
 /* What a server's certificate must match: TLSA records of DANE-TA and DANE-EE, as on the wire (RFC 6698 §2.1); without any, one of the
  * authorities that the context believes must have signed it. */
 struct tls_proof {

@@ -1,4 +1,4 @@
-/* `carteiro check`: the certificate and its key. */
+/* `carteiro check`: the certificate and its key, and the authorities of clients' certificates. */
 #include "base/tls.h"
 #include "cli/cli.h"
 
@@ -83,6 +83,22 @@ static int check_name(const char *path, X509 *certificate, const char *hostname)
 	return 1;
 }
 
+static int check_client_authorities(const char *path)
+{
+	BUF_AUTO pem = {0};
+	struct error why;
+	X509 *certificate;
+	if (!path[0])
+		return 0;
+	if (read_pem("tls_client_authorities", path, &pem))
+		return 1;
+	certificate = tls_read_certificate(buf_span(&pem), &why);
+	if (!certificate)
+		printf("tls_client_authorities: %s: %s\n", path, why.text);
+	X509_free(certificate);
+	return !certificate;
+}
+
 int cli_check_keys(const struct config *c)
 {
 	BUF_AUTO key_pem = {0}, chain = {0};
@@ -104,6 +120,7 @@ int cli_check_keys(const struct config *c)
 		                 "fullchain.pem of one folder)\n", c->tls_key, c->tls_certificate) > 0;
 	if (certificate)
 		faults += check_time(c->tls_certificate, certificate) + check_name(c->tls_certificate, certificate, c->hostname);
+	faults += check_client_authorities(c->tls_client_authorities);
 	if (key_pem.ptr)
 		explicit_bzero(key_pem.ptr, key_pem.cap);
 	EVP_PKEY_free(key);

@@ -4,9 +4,12 @@
 #include "cli/cli.h"
 #include "vault/hash.h"
 #include "vault/scram_keys.h"
+#include "wire/app_password.h"
 #include "wire/password_hash.h"
 
 #include <errno.h>
+#include <openssl/evp.h>
+#include <openssl/sha.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <termios.h>
@@ -154,8 +157,45 @@ static int import(const struct cli *c)
 	return failed ? 1 : 0;
 }
 
+/* user app ADDRESS add NAME ...: the password is made here and shown once; the server gets its digest. */
+static int add_app(const struct cli *c)
+{
+	enum { WORDS_MOST = 16 };
+	BUF_AUTO password = {0}, hex = {0};
+	unsigned char random[APP_PASSWORD_CHARACTERS], digest[SHA256_DIGEST_LENGTH];
+	char secret[APP_PASSWORD_CHARACTERS];
+	struct span words[WORDS_MOST];
+	size_t count = 0;
+	random_bytes(random, sizeof random);
+	app_password_write(random, &password);
+	if (app_password_read(buf_span(&password), secret) || EVP_Digest(secret, sizeof secret, digest, NULL, EVP_sha256(), NULL) != 1) {
+		fprintf(stderr, "carteiro: OpenSSL makes no digest\n");
+		return 70;
+	}
+	for (size_t i = 0; i < sizeof digest; i++)
+		buf_printf(&hex, "%02x", digest[i]);
+	for (int i = 0; i < c->count && count < WORDS_MOST - 1; i++) {
+		words[count++] = span_cstr(c->words[i]);
+		if (i == 4)
+			words[count++] = buf_span(&hex);
+	}
+	struct server *s = server_connect(c->config_file, true);
+	if (!s)
+		return 69;
+	int code = server_command(s, words, count);
+	server_close(s);
+	if (code == 0)
+		printf("%s\n", buf_cstr(&password));
+	explicit_bzero(random, sizeof random);
+	explicit_bzero(secret, sizeof secret);
+	explicit_bzero(password.ptr, password.cap);
+	return code;
+}
+
 int cli_user(const struct cli *c)
 {
+	if (c->count > 4 && strcmp(c->words[1], "app") == 0 && strcmp(c->words[3], "add") == 0)
+		return add_app(c);
 	if (c->count > 1 && (strcmp(c->words[1], "add") == 0 || strcmp(c->words[1], "passwd") == 0 || strcmp(c->words[1], "revoke") == 0))
 		return with_password(c);
 	if (c->count > 1 && strcmp(c->words[1], "import") == 0)

@@ -26,7 +26,10 @@ void connection_forget_login(struct connection *c)
 	if (c->login_password.ptr)
 		OPENSSL_cleanse(c->login_password.ptr, c->login_password.cap);
 	buf_free(&c->login_user);
+	buf_free(&c->login_authzid);
 	buf_free(&c->login_password);
+	c->mechanism = SASL_NONE;
+	c->is_external = false;
 	forget_question(c);
 	scram_free(c);
 }
@@ -244,12 +247,16 @@ void connection_end_login(struct connection *c, enum login_outcome outcome)
 static void ask_vault(struct connection *c)
 {
 	struct edge_process *e = c->edge;
+	struct span protocol = span_slice(span_cstr(c->protocol->name), 0, 16);
 	if (c->scram)
 		scram_ask_vault(c);
+	else if (c->is_external)
+		channel_send(e->vault, external_ask, .id = c->login_number, .session = c->session, .authzid = buf_span(&c->login_authzid),
+		             .handshake = connection_client_handshake(c), .client_address = span_cstr(c->address), .protocol = protocol);
 	else
 		channel_send(e->vault, login_ask, .id = c->login_number, .session = c->session, .user = buf_span(&c->login_user),
-		             .password = buf_span(&c->login_password), .client_address = span_cstr(c->address),
-		             .protocol = span_slice(span_cstr(c->protocol->name), 0, 16));
+		             .authzid = buf_span(&c->login_authzid), .password = buf_span(&c->login_password), .client_address = span_cstr(c->address),
+		             .protocol = protocol);
 }
 
 void connection_ask_login(struct connection *c)
@@ -260,7 +267,7 @@ void connection_ask_login(struct connection *c)
 		connection_end_login(c, LOGIN_LATER);
 		return;
 	}
-	if (c->login_user.len > 512 || c->login_password.len > 512 || c->user.len) {
+	if (c->login_user.len > 512 || c->login_authzid.len > 512 || c->login_password.len > 512 || c->user.len) {
 		connection_end_login(c, LOGIN_REFUSED);
 		return;
 	}
@@ -272,11 +279,24 @@ void connection_ask_login(struct connection *c)
 		channel_send(e->store, session_open, .token = c->token);
 }
 
-void connection_login(struct connection *c, struct span user, struct span password)
+void connection_login(struct connection *c, struct span user, struct span authzid, struct span password)
 {
 	buf_add(&c->login_user, user);
+	buf_add(&c->login_authzid, authzid);
 	buf_add(&c->login_password, password);
 	connection_ask_login(c);
+}
+
+void connection_login_external(struct connection *c, struct span authzid)
+{
+	c->is_external = true;
+	buf_add(&c->login_authzid, authzid);
+	connection_ask_login(c);
+}
+
+struct span connection_client_handshake(const struct connection *c)
+{
+	return stream_client_handshake(c->stream);
 }
 
 void connection_await_client(struct connection *c)

@@ -13,6 +13,8 @@ struct connection;
 
 #define CONNECTION_SILENT "silent for too long" /* as the reason of a shutdown */
 
+enum sasl_mechanism { SASL_NONE, SASL_PLAIN, SASL_EXTERNAL, SASL_SCRAM };
+
 struct protocol {
 	const char *name;              /* "smtp", for logs and login_ask */
 	bool is_submission, is_lmtp, is_local; /* of SMTP's relatives */
@@ -24,7 +26,7 @@ struct protocol {
 	void (*closed)(struct connection *c);  /* free c->state, and give up what is under way */
 	void (*store_gone)(struct connection *c); /* store died; connections with a login are closed after this */
 	void (*shutdown)(struct connection *c, const char *why); /* say goodbye (421, * BYE) and connection_close */
-	void (*logged_in)(struct connection *c, enum login_outcome outcome); /* answer to connection_login, and to a login by SCRAM */
+	void (*logged_in)(struct connection *c, enum login_outcome outcome); /* answer to connection_login and its like */
 	void (*challenge)(struct connection *c, const char *encoded); /* of SCRAM, in base64: the client's next line is the response */
 	/* Messages of store about this connection's session (only protocols that read mail; else NULL). */
 	const struct store_to_edge *store;
@@ -46,7 +48,9 @@ struct connection {
 	bool is_closing;
 	bool was_tls_first;            /* the listener is one that begins with TLS */
 	/* of a login under way */
-	struct buf login_user, login_password;
+	enum sasl_mechanism mechanism; /* of which the client's response is awaited: edge/sasl.h */
+	bool is_external;              /* by its certificate */
+	struct buf login_user, login_authzid, login_password;
 	struct scram_exchange *scram;  /* edge/scram.h; NULL: none */
 };
 
@@ -92,8 +96,13 @@ bool connection_is_deflated(const struct connection *c);
 void connection_log_out(struct connection *c);
 /* True if a password may be taken on this connection as it is (TLS, or plaintext_login allows it). */
 bool connection_may_login(const struct connection *c);
-/* Asks vault; waits; then `logged_in` is called (c->user and c->session are set if it is LOGIN_OK). */
-void connection_login(struct connection *c, struct span user, struct span password);
+/* Asks vault; waits; then `logged_in` is called (c->user and c->session are set if it is LOGIN_OK). authzid: whom he acts for; empty:
+ * himself, or whom his name says ("owner*master"). */
+void connection_login(struct connection *c, struct span user, struct span authzid, struct span password);
+/* The same, by the certificate that the client has shown. */
+void connection_login_external(struct connection *c, struct span authzid);
+/* The handshake in which it did; empty: it has shown none, or not so that it could log in by it. */
+struct span connection_client_handshake(const struct connection *c);
 
 /* The client is another than its proxy, which has said so (XCLIENT). false: that client has too many connections. */
 bool connection_rename(struct connection *c, const char *address);

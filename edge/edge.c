@@ -110,7 +110,7 @@ static void on_certificate_answer(void *context, const struct msg_certificate_an
 {
 	struct edge_process *e = context;
 	struct error why = {0};
-	struct ssl_ctx_st *tls = m->chain.len ? tls_server_context(m->chain, &why) : NULL;
+	struct ssl_ctx_st *tls = m->chain.len ? tls_server_context(m->chain, m->client_authorities, &why) : NULL;
 	if (m->chain.len && !tls)
 		log_event(LOG_LEVEL_ERROR, "certificate-unusable", log_c("why", why.text));
 	if (tls) {

@@ -99,15 +99,12 @@ static int check_binding(struct connection *c, const struct scram_client_first *
 	return error_set(why, 0, "SCRAM-SHA-256-PLUS is offered here: somebody may be between us");
 }
 
-static int read_first(struct connection *c, struct span message, struct buf *user, struct error *why)
+static int read_first(struct connection *c, struct span message, struct buf *user, struct buf *authzid, struct error *why)
 {
 	struct scram_exchange *x = c->scram;
 	struct scram_client_first first;
-	BUF_AUTO authzid = {0};
-	if (scram_parse_client_first(message, &first, user, &authzid, why) || check_binding(c, &first, why))
+	if (scram_parse_client_first(message, &first, user, authzid, why) || check_binding(c, &first, why))
 		return -1;
-	if (authzid.len && !span_equal(buf_span(&authzid), buf_span(user)))
-		return error_set(why, 0, "nobody acts for another"); /* as with PLAIN */
 	buf_add(&x->bare, first.bare);
 	buf_add(&x->nonce, first.nonce);
 	buf_add(&x->gs2_header, first.gs2_header);
@@ -146,7 +143,7 @@ void scram_ask_vault(struct connection *c)
 	struct channel *vault = c->edge->vault;
 	if (x->state == SCRAM_FIRST)
 		channel_send(vault, scram_first, .id = c->login_number, .session = c->session, .is_plus = x->is_plus, .user = buf_span(&c->login_user),
-		             .bare = buf_span(&x->bare), .nonce = buf_span(&x->nonce), .client_address = span_cstr(c->address),
+		             .authzid = buf_span(&c->login_authzid), .bare = buf_span(&x->bare), .nonce = buf_span(&x->nonce), .client_address = span_cstr(c->address),
 		             .protocol = span_slice(span_cstr(c->protocol->name), 0, 16));
 	else
 		channel_send(vault, scram_final, .id = c->login_number, .exchange = x->number, .is_bound = x->is_bound,
@@ -184,20 +181,20 @@ void scram_proved(struct connection *c, const struct msg_login_answer *m)
 
 /* ---- what the client says ---- */
 
-enum scram_step scram_response(struct connection *c, struct span encoded, struct error *why)
+enum scram_step scram_response(struct connection *c, struct span message, struct error *why)
 {
 	struct scram_exchange *x = c->scram;
-	BUF_AUTO message = {0}, user = {0};
+	BUF_AUTO user = {0}, authzid = {0};
+	struct error reason;
 	int bad = 0;
-	if (sasl_decode(encoded, &message))
-		bad = error_set(why, 0, "that is not base64");
-	else if (x->state == SCRAM_FIRST)
-		bad = read_first(c, buf_span(&message), &user, why);
+	if (x->state == SCRAM_FIRST)
+		bad = read_first(c, message, &user, &authzid, &reason);
 	else if (x->state == SCRAM_FINAL)
-		bad = read_final(c, buf_span(&message), why);
+		bad = read_final(c, message, &reason);
 	else if (message.len)
-		bad = error_set(why, 0, "the last answer is an empty one");
+		bad = error_set(&reason, 0, "the last answer is an empty one");
 	if (bad) {
+		error_set(why, 0, "SCRAM: %s", reason.text);
 		scram_cancel(c);
 		return SCRAM_MALFORMED;
 	}
@@ -209,6 +206,7 @@ enum scram_step scram_response(struct connection *c, struct span encoded, struct
 		connection_end_login(c, LOGIN_OK);
 	} else {
 		buf_add(&c->login_user, buf_span(&user));
+		buf_add(&c->login_authzid, buf_span(&authzid));
 		connection_ask_login(c);
 	}
 	return SCRAM_TAKEN;

@@ -18,18 +18,13 @@ void scram_add_mechanisms(const struct connection *c, const char *before, struct
 
 /* Begins one, if the mechanism is of SCRAM and offered: what the client says next is for scram_response. */
 bool scram_begin(struct connection *c, struct span mechanism);
-/* True between that and `logged_in`. */
-static inline bool scram_is_under_way(const struct connection *c)
-{
-	return c->scram != NULL;
-}
 
 enum scram_step {
 	SCRAM_TAKEN,     /* vault is asked, or it is over: `challenge` or `logged_in` is called, or has been */
 	SCRAM_MALFORMED, /* it is over: the client broke the protocol, or speaks of a channel binding that is not to be */
 };
-/* The client's response, in base64. *why: of what is malformed. */
-enum scram_step scram_response(struct connection *c, struct span encoded, struct error *why);
+/* The client's response, decoded. *why: of what is malformed. */
+enum scram_step scram_response(struct connection *c, struct span message, struct error *why);
 /* The client says no more of it. */
 void scram_cancel(struct connection *c);
 

@@ -106,13 +106,30 @@ enum fetch_want { FETCH_DATES = 1, FETCH_CACHE = 2, FETCH_HEADER = 4, FETCH_BODY
 enum { FETCH_INLINE_MOST = 65536 };
 
 /* key_file.which */
-enum key_file { KEY_FILE_CERTIFICATE, KEY_FILE_KEY, KEY_FILE_DKIM, KEY_FILE_RELAY_LOGIN, KEY_FILES };
+enum key_file { KEY_FILE_CERTIFICATE, KEY_FILE_KEY, KEY_FILE_DKIM, KEY_FILE_RELAY_LOGIN, KEY_FILE_CLIENT_AUTHORITIES, KEY_FILES };
 
 enum login_outcome {
 	LOGIN_OK,
 	LOGIN_REFUSED, /* no such user, or not his password */
 	LOGIN_LATER,   /* could not be checked: a process is down, or too many wait */
 	LOGIN_HELD,    /* was not checked: too many wrong passwords before it */
+	LOGIN_FORBIDDEN, /* the user is who he says, but may not act for whom he wants to (RFC 4422 §3.6) */
+};
+
+/* account_answer.app */
+enum app_outcome {
+	APP_NONE,           /* it is no application's password of that account */
+	APP_RIGHT,
+	APP_WRONG_PROTOCOL, /* it is one, but not for what the client speaks */
+	APP_EXPIRED,
+};
+enum { APP_NAME_BYTES_MOST = 64, APP_DIGEST_BYTES = 32 };
+
+/* account_answer.acting */
+enum acting {
+	ACTING_FOR_HIMSELF,
+	ACTING_FOR_ANOTHER, /* he is a master user, and there is such an account */
+	ACTING_FORBIDDEN,
 };
 
 /* job.route: why the next hop is the one that it is. */

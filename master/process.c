@@ -110,6 +110,8 @@ void process_give_keys(struct process *p)
 		give_key_file(p, KEY_FILE_CERTIFICATE, config->tls_certificate);
 		give_key_file(p, KEY_FILE_KEY, config->tls_key);
 		give_key_file(p, KEY_FILE_DKIM, buf_cstr(&path));
+		if (config->tls_client_authorities[0])
+			give_key_file(p, KEY_FILE_CLIENT_AUTHORITIES, config->tls_client_authorities);
 	} else if (p->role == ROLE_RELAY && config->relay_host_login[0]) {
 		give_key_file(p, KEY_FILE_RELAY_LOGIN, config->relay_host_login);
 	}

@@ -93,6 +93,10 @@ static void changed(void *context)
 		usage_forget(c->store, c->erase);
 	if (c->locked_out)
 		session_end_account(c->store, c->locked_out, c->locked_out_why);
+	if (c->master_ended)
+		session_end_master(c->store, c->master_ended, "it is no master user any more");
+	if (c->app_ended.len)
+		session_end_app(c->store, c->app_ended_of, c->app_ended, "the application's password has been removed");
 	finish(c);
 }
 
@@ -329,6 +333,7 @@ static const struct {
 	{"route", "remove", 3, 3, route_remove},
 	{"route", "show", 3, 3, route_show},
 	{"user", "add", 4, 5, user_add},
+	{"user", "app", 4, 10, user_app},
 	{"user", "held", 2, 2, user_held},
 	{"user", "list", 2, 3, user_list},
 	{"user", "passwd", 4, 5, user_passwd},

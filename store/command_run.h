@@ -1,4 +1,4 @@
-/* One command that is being carried out, between the files that do: store/command.c and store/command_domain.c. Everyone else uses
+/* One command that is being carried out, between the files that do: store/command.c and its sisters. Everyone else uses
  * store/command.h. */
 #ifndef STORE_COMMAND_RUN_H
 #define STORE_COMMAND_RUN_H
@@ -16,6 +16,9 @@ struct command_run {
 	uint64_t erase;   /* an account whose data go once it is out of the directory */
 	uint64_t locked_out; /* an account whose sessions end when the change is on the disk */
 	const char *locked_out_why;
+	uint64_t master_ended;   /* an account that is no master user any more then */
+	struct span app_ended;   /* the digest of an application's password that is none any more then, */
+	uint64_t app_ended_of;   /* and of which account */
 	struct span renewed; /* whose password's hash is another one, or who has keys for SCRAM, when the change is on the disk */
 	const char *renewed_event;
 	int scram_missing; /* accounts without keys for SCRAM that there are more of then */
@@ -42,6 +45,12 @@ struct span command_name(struct command_run *c, size_t word, bool is_domain);
 
 /* False after saying that the address's domain is not one of ours. */
 bool command_is_in_our_domain(struct command_run *c, struct span address);
+
+/* The account of word 2; false after saying that there is none. In store/command_user.c. */
+bool command_find_user(struct command_run *c, struct span *name, struct directory_entry *entry);
+
+/* store/command_app.c */
+void user_app(struct command_run *c);
 
 /* store/command_user.c */
 void user_add(struct command_run *c);

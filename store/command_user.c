@@ -2,6 +2,7 @@
 #include "store/command_run.h"
 
 #include "base/log.h"
+#include "store/directory/app_password.h"
 #include "store/directory/options.h"
 #include "store/directory/quota.h"
 #include "store/habit.h"
@@ -63,8 +64,7 @@ void user_list(struct command_run *c)
 		directory_walk(c->store, false, list_user, c, NULL);
 }
 
-/* The account of a word; false after saying that there is none. */
-static bool find_user(struct command_run *c, struct span *name, struct directory_entry *entry)
+bool command_find_user(struct command_run *c, struct span *name, struct directory_entry *entry)
 {
 	*name = command_name(c, 2, false);
 	if (!name->len)
@@ -86,7 +86,7 @@ void user_passwd(struct command_run *c)
 {
 	struct directory_entry entry;
 	struct span name, scram;
-	if (!find_user(c, &name, &entry) || !is_hash(c, c->words[3]) || !take_scram(c, 4, &scram))
+	if (!command_find_user(c, &name, &entry) || !is_hash(c, c->words[3]) || !take_scram(c, 4, &scram))
 		return;
 	directory_put_account(&c->batch, name, entry.account, c->words[3], scram);
 	c->scram_missing = !scram.len - !entry.scram.len;
@@ -130,12 +130,13 @@ void user_remove(struct command_run *c)
 {
 	struct directory_entry entry;
 	struct span name;
-	if (!find_user(c, &name, &entry))
+	if (!command_find_user(c, &name, &entry))
 		return;
 	directory_walk(c->store, false, say_if_it_leads_there, &(struct leading_to){c, name}, NULL);
 	directory_delete_account(&c->batch, name, entry.account);
 	options_delete(&c->batch, entry.account);
 	quota_delete(&c->batch, name);
+	app_passwords_delete_all(&c->batch, entry.account);
 	habit_delete(c->store, &c->batch, entry.account);
 	lock_out(c, entry.account, "the account has been removed");
 	c->scram_missing = -!entry.scram.len;
@@ -144,28 +145,49 @@ void user_remove(struct command_run *c)
 
 /* ---- what is set for one ---- */
 
+static void set_language(struct command_run *c, uint64_t account)
+{
+	enum language language;
+	if (language_parse(c->words[4], &language))
+		command_fail(c, CODE_USAGE, "the languages are en and pt");
+	else
+		options_put_language(c->store, &c->batch, account, language);
+}
+
+static void set_master(struct command_run *c, uint64_t account)
+{
+	bool is_master = span_equal(c->words[4], SPAN("yes"));
+	if (!is_master && !span_equal(c->words[4], SPAN("no"))) {
+		command_fail(c, CODE_USAGE, "master is yes or no");
+		return;
+	}
+	options_put_master(c->store, &c->batch, account, is_master);
+	c->master_ended = is_master ? 0 : account;
+}
+
 void user_set(struct command_run *c)
 {
 	struct directory_entry entry;
 	struct span name;
-	enum language language;
-	if (!find_user(c, &name, &entry))
+	if (!command_find_user(c, &name, &entry))
 		return;
-	if (!span_equal(c->words[3], SPAN("language")))
-		command_fail(c, CODE_USAGE, "what can be set for a user is: language en|pt");
-	else if (language_parse(c->words[4], &language))
-		command_fail(c, CODE_USAGE, "the languages are en and pt");
+	if (span_equal(c->words[3], SPAN("language")))
+		set_language(c, entry.account);
+	else if (span_equal(c->words[3], SPAN("master")))
+		set_master(c, entry.account);
 	else
-		options_put_language(&c->batch, entry.account, language);
+		command_fail(c, CODE_USAGE, "what can be set for a user is: language en|pt, master yes|no");
 }
 
 void user_show(struct command_run *c)
 {
 	struct directory_entry entry;
 	struct span name;
-	if (!find_user(c, &name, &entry))
+	if (!command_find_user(c, &name, &entry))
 		return;
 	buf_printf(&c->text, "%.*s\nlanguage %s\n", SPAN_ARG(name), language_tag(options_language(c->store, entry.account)));
+	if (options_is_master(c->store, entry.account))
+		buf_add_cstr(&c->text, "master: may log in as every other user\n");
 	habit_print(c->store, entry.account, &c->text);
 }
 
@@ -191,19 +213,20 @@ void user_release(struct command_run *c)
 {
 	struct directory_entry entry;
 	struct span name;
-	if (!find_user(c, &name, &entry))
+	if (!command_find_user(c, &name, &entry))
 		return;
 	bool was_held = habit_release(c->store, &c->batch, entry.account);
 	size_t count = queue_release_sent_by(c->store, entry.account);
 	buf_printf(&c->text, "%s%zu message%s released\n", was_held ? "" : "it was not held; ", count, count == 1 ? "" : "s");
 }
 
-/* It was not: nobody has the new password, of which the hash is. */
+/* It was not: nobody has the new password, of which the hash is. Whoever has had the old one could make passwords of applications. */
 void user_revoke(struct command_run *c)
 {
 	user_passwd(c);
 	if (c->code != CODE_OK)
 		return;
+	app_passwords_delete_all(&c->batch, c->locked_out);
 	c->locked_out_why = "the password has been revoked";
 	buf_add_cstr(&c->text, "nobody can log in until it has a new one (carteiro user passwd)\n");
 }
@@ -212,7 +235,7 @@ void user_purge(struct command_run *c)
 {
 	struct directory_entry entry;
 	struct span name;
-	if (!find_user(c, &name, &entry))
+	if (!command_find_user(c, &name, &entry))
 		return;
 	size_t count = queue_remove_sent_by(c->store, entry.account);
 	buf_printf(&c->text, "%zu message%s thrown away\n", count, count == 1 ? "" : "s");

@@ -15,6 +15,7 @@
 #include "store/directory/directory.h"
 #include "store/directory/home.h"
 #include "store/directory/policy.h"
+#include "store/login.h"
 #include "store/mailbox/view.h"
 #include "store/parse.h"
 #include "store/queue/queue.h"
@@ -33,8 +34,6 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-enum { LOGIN_NAME_BYTES_MOST = 512 }; /* of account_answer */
 
 /* ---- peers ---- */
 
@@ -305,30 +304,12 @@ static void filter_gone(struct store *s, peer_id filter)
 
 static void on_account_ask(void *context, const struct msg_account_ask *m)
 {
-	struct store_peer *p = context;
-	ARENA_AUTO a = {0};
-	BUF_AUTO name = {0};
-	struct directory_entry entry;
-	struct error why = {0};
-	int found = directory_login(p->store, m->name, &a, &entry, &name, &why);
-	if (name.len > LOGIN_NAME_BYTES_MOST) { /* what a stranger typed may grow when it is folded */
-		found = 0;
-		buf_clear(&name);
-	}
-	if (found > 0)
-		channel_send(p->channel, account_answer, .id = m->id, .account = entry.account, .hash = entry.hash, .scram = entry.scram, .name = buf_span(&name),
-		             .credential = session_credential(p->store, entry.account));
-	else
-		channel_send(p->channel, account_answer, .id = m->id, .name = buf_span(&name));
+	login_account_asked(context, m);
 }
 
 static void on_session_bind(void *context, const struct msg_session_bind *m)
 {
-	struct store_peer *p = context;
-	BUF_AUTO name = {0};
-	bool is_bound = directory_account_name(p->store, m->account, &name, NULL) > 0 &&
-	                session_bind(p->store, m->session, m->account, m->credential);
-	channel_send(p->channel, session_bound, .id = m->id, .is_bound = is_bound);
+	login_session_bind(context, m);
 }
 
 static void on_password_renew(void *context, const struct msg_password_renew *m)

@@ -44,6 +44,8 @@ struct store {
 	_Atomic unsigned filter_turn;
 	struct map sessions;     /* store/session.h */
 	struct map credential_changes; /* store/session.h; how many, by account */
+	struct timer *session_expiry; /* store/session.c */
+	int64_t session_expiry_s;     /* when it is due; 0: it is not set */
 	struct map deliveries;   /* store/deliver.h, by id128_hash */
 	struct queue *queue;     /* store/queue/queue.h */
 	struct outbox *outbox;

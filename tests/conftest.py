@@ -194,9 +194,9 @@ class Server:
         with network.inside(self.netns):
             return talk.Smtp(self.ports[protocol], hello=hello, is_lmtp=protocol == 'lmtp', tls=protocol == 'submissions')
 
-    def pop3(self, user=None, password=PASSWORD, protocol='pop3'):
+    def pop3(self, user=None, password=PASSWORD, protocol='pop3', utf8=False):
         with network.inside(self.netns):
-            return talk.Pop3(self.ports[protocol], user, password, tls=protocol == 'pop3s')
+            return talk.Pop3(self.ports[protocol], user, password, tls=protocol == 'pop3s', utf8=utf8)
 
     def imap(self, user=None, password=PASSWORD, protocol='imap'):
         with network.inside(self.netns):
@@ -213,8 +213,8 @@ class Server:
             return s.send_message(sender, [recipient], message, options)
 
     def messages(self, user, password=PASSWORD):
-        """All messages of an account's INBOX, by POP3, which deletes nothing."""
-        with self.pop3(user, password) as p:
+        """All messages of an account's INBOX, as they are, by POP3, which deletes nothing."""
+        with self.pop3(user, password, utf8=True) as p:
             return p.all_messages()
 
     def empty(self, user, password=PASSWORD):

@@ -73,16 +73,22 @@ class Session:
 
     KINDS = {'235 2.7.0': 'ok', '535 5.7.8': 'refused', '454 4.7.0': 'later', '501 5.5.2': 'malformed', '504 5.5.4': 'none', '501 5.0.0': 'cancelled',
              'OK [CAPABILITY ': 'ok', 'NO [AUTHENTICATIONFAILED] User': 'refused', 'NO [UNAVAILABLE] ': 'later', 'NO [AUTHENTICATIONFAILED] SCRAM: ': 'malformed',
-             'NO [CANNOT] ': 'none', 'BAD AUTHENTICATE is cancelled': 'cancelled',
-             '+OK ': 'ok', '-ERR [AUTH] ': 'refused', '-ERR [SYS/TEMP] ': 'later', '-ERR SCRAM: ': 'malformed', '-ERR Mechanism ': 'none', '-ERR Cancelled': 'cancelled'}
+             'NO [CANNOT] ': 'none', 'BAD AUTHENTICATE is cancelled': 'cancelled', 'NO [AUTHORIZATIONFAILED] ': 'refused', 'BAD That is not base64': 'malformed',
+             'NO [AUTHENTICATIONFAILED] That is not a message': 'malformed',
+             '+OK ': 'ok', '-ERR [AUTH] ': 'refused', '-ERR [SYS/TEMP] ': 'later', '-ERR SCRAM: ': 'malformed', '-ERR That is not ': 'malformed', '-ERR Mechanism ': 'none', '-ERR Cancelled': 'cancelled'}
 
-    def __init__(self, server, protocol, priority=None, source=None):
+    def __init__(self, server, protocol, priority=None, source=None, tls=None):
+        """priority: TLS by GnuTLS; tls: by an ssl.SSLContext."""
         self.protocol = protocol
         port = server.ports[protocol]
         self.line = {'submission': talk.Smtp, 'imap': talk.Imap, 'pop3': talk.Pop3}[protocol](port, source=source)
         if priority:
             self.line.command('STLS' if protocol == 'pop3' else 'STARTTLS')
             self.line.socket = GnuTls(self.line.socket, priority)
+        elif tls:
+            self.line.command('STLS' if protocol == 'pop3' else 'STARTTLS')
+            self.line.socket = tls.wrap_socket(self.line.socket)
+        if priority or tls:
             if protocol == 'submission':
                 self.line.hello()
         self.tag = None

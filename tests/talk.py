@@ -164,10 +164,12 @@ class Smtp(Line):
 
 
 class Pop3(Line):
-    def __init__(self, port, user=None, password=None, host='127.0.0.1', tls=False, source=None):
+    def __init__(self, port, user=None, password=None, host='127.0.0.1', tls=False, source=None, utf8=False):
         super().__init__(port, host, tls, source)
         self.greeting = self.line()
         assert self.greeting.startswith(b'+OK'), self.greeting
+        if utf8:
+            self.ok('UTF8')
         if user:
             self.ok('USER ' + user)
             self.ok('PASS ' + password)

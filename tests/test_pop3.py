@@ -1,6 +1,9 @@
-"""POP3: RFC 1939, 2449, 2595, 3206, 5034; and mail programs that fetch with it."""
+"""POP3: RFC 1939, 2449, 2595, 3206, 5034, 6856; and that mail programs fetch every message byte for byte (test_pop3_clients.py: the rest)."""
 import base64
+import email
+import email.policy
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -44,7 +47,8 @@ def p(server, three):
 def test_capa_names_what_is_there(server):
     with server.pop3() as p:
         before = set(p.many('CAPA'))
-        assert before >= {b'TOP', b'UIDL', b'USER', b'STLS', b'SASL SCRAM-SHA-256 PLAIN', b'RESP-CODES', b'AUTH-RESP-CODE', b'PIPELINING'}
+        assert before >= {b'TOP', b'UIDL', b'USER', b'STLS', b'SASL SCRAM-SHA-256 PLAIN', b'RESP-CODES', b'AUTH-RESP-CODE', b'PIPELINING',
+                          b'EXPIRE NEVER', b'UTF8 USER', b'LANG', b'IMPLEMENTATION carteiro'}
         p.ok('USER u@example.test')
         p.ok('PASS ' + PASSWORD)
         assert set(p.many('CAPA')) >= before - {b'STLS', b'USER', b'SASL SCRAM-SHA-256 PLAIN'}
@@ -177,7 +181,200 @@ def test_unique_ids_stay_and_are_never_given_twice(server, p):
         assert now[:2] == first[:2] and now[2].split()[1] not in {line.split()[1] for line in first}
 
 
+@pytest.mark.parametrize('line', ['STAT 1', 'NOOP x', 'RSET 1', 'QUIT 1', 'CAPA x', 'STAT  1', 'LIST 1 2', 'UIDL 1 2', 'DELE 1 2', 'RETR 1 2'])
+def test_an_argument_too_much_is_refused(p, line):
+    p.error(line)
+    assert p.ok('STAT').startswith('+OK 3 ')
+
+
+def test_every_error_is_survived(server, three):
+    """Lines of all kinds, in each state: each is answered with one line, and the session goes on as it was."""
+    import random
+    chance = random.Random(3)
+    words = [b'', b' ', b'USER', b'PASS', b'AUTH', b'STLS', b'UTF8', b'LANG', b'TOP', b'RETR', b'LIST', b'UIDL', b'DELE', b'APOP', b'XTND', b'1', b'-1', b'\0', b'\xff\xfe',
+             b'=', b'*', b'PLAIN', b'\t', b'%s%n', b'"', b'{3}', b'\r', 'ã'.encode(), b'x' * 200]
+    for state in ('before', 'inside'):
+        for _ in range(40):
+            with server.pop3(US if state == 'inside' else None) as p:
+                for _ in range(12):
+                    line = b' '.join(chance.choice(words) for _ in range(chance.randrange(1, 5)))
+                    if re.fullmatch(rb'(USER|LANG|UTF8|STLS) .+|(AUTH|STLS|UTF8|LANG|LIST|UIDL) *|(AUTH) PLAIN.*|(LIST|UIDL|RETR|DELE|TOP) +1( +1)?', line.strip()):
+                        continue  # those that may be right
+                    p.send(line + b'\r\n')
+                    assert p.line().startswith(b'-ERR'), line
+                assert p.command('NOOP').startswith('+OK' if state == 'inside' else '-ERR')
+
+
+def test_a_large_mailbox_is_listed_as_the_client_takes_it(server):
+    """Lists of hundreds of thousands of bytes, asked for again and again by a client that reads nothing meanwhile."""
+    name = server.add_user('large')
+    with server.smtp() as s:
+        for _ in range(100):
+            assert s.send_message('x@remote.example', [name], b'Subject: x\r\n\r\n').code == 250
+    with server.imap(name) as i:
+        i.ok('SELECT INBOX')
+        for _ in range(6):
+            i.ok('COPY 1:* INBOX')
+    with server.pop3(name) as p:
+        assert p.count() == 6400
+        p.send(b'UIDL\r\nLIST\r\n' * 20 + b'NOOP\r\n')
+        for _ in range(20):
+            for width in (2, 2):
+                assert p.line() == b'+OK'
+                for number in range(1, 6401):
+                    words = p.line().split()
+                    assert int(words[0]) == number and len(words) == width
+                assert p.line() == b'.'
+        assert p.line() == b'+OK'
+        # very scattered deletions, all at once
+        p.send(b''.join(b'DELE %d\r\n' % n for n in range(1, 6401, 2)))
+        for _ in range(3200):
+            assert p.line() == b'+OK'
+        p.ok('QUIT')
+    with server.pop3(name) as p:
+        assert p.count() == 3200
+
+
+# ---- languages and UTF-8: RFC 6856 ----
+
+def test_lang_lists_and_chooses(server, p):
+    assert p.many('LANG') == [b'en English', 'pt Português'.encode()]
+    assert p.ok('LANG pt-BR') == '+OK pt O idioma é o português'
+    assert p.error('RETR 9') == '-ERR Não há essa mensagem'
+    assert p.error('LANG uga') == '-ERR Esse idioma não é falado aqui'
+    assert p.ok('LANG *').startswith('+OK en ') and p.error('RETR 9') == '-ERR There is no such message'
+    assert p.error('LANG MUL') == '-ERR That language is not spoken here'
+    with server.pop3() as before:
+        assert before.ok('LANG PT').startswith('+OK pt ')
+        before.ok('USER nobody@example.test')
+        assert before.error('PASS x') == '-ERR [AUTH] Nome de usuário ou senha incorretos'
+        before.ok('STLS')
+        before.start_tls()
+        assert before.error('STAT') == '-ERR Not now'  # what was said in the clear is forgotten
+
+
+def test_utf8_is_for_before_the_login_and_stls_for_before_utf8(server, p):
+    p.error('UTF8')
+    with server.pop3() as before:
+        before.error('UTF8 x')
+        before.ok('UTF8')
+        assert b'STLS' not in before.many('CAPA')
+        before.error('STLS')
+        before.ok('USER ' + US)
+        before.ok('PASS ' + PASSWORD)
+
+
+def test_names_and_passwords_may_be_utf8_and_nothing_else(server):
+    server.add_user('josé', 'pão de queijo')
+    with server.pop3('josé@example.test', 'pão de queijo') as p:
+        p.ok('STAT')
+    with server.pop3() as p:
+        assert p.error(b'USER jos\xe9').startswith('-ERR [AUTH] ')
+        p.ok('USER josé')
+        assert p.error(b'PASS p\xe3o').startswith('-ERR [AUTH] ')
+
+
+INTERNATIONAL = ('From: José <jose@exämple.org>\r\nTo: 世界@example.org, Ana <ana@example.org>\r\nSubject: Olá\r\nX-Long: %s\r\n'
+                 'Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\ncorpo: ação\r\nfim\r\n' % ('ç' * 40000)).encode()
+
+
+def test_an_international_header_is_sent_as_it_is_or_as_a_surrogate(server):
+    server.empty(US)
+    assert server.send(US, INTERNATIONAL, options=' BODY=8BITMIME SMTPUTF8').code == 250
+    with server.pop3(US, utf8=True) as p:
+        whole = p.message(1)
+        assert strip_first_trace(whole) == INTERNATIONAL and p.ok('LIST 1') == '+OK 1 %d' % len(whole)
+        top = p.many('TOP 1 1')
+        assert b'\r\n'.join(top) + b'\r\n' == whole[:whole.index(b'fim')]
+    with server.pop3(US) as p:
+        surrogate = p.message(1)
+        head, body = surrogate.split(b'\r\n\r\n', 1)
+        assert head.isascii() and body == INTERNATIONAL.split(b'\r\n\r\n', 1)[1]
+        message = email.message_from_bytes(surrogate, policy=email.policy.default)
+        assert message['Subject'] == 'Olá' and message['X-Long'] == 'ç' * 40000
+        assert [(a.display_name, a.addr_spec) for a in message['From'].addresses] == [('José', 'jose@xn--exmple-cua.org')]
+        assert [(g.display_name, [a.addr_spec for a in g.addresses]) for g in message['To'].groups] == [('<世界@example.org>', []), (None, ['ana@example.org'])]
+        top = p.many('TOP 1 1')
+        assert b'\r\n'.join(top) + b'\r\n' == surrogate[:surrogate.index(b'fim')]
+
+
+def test_a_header_without_an_end_that_cannot_be_a_surrogate_is_refused_with_its_code(server):
+    server.empty(US)
+    for field in ('ã', 'a'):
+        assert server.send(US, ('X: %s\r\n' % (field * 900)).encode() * 400, options=' BODY=8BITMIME SMTPUTF8').code == 250
+    with server.pop3(US) as p:
+        assert p.error('RETR 1').startswith('-ERR [UTF8] ') and p.error('TOP 1 0').startswith('-ERR [UTF8] ')
+        assert len(p.message(2)) > 300000
+    with server.pop3(US, utf8=True) as p:
+        assert len(p.message(1)) > 600000
+    server.empty(US)
+
+
+# ---- examples of the RFCs ----
+
+def test_the_example_of_rfc_1939(server, p):
+    """Section 10, but for APOP."""
+    sizes = [len(m) for m in p.all_messages()]
+    with server.pop3(US) as p:
+        assert p.ok('STAT') == '+OK 3 %d' % sum(sizes)
+        assert p.many('LIST') == [b'%d %d' % pair for pair in enumerate(sizes, 1)]
+        p.message(1)
+        p.ok('DELE 1')
+        p.message(2)
+        p.ok('DELE 2')
+        p.ok('QUIT')
+        assert p.rest() == b''
+    assert len(server.messages(US)) == 1
+
+
+def test_the_examples_of_rfc_5034(server):
+    """Section 6, with a name and a password of ours; and "=" for an empty response, and "*"."""
+    response = base64.b64encode(('%s\0%s\0%s' % (US, US, PASSWORD)).encode()).decode()
+    with server.pop3() as p:
+        assert p.command('AUTH PLAIN') == '+ '
+        assert p.command(response).startswith('+OK')
+    with server.pop3() as p:
+        assert p.command('AUTH PLAIN') == '+ ' and p.command('*').startswith('-ERR')
+        assert p.command('AUTH PLAIN =').startswith('-ERR')
+        assert p.command('AUTH PLAIN ' + response).startswith('+OK')
+        p.error('AUTH PLAIN ' + response)
+
+
 # ---- deletion ----
+
+def test_what_imap_expunges_is_gone_and_never_another_message(server, p):
+    with server.imap(US) as i:
+        i.ok('SELECT INBOX')
+        i.ok('STORE 2 +FLAGS.SILENT (\\Deleted)')
+        i.ok('EXPUNGE')
+    assert server.send(US, body_of(4)).code == 250
+    assert p.error('RETR 2') == '-ERR There is no such message any more' and p.error('TOP 2 0').startswith('-ERR')
+    assert strip_first_trace(p.message(1)) == body_of(1) and strip_first_trace(p.message(3)) == body_of(3)
+    p.ok('DELE 2')
+    p.ok('DELE 3')
+    p.ok('QUIT')
+    assert [strip_first_trace(m) for m in server.messages(US)] == [body_of(1), body_of(4)]
+
+
+def test_unique_ids_stay_over_a_restart(make_server):
+    s = make_server('restart', users=['u'])
+    assert all(s.send(US, body_of(n)).code == 250 for n in (1, 2))
+    with s.pop3(US) as p:
+        before = p.many('UIDL')
+        p.ok('DELE 1')  # and no QUIT
+        s.kill_all()
+    s.start()
+    with s.pop3(US) as p:
+        assert p.many('UIDL') == before and all(len(line) <= 72 for line in before)
+
+
+def test_a_quit_whose_store_dies_says_so_or_has_deleted(server, p):
+    p.ok('DELE 1')
+    server.kill_role('store')
+    answer = p.rest()
+    server.wait_all_running()
+    assert answer.startswith(b'-ERR [SYS/TEMP] ') and until(lambda: len(server.messages(US)) == 3)
+
 
 def test_deleted_messages_are_hidden_and_come_back_with_rset(p):
     before = p.ok('STAT')
@@ -272,9 +469,19 @@ def read_maildir(folder):
     return found
 
 
+def as_ascii(message):
+    """The message as it is for a client that does not say UTF8."""
+    head, blank, body = message.partition(b'\r\n\r\n')
+    return b'\r\n'.join(line if line.isascii() else b'%s: %s' % (line.split(b': ')[0], encoded(line.split(b': ')[1])) for line in head.split(b'\r\n')) + blank + body
+
+
+def encoded(text):
+    return b'=?utf-8?B?%s?=' % base64.b64encode(text)
+
+
 def compare(found, messages, cut):
     """Each of the messages is there once, byte for byte from its first own field on."""
-    wanted = sorted(m.bytes.replace(b'\r\n', b'\n') for m in messages)
+    wanted = sorted(as_ascii(m.bytes).replace(b'\r\n', b'\n') for m in messages)
     got = sorted(cut(text) for text in found)
     different = [pair for pair in zip(wanted, got) if pair[0] != pair[1]]
     assert len(got) == len(wanted) and not different, [(w[:300], g[:300]) for w, g in different]

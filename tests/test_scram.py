@@ -315,7 +315,7 @@ def test_what_was_said_once_is_of_no_use_again(server, user, protocol):
 
 @pytest.mark.parametrize('protocol', PROTOCOLS)
 def test_nobody_acts_for_another(server, user, protocol):
-    assert log_in(server, protocol, user, header='n,a=ana@example.test,') == 'malformed'
+    assert log_in(server, protocol, user, header='n,a=ana@example.test,') == 'refused'
     assert log_in(server, protocol, user, header='n,a=%s,' % user) == 'ok'
 
 

@@ -2,6 +2,7 @@
 #include "vault/keys.h"
 
 #include "base/tls.h"
+#include "vault/external.h"
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -77,6 +78,8 @@ void keys_sign(struct edge_peer *e, const struct msg_sign_ask *m)
 	EVP_PKEY *key = m->slot < IDENTITIES_MOST ? v->identities[m->slot].key : NULL;
 	bool is_signed = key && is_handshake(m->text) && tls_sign(key, (enum tls_scheme)m->scheme, m->text, &signature, &why) == 0;
 	v->signed_count += is_signed;
+	if (is_signed)
+		external_signed(e, m->text);
 	channel_send(e->channel, sign_answer, .id = m->id, .is_signed = is_signed, .signature = is_signed ? buf_span(&signature) : SPAN(""));
 }
 
@@ -84,5 +87,6 @@ void keys_certificate(struct edge_peer *e, const struct msg_certificate_ask *m)
 {
 	const struct vault_process *v = e->vault;
 	channel_send(e->channel, certificate_answer, .id = m->id, .slot = (uint8_t)v->current,
-	             .chain = buf_span(&v->identities[v->current].chain));
+	             .chain = buf_span(&v->identities[v->current].chain),
+	             .client_authorities = e->role == ROLE_EDGE_USER ? external_authorities(v) : SPAN("")); /* other servers have no accounts */
 }

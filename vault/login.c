@@ -18,11 +18,14 @@
 #include "base/clock.h"
 #include "base/die.h"
 #include "base/log.h"
+#include "vault/external.h"
 #include "vault/memory.h"
 #include "vault/scram.h"
 #include "vault/scram_keys.h"
+#include "wire/app_password.h"
 
 #include <openssl/crypto.h>
+#include <openssl/evp.h>
 #include <stdlib.h>
 
 enum {
@@ -61,6 +64,9 @@ void login_free(struct login *l)
 	scram_run_free(l->scram);
 	timer_free(l->timer);
 	buf_free(&l->user);
+	buf_free(&l->authzid);
+	buf_free(&l->owner_name);
+	buf_free(&l->app_name);
 	buf_free(&l->client);
 	buf_free(&l->protocol);
 	buf_free(&l->hash);
@@ -71,7 +77,7 @@ static void answer(struct login *l)
 {
 	bool is_ok = l->outcome == LOGIN_OK;
 	if (login_is_heard(l))
-		channel_send(l->edge->channel, login_answer, .id = l->id, .outcome = (uint8_t)l->outcome, .user = is_ok ? buf_span(&l->user) : SPAN(""),
+		channel_send(l->edge->channel, login_answer, .id = l->id, .outcome = (uint8_t)l->outcome, .user = is_ok ? buf_span(&l->owner_name) : SPAN(""),
 		             .signature = is_ok && l->scram ? scram_signature(l->scram) : SPAN(""));
 	login_free(l);
 }
@@ -99,20 +105,44 @@ static void answer_later(struct login *l)
 	timer_set(l->timer, in_ms);
 }
 
+static const char *way_of(const struct login *l)
+{
+	return l->scram ? scram_mechanism(l->scram) : l->is_external ? "certificate" : l->is_app ? "application" : "password";
+}
+
+/* Whose mail it was to be: of a master user the other's. */
+static struct span owner_of(const struct login *l)
+{
+	return l->owner_name.len ? buf_span(&l->owner_name) : l->authzid.len ? buf_span(&l->authzid) : buf_span(&l->user);
+}
+
+/* Both names of a master user who acts, and of who would like to be one. */
+static void write_log(const struct login *l, const char *why)
+{
+	static const char *const words[] = {"ok", "refused", "later", "held", "forbidden"};
+	struct log_field fields[8] = {log_c("outcome", words[l->outcome]), log_s("user", owner_of(l)), log_s("protocol", buf_span(&l->protocol)),
+	                              log_s("client", buf_span(&l->client)), log_c("by", way_of(l))};
+	size_t count = 5;
+	if (!span_equal(owner_of(l), buf_span(&l->user)))
+		fields[count++] = log_s("master", buf_span(&l->user));
+	if (l->app_name.len)
+		fields[count++] = log_s("application", buf_span(&l->app_name));
+	if (l->outcome != LOGIN_OK)
+		fields[count++] = log_c("why", why);
+	log_write(l->outcome == LOGIN_OK ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "login", fields, count);
+}
+
 /* Logged here, before the answer: so that the log's work is not in its time. */
 void login_end(struct login *l, enum login_outcome outcome, const char *why)
 {
-	static const char *const words[] = {"ok", "refused", "later", "held"};
 	struct vault_process *v = l->vault;
-	uint64_t *const counts[] = {&v->login_count, &v->refused_count, &v->busy_count, &v->held_count};
-	const struct log_field fields[] = {
-		log_c("outcome", words[outcome]), log_s("user", buf_span(&l->user)), log_s("protocol", buf_span(&l->protocol)),
-		log_s("client", buf_span(&l->client)), log_c("by", l->scram ? scram_mechanism(l->scram) : "password"), log_c("why", why)};
-	bool is_in = outcome == LOGIN_OK;
-	log_write(is_in ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "login", fields, sizeof fields / sizeof fields[0] - is_in);
-	++*counts[outcome];
+	uint64_t *const counts[] = {&v->login_count, &v->refused_count, &v->busy_count, &v->held_count, &v->refused_count};
 	l->state = LOGIN_ENDS;
 	l->outcome = outcome;
+	write_log(l, why);
+	++*counts[outcome];
+	if (outcome == LOGIN_OK && l->is_external && login_is_heard(l))
+		external_used(l->edge, &l->handshake);
 	if (outcome == LOGIN_REFUSED || outcome == LOGIN_HELD)
 		answer_later(l);
 	else
@@ -124,11 +154,17 @@ void login_end(struct login *l, enum login_outcome outcome, const char *why)
 void login_take_right(struct login *l)
 {
 	struct vault_process *v = l->vault;
+	bool is_master = l->acting == ACTING_FOR_ANOTHER;
 	throttle_right(v->throttle, &l->guesser);
 	l->state = LOGIN_BINDS;
-	if (v->store)
-		channel_send(v->store, session_bind, .id = l->number, .session = l->session, .account = l->account,
-		             .credential = l->credential);
+	if (l->acting == ACTING_FORBIDDEN)
+		login_end(l, LOGIN_FORBIDDEN, "it is no master user, or there is nobody of that name to act for");
+	else if (is_master && l->is_app)
+		login_end(l, LOGIN_FORBIDDEN, "the password of a master user's application is for himself");
+	else if (v->store)
+		channel_send(v->store, session_bind, .id = l->number, .session = l->session, .account = l->owner, .credential = l->owner_credential,
+		             .master = is_master ? l->account : 0, .master_credential = is_master ? l->credential : 0,
+		             .app = l->is_app ? span_of(l->app, sizeof l->app) : SPAN(""), .protocol = buf_span(&l->protocol));
 	else
 		login_end(l, LOGIN_LATER, "the store is not there");
 }
@@ -243,13 +279,15 @@ static void judge(struct login *l)
 
 /* ---- what is heard ---- */
 
-struct login *login_new(struct edge_peer *e, uint64_t id, uint64_t session, struct span user, struct span client, struct span protocol)
+struct login *login_new(struct edge_peer *e, uint64_t id, uint64_t session, struct span user, struct span authzid, struct span client,
+                        struct span protocol)
 {
 	struct vault_process *v = e->vault;
 	struct login *l = xcalloc(1, sizeof *l);
 	*l = (struct login){.vault = v, .number = ++v->last_login, .id = id, .session = session, .edge = e, .incarnation = e->incarnation,
 	                    .asked_ms = clock_monotonic_ms()};
 	buf_add(&l->user, user);
+	buf_add(&l->authzid, authzid);
 	buf_add(&l->client, client);
 	buf_add(&l->protocol, protocol);
 	return l;
@@ -263,16 +301,62 @@ void login_ask_account(struct login *l)
 	if (!v->store || is_full)
 		login_end(l, LOGIN_LATER, is_full ? "too many logins wait" : "the store is not there");
 	else
-		channel_send(v->store, account_ask, .id = l->number, .name = buf_span(&l->user));
+		channel_send(v->store, account_ask, .id = l->number, .name = buf_span(&l->user), .authzid = buf_span(&l->authzid),
+		             .app = l->may_be_app ? span_of(l->app, sizeof l->app) : SPAN(""), .protocol = buf_span(&l->protocol));
+}
+
+/* A plain digest is enough for 140 bits of chance (store/directory/app_password.h); of what people choose none is ever made. */
+static void look_for_app(struct login *l)
+{
+	char secret[APP_PASSWORD_CHARACTERS];
+	if (app_password_read(span_of(l->password, l->password_len), secret) == 0)
+		l->may_be_app = EVP_Digest(secret, sizeof secret, l->app, NULL, EVP_sha256(), NULL) == 1;
+	OPENSSL_cleanse(secret, sizeof secret);
 }
 
 void login_asked(struct edge_peer *e, const struct msg_login_ask *m)
 {
-	struct login *l = login_new(e, m->id, m->session, m->user, m->client_address, m->protocol);
+	struct login *l = login_new(e, m->id, m->session, m->user, m->authzid, m->client_address, m->protocol);
 	l->password_len = m->password.len <= sizeof l->password ? m->password.len : 0;
 	if (l->password_len)
 		memcpy(l->password, m->password.ptr, l->password_len);
+	look_for_app(l);
 	login_ask_account(l);
+}
+
+/* It is one of an application of that account. The right one is nobody's guess, so that no limit holds it back: who guesses at an account
+ * keeps its applications out no more than he can let himself in. One that is for something else is a wrong password. */
+static void take_app(struct login *l, enum app_outcome outcome)
+{
+	struct vault_process *v = l->vault;
+	l->is_app = true;
+	if (outcome == APP_RIGHT) {
+		login_take_right(l);
+		return;
+	}
+	if (login_is_held(l, throttle_judge(v->throttle, &l->guesser)))
+		return;
+	if (memory_recall(v->memory, &l->check) == MEMORY_NOTHING)
+		throttle_wrong(v->throttle, &l->guesser);
+	memory_keep(v->memory, &l->check, false);
+	login_end(l, LOGIN_REFUSED, outcome == APP_EXPIRED ? "the application's password has expired" : "the application's password is not for this protocol");
+}
+
+static void take_account(struct login *l, const struct msg_account_answer *m)
+{
+	l->account = m->account;
+	l->credential = m->credential;
+	l->acting = (enum acting)m->acting;
+	l->owner = m->owner;
+	l->owner_credential = m->owner_credential;
+	l->wants_scram = m->account && !scram_keys_are_ours(m->scram);
+	buf_add(&l->hash, m->hash);
+	buf_add(&l->owner_name, m->owner_name);
+	buf_add(&l->app_name, m->app_name);
+	if (m->account) {
+		buf_clear(&l->user);
+		buf_add(&l->user, m->name);
+	}
 }
 
 void login_account_answered(struct vault_process *v, const struct msg_account_answer *m)
@@ -281,20 +365,21 @@ void login_account_answered(struct vault_process *v, const struct msg_account_an
 	if (!l || l->state != LOGIN_ASKS)
 		return;
 	/* a name that cannot be an account's has no canonical form */
-	struct span name = m->name.len ? m->name : buf_span(&l->user);
+	BUF_AUTO typed = {0};
+	buf_add(&typed, buf_span(&l->user));
+	struct span name = m->name.len ? m->name : buf_span(&typed);
 	struct span parts[] = {name, m->hash, span_of(l->password, l->password_len)};
-	l->account = m->account;
-	l->wants_scram = m->account && !scram_keys_are_ours(m->scram);
-	l->credential = m->credential;
 	l->guesser = throttle_guesser(v->throttle, buf_span(&l->client), name);
 	l->check = digest_make(v->secret, parts, 3);
-	buf_add(&l->hash, m->hash);
-	if (m->account) {
-		buf_clear(&l->user);
-		buf_add(&l->user, m->name);
-	}
+	take_account(l, m);
 	if (l->scram)
 		scram_account_answered(l, name, m->scram);
+	else if (l->is_external && m->account)
+		login_take_right(l);
+	else if (l->is_external)
+		login_end(l, LOGIN_REFUSED, "the certificate names nobody who has an account here");
+	else if (l->may_be_app && m->account && m->app != APP_NONE)
+		take_app(l, (enum app_outcome)m->app);
 	else
 		judge(l);
 }
@@ -307,7 +392,7 @@ void login_session_bound(struct vault_process *v, const struct msg_session_bound
 	if (m->is_bound)
 		login_end(l, LOGIN_OK, "");
 	else
-		login_end(l, LOGIN_LATER, "the session or the account has gone, or its password has changed");
+		login_end(l, LOGIN_LATER, "the session or the account has gone, or the password has changed");
 }
 
 /* Nobody else answers those that wait for it; the others find out at their turn. */

@@ -1,4 +1,4 @@
-/* Logins, from an edge's question to its answer: by a password (vault/login.c) or by SCRAM (vault/scram.c). */
+/* Logins, from an edge's question to its answer: by a password (vault/login.c), by SCRAM (vault/scram.c) or by a certificate (vault/external.c). */
 #ifndef VAULT_LOGIN_H
 #define VAULT_LOGIN_H
 
@@ -6,7 +6,8 @@
 #include "vault/throttle.h"
 #include "vault/vault.h"
 
-/* ASKS -> WAITS -> CHECKED -> BINDS -> ENDS with a password; ASKS -> OFFERED -> BINDS -> ENDS by SCRAM (vault/scram.h). */
+/* ASKS -> WAITS -> CHECKED -> BINDS -> ENDS with a password; ASKS -> OFFERED -> BINDS -> ENDS by SCRAM (vault/scram.h); ASKS -> BINDS ->
+ * ENDS with an application's password, or by a certificate (vault/external.h). */
 enum login_state { LOGIN_ASKS, LOGIN_WAITS, LOGIN_CHECKED, LOGIN_OFFERED, LOGIN_BINDS, LOGIN_ENDS };
 
 struct login {
@@ -15,6 +16,8 @@ struct login {
 	enum login_state state;
 	struct vault_process *vault;
 	uint64_t number, id, session, account, credential;
+	uint64_t owner, owner_credential; /* of the mail that the session is about: himself, or whom a master user acts for */
+	enum acting acting;
 	struct edge_peer *edge;
 	uint32_t incarnation;
 	int64_t asked_ms;
@@ -22,7 +25,12 @@ struct login {
 	struct digest check; /* for the memory */
 	char password[PASSWORD_BYTES_MOST];
 	size_t password_len;
-	struct buf user, client, protocol, hash;
+	struct buf user, authzid, client, protocol, hash;
+	struct buf owner_name, app_name;
+	unsigned char app[APP_DIGEST_BYTES]; /* of the password, if it has the form of an application's */
+	bool may_be_app, is_app;  /* and it is one of the account's */
+	bool is_external;         /* by a certificate, */
+	struct digest handshake;  /* which was shown in that one: vault/external.c */
 	bool wants_scram;         /* the account has no keys for it, or not as they are made now */
 	struct scram_run *scram;  /* vault/scram.c; NULL: with a password */
 	enum login_outcome outcome;
@@ -38,17 +46,18 @@ void login_asked(struct edge_peer *e, const struct msg_login_ask *m);
 void login_account_answered(struct vault_process *v, const struct msg_account_answer *m);
 void login_session_bound(struct vault_process *v, const struct msg_session_bound *m);
 
-/* ---- for vault/scram.c ---- */
+/* ---- for vault/scram.c and vault/external.c ---- */
 
 /* A login that has not begun. */
-struct login *login_new(struct edge_peer *e, uint64_t id, uint64_t session, struct span user, struct span client, struct span protocol);
+struct login *login_new(struct edge_peer *e, uint64_t id, uint64_t session, struct span user, struct span authzid, struct span client,
+                        struct span protocol);
 /* Asks store for the account: answered in login_account_answered. */
 void login_ask_account(struct login *l);
 /* True if the edge that asked is still there. */
 bool login_is_heard(const struct login *l);
 /* True if the throttle holds it back: then it has ended so. */
 bool login_is_held(struct login *l, enum throttle_verdict verdict);
-/* The secret was the right one: binds the session, and ends. */
+/* He is who he says: binds the session, if he acts for himself or may act for another, and ends. */
 void login_take_right(struct login *l);
 /* Says so in the log, and to the edge, now or in its time; frees it then. */
 void login_end(struct login *l, enum login_outcome outcome, const char *why);

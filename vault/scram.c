@@ -87,7 +87,7 @@ void scram_offer_said(struct vault_process *v, const struct msg_scram_offer *m)
 
 void scram_first_said(struct edge_peer *e, const struct msg_scram_first *m)
 {
-	struct login *l = login_new(e, m->id, m->session, m->user, m->client_address, m->protocol);
+	struct login *l = login_new(e, m->id, m->session, m->user, m->authzid, m->client_address, m->protocol);
 	l->scram = xcalloc(1, sizeof *l->scram);
 	l->scram->vault = e->vault;
 	l->scram->is_plus = m->is_plus;

@@ -4,7 +4,8 @@
  *   from a filter  dkim_ask -> vault/dkim.c
  *   from an edge   sign_ask, certificate_ask -> vault/keys.c; login_ask -> vault/login.c, which asks store for the account's
  *                  hash, lets the throttle judge (vault/throttle.c), checks on the pool (vault/password.c), and binds the
- *                  session at store; scram_first, scram_final, scram_drop -> vault/scram.c, with a way of the same steps
+ *                  session at store; scram_first, scram_final, scram_drop -> vault/scram.c, and external_ask -> vault/external.c, with
+ *                  ways of the same steps
  *   from store     account_answer, session_bound -> vault/login.c; scram_offer -> vault/scram.c */
 #include "vault/vault.h"
 
@@ -13,6 +14,7 @@
 #include "base/sandbox.h"
 #include "base/tls.h"
 #include "vault/dkim.h"
+#include "vault/external.h"
 #include "vault/keys.h"
 #include "vault/scram.h"
 
@@ -48,6 +50,15 @@ static void on_login_ask(void *context, const struct msg_login_ask *m)
 		channel_violation(e->channel, "login_ask");
 	else
 		login_asked(e, m);
+}
+
+static void on_external_ask(void *context, const struct msg_external_ask *m)
+{
+	struct edge_peer *e = context;
+	if (e->role != ROLE_EDGE_USER)
+		channel_violation(e->channel, "external_ask");
+	else
+		external_asked(e, m);
 }
 
 static void on_scram_first(void *context, const struct msg_scram_first *m)
@@ -87,7 +98,7 @@ static void on_session_bound(void *context, const struct msg_session_bound *m)
 /* ---- the process ---- */
 
 static const struct edge_to_vault edge_handlers = {
-	.sign_ask = on_sign_ask, .certificate_ask = on_certificate_ask, .login_ask = on_login_ask, .scram_first = on_scram_first,
+	.sign_ask = on_sign_ask, .certificate_ask = on_certificate_ask, .login_ask = on_login_ask, .external_ask = on_external_ask, .scram_first = on_scram_first,
 	.scram_final = on_scram_final, .scram_drop = on_scram_drop};
 static const struct store_to_vault store_handlers = {
 	.account_answer = on_account_answer, .session_bound = on_session_bound, .scram_offer = on_scram_offer};
@@ -187,6 +198,8 @@ static void configure(void *context, const struct config *config)
 	tls_library_start();
 	if (keys_load(v, config, &why))
 		log_event(LOG_LEVEL_ERROR, "no-tls", log_c("why", why.text), log_c("do", "`carteiro check` tells more"));
+	if (external_load(v, config, &why))
+		log_event(LOG_LEVEL_ERROR, "no-client-certificates", log_c("why", why.text), log_c("do", "`carteiro check` tells more"));
 	if (dkim_load(v, &why))
 		log_event(LOG_LEVEL_ERROR, "no-dkim", log_c("why", why.text), log_c("do", "`carteiro dkim list` tells more"));
 	/* no file at all: those with keys are opened by master; before the threads, which inherit it */
@@ -201,6 +214,8 @@ static void reload(void *context, const struct config *config)
 	logins_configure(v, config);
 	if (keys_load(v, config, &why))
 		log_event(LOG_LEVEL_ERROR, "tls-kept-as-it-was", log_c("why", why.text), log_c("do", "`carteiro check` tells more"));
+	if (external_load(v, config, &why))
+		log_event(LOG_LEVEL_ERROR, "client-authorities-kept-as-they-were", log_c("why", why.text), log_c("do", "`carteiro check` tells more"));
 	if (dkim_load(v, &why))
 		log_event(LOG_LEVEL_ERROR, "dkim-kept-as-it-was", log_c("why", why.text), log_c("do", "`carteiro dkim list` tells more"));
 }

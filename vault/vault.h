@@ -56,6 +56,7 @@ struct vault_process {
 	struct lines known, others; /* logins that wait for a check: those from known networks go first */
 	uint64_t last_login;
 	unsigned answers_held;
+	struct external *external;  /* vault/external.c; NULL before it is loaded */
 	/* vault/scram.c: as store has said */
 	bool is_scram_offered;
 	unsigned char salt_secret[32];

@@ -1,6 +1,6 @@
 /* What the server can do, in one table, and what the client has switched on: RFC 3501 §6.1.1 and §7.2.1, RFC 5161. */
 #include "edge/imap/session.h"
-#include "edge/scram.h"
+#include "edge/sasl.h"
 
 enum { BEFORE = IMAP_NOT_AUTHENTICATED, AFTER = IMAP_LOGGED_IN, ALWAYS = IMAP_ANY_STATE };
 
@@ -58,7 +58,7 @@ void imap_add_capabilities(struct imap_session *s, struct buf *out)
 	}
 	if (connection_may_start_tls(c))
 		buf_add_cstr(out, " STARTTLS");
-	scram_add_mechanisms(c, " AUTH=", out);
+	sasl_add_mechanisms(c, " AUTH=", out);
 	/* RFC 3501 §6.2.3: without protection no password is taken */
 	buf_add_cstr(out, connection_may_login(c) ? " AUTH=PLAIN" : " LOGINDISABLED");
 }

@@ -1,7 +1,6 @@
 /* Commands of any state and those before login: RFC 3501 §6.1 and §6.2, RFC 2971, RFC 4959. */
 #include "edge/imap/session.h"
 #include "edge/sasl.h"
-#include "edge/scram.h"
 
 #include "base/log.h"
 
@@ -88,27 +87,18 @@ void imap_login(struct imap_session *s, struct imap_parser *p)
 	    !imap_take_end(p))
 		imap_bad(s, p);
 	else if (!is_forbidden(s))
-		connection_login(s->connection, user, password);
+		connection_login(s->connection, user, SPAN(""), password);
 }
 
 static void authenticate(struct imap_session *s, struct span response)
 {
-	BUF_AUTO message = {0};
-	struct sasl_plain plain;
 	struct error why;
-	if (scram_is_under_way(s->connection)) {
-		s->input = IMAP_INPUT_COMMAND; /* or a challenge makes it wait for the next response */
-		if (scram_response(s->connection, response, &why) == SCRAM_MALFORMED)
-			imap_no(s, "[AUTHENTICATIONFAILED] SCRAM: %s", why.text);
-		return;
+	s->input = IMAP_INPUT_COMMAND; /* or a challenge makes it wait for the next response */
+	switch (sasl_response(s->connection, response, &why)) {
+	case SASL_TAKEN: break;
+	case SASL_NOT_BASE64: imap_bad_text(s, why.text); break; /* RFC 9051 §6.2.2 */
+	case SASL_MALFORMED: imap_no(s, "[AUTHENTICATIONFAILED] %s", why.text); break;
 	}
-	if (sasl_decode(response, &message))
-		imap_bad_text(s, "That is not base64");
-	else if (sasl_parse_plain(buf_span(&message), &plain))
-		imap_no(s, "[AUTHORIZATIONFAILED] That is not a message of PLAIN for oneself");
-	else
-		connection_login(s->connection, plain.user, plain.password);
-	sasl_wipe(&message);
 }
 
 void imap_authenticate(struct imap_session *s, struct imap_parser *p)
@@ -126,7 +116,7 @@ void imap_authenticate(struct imap_session *s, struct imap_parser *p)
 	response = p->rest;
 	if (is_forbidden(s)) {
 		return;
-	} else if (!span_equal_nocase(mechanism, SPAN("PLAIN")) && !scram_begin(s->connection, mechanism)) {
+	} else if (!sasl_begin(s->connection, mechanism)) {
 		imap_no(s, "[CANNOT] There is no such mechanism");
 	} else if (has_response) {
 		/* RFC 4959 §3: "=" is an empty response */
@@ -141,7 +131,7 @@ void imap_sasl_line(struct imap_session *s, struct span line)
 {
 	/* RFC 3501 §6.2.2: "*" cancels */
 	if (span_equal(line, SPAN("*"))) {
-		scram_cancel(s->connection);
+		sasl_cancel(s->connection);
 		imap_bad_text(s, "AUTHENTICATE is cancelled");
 	} else {
 		authenticate(s, line);
@@ -187,6 +177,10 @@ void imap_logged_in(struct connection *c, enum login_outcome outcome)
 	case LOGIN_HELD:
 		/* RFC 5530 §3: after AUTHENTICATIONFAILED there is no point in trying the same again later, after this there is */
 		imap_no(s, "[UNAVAILABLE] Too many wrong passwords, try again later");
+		count_failure(s);
+		return;
+	case LOGIN_FORBIDDEN:
+		imap_no(s, "[AUTHORIZATIONFAILED] That is not a user to act for");
 		count_failure(s);
 		return;
 	case LOGIN_LATER: imap_no(s, "[UNAVAILABLE] Cannot be checked now, try again later"); return;

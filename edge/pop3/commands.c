@@ -1,133 +1,23 @@
 /* The commands of POP3: in which state each is allowed, and who handles it. */
 #include "edge/pop3/session.h"
-#include "edge/sasl.h"
-#include "edge/scram.h"
 
-#include <stdio.h>
-
-static void capa(struct pop3_session *s, struct span argument)
+/* True after saying that the command takes no argument, where it has one. */
+static bool is_too_much(struct pop3_session *s, struct span argument)
 {
-	struct connection *c = s->connection;
-	(void)argument;
-	pop3_reply(s, "+OK");
-	if (connection_may_login(c)) {
-		BUF_AUTO scram = {0};
-		scram_add_mechanisms(c, " ", &scram);
-		pop3_reply(s, "USER\r\nSASL%s PLAIN", buf_cstr(&scram));
-	}
-	if (connection_may_start_tls(c) && s->state == POP3_AUTHORIZATION)
-		pop3_reply(s, "STLS");
-	pop3_reply(s, "TOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\nIMPLEMENTATION carteiro\r\n.");
-}
-
-static bool may_login(struct pop3_session *s)
-{
-	if (connection_may_login(s->connection))
-		return true;
-	pop3_reply(s, "-ERR [AUTH] STLS first");
-	return false;
-}
-
-static void user(struct pop3_session *s, struct span argument)
-{
-	if (!may_login(s))
-		return;
-	buf_clear(&s->user);
-	buf_add(&s->user, argument);
-	/* RFC 1939 §7: whether there is such a user is not told */
 	if (argument.len)
-		pop3_reply(s, "+OK");
-	else
-		pop3_junk(s, "-ERR A name is missing");
-}
-
-static void pass(struct pop3_session *s, struct span argument)
-{
-	if (!may_login(s))
-		return;
-	if (!s->user.len || !argument.len)
-		pop3_junk(s, "-ERR USER first, then PASS with a password");
-	else
-		connection_login(s->connection, buf_span(&s->user), argument);
-}
-
-static void try_plain(struct pop3_session *s, struct span line)
-{
-	BUF_AUTO decoded = {0};
-	struct sasl_plain plain;
-	if (sasl_decode(line, &decoded) || sasl_parse_plain(buf_span(&decoded), &plain))
-		pop3_junk(s, "-ERR That is not a PLAIN response");
-	else
-		connection_login(s->connection, plain.user, plain.password);
-	sasl_wipe(&decoded);
-}
-
-void pop3_sasl_response(struct pop3_session *s, struct span line)
-{
-	struct connection *c = s->connection;
-	struct error why;
-	s->state = POP3_AUTHORIZATION;
-	if (span_equal(line, SPAN("*"))) {
-		scram_cancel(c);
-		pop3_junk(s, "-ERR Cancelled");
-	} else if (!scram_is_under_way(c)) {
-		try_plain(s, line);
-	} else if (scram_response(c, line, &why) == SCRAM_MALFORMED) {
-		pop3_junk(s, "-ERR SCRAM: %s", why.text);
-	}
-}
-
-void pop3_challenge(struct connection *c, const char *encoded)
-{
-	struct pop3_session *s = c->state;
-	s->state = POP3_SASL;
-	connection_printf(c, "+ %s\r\n", encoded); /* longer than other replies */
-}
-
-/* What older clients ask: which mechanisms there are. */
-static void list_mechanisms(struct pop3_session *s)
-{
-	BUF_AUTO scram = {0};
-	scram_add_mechanisms(s->connection, "\r\n", &scram);
-	pop3_reply(s, "+OK%s\r\nPLAIN\r\n.", buf_cstr(&scram));
-}
-
-static void auth(struct pop3_session *s, struct span argument)
-{
-	struct span mechanism = span_next_word(&argument), initial = span_trim(argument);
-	if (!mechanism.len) {
-		list_mechanisms(s);
-	} else if (!may_login(s)) {
-		return;
-	} else if (!span_equal_nocase(mechanism, SPAN("PLAIN")) && !scram_begin(s->connection, mechanism)) {
-		pop3_junk(s, "-ERR Mechanism not known");
-	} else if (initial.len) {
-		pop3_sasl_response(s, span_equal(initial, SPAN("=")) ? SPAN("") : initial);
-	} else {
-		s->state = POP3_SASL;
-		pop3_reply(s, "+ ");
-	}
-}
-
-static void stls(struct pop3_session *s, struct span argument)
-{
-	(void)argument;
-	if (!connection_may_start_tls(s->connection)) {
-		pop3_junk(s, "-ERR TLS is on already, or not available");
-		return;
-	}
-	pop3_reply(s, "+OK Begin");
-	connection_start_tls(s->connection);
+		pop3_junk(s, NULL, POP3_TEXT_NO_ARGUMENT);
+	return argument.len > 0;
 }
 
 static void quit(struct pop3_session *s, struct span argument)
 {
-	(void)argument;
+	if (is_too_much(s, argument))
+		return;
 	if (s->state == POP3_TRANSACTION) {
 		pop3_update(s);
 		return;
 	}
-	pop3_reply(s, "+OK Bye");
+	pop3_ok(s, POP3_TEXT_BYE);
 	connection_close(s->connection);
 }
 
@@ -136,7 +26,7 @@ static struct pop3_message *message_of(struct pop3_session *s, struct span word)
 {
 	uint64_t number;
 	if (span_to_u64(word, s->count, &number) || number == 0 || s->messages[number - 1].is_deleted) {
-		pop3_junk(s, "-ERR There is no such message");
+		pop3_junk(s, NULL, POP3_TEXT_NO_MESSAGE);
 		return NULL;
 	}
 	return &s->messages[number - 1];
@@ -145,7 +35,8 @@ static struct pop3_message *message_of(struct pop3_session *s, struct span word)
 static void stat(struct pop3_session *s, struct span argument)
 {
 	unsigned long long count = 0, size = 0;
-	(void)argument;
+	if (is_too_much(s, argument))
+		return;
 	for (size_t i = 0; i < s->count; i++)
 		if (!s->messages[i].is_deleted) {
 			count++;
@@ -154,13 +45,39 @@ static void stat(struct pop3_session *s, struct span argument)
 	pop3_reply(s, "+OK %llu %llu", count, size);
 }
 
+/* RFC 1939 §7: at most 70 printable characters, the same in every session, and never another message's: a UID is none's again while the
+ * UIDVALIDITY is the same (RFC 9051 §2.3.1.1). */
+static void add_unique_id(const struct pop3_session *s, const struct pop3_message *m, struct buf *out)
+{
+	buf_printf(out, "%08x%08x", s->uidvalidity, m->uid);
+}
+
 static void say_scan(struct pop3_session *s, const struct pop3_message *m, bool is_uidl, const char *front)
 {
+	BUF_AUTO id = {0};
 	size_t number = (size_t)(m - s->messages) + 1;
-	if (is_uidl)
-		pop3_reply(s, "%s%zu %08x%08x", front, number, s->uidvalidity, m->uid);
-	else
+	if (!is_uidl) {
 		pop3_reply(s, "%s%zu %u", front, number, m->size);
+		return;
+	}
+	add_unique_id(s, m, &id);
+	pop3_reply(s, "%s%zu %s", front, number, buf_cstr(&id));
+}
+
+/* As far as the client takes it: a mailbox may have millions. */
+void pop3_send_listing(struct pop3_session *s)
+{
+	while (s->listing.is_active && connection_backlog(s->connection) < CONNECTION_BACKLOG_MOST) {
+		if (s->listing.next == s->count) {
+			s->listing.is_active = false;
+			pop3_reply(s, ".");
+			connection_continue(s->connection);
+			return;
+		}
+		const struct pop3_message *m = &s->messages[s->listing.next++];
+		if (!m->is_deleted)
+			say_scan(s, m, s->listing.is_uidl, "");
+	}
 }
 
 static void scan(struct pop3_session *s, struct span argument, bool is_uidl)
@@ -172,10 +89,11 @@ static void scan(struct pop3_session *s, struct span argument, bool is_uidl)
 		return;
 	}
 	pop3_reply(s, "+OK");
-	for (size_t i = 0; i < s->count; i++)
-		if (!s->messages[i].is_deleted)
-			say_scan(s, &s->messages[i], is_uidl, "");
-	pop3_reply(s, ".");
+	s->listing.is_active = true;
+	s->listing.is_uidl = is_uidl;
+	s->listing.next = 0;
+	connection_wait(s->connection);
+	pop3_send_listing(s);
 }
 
 static void list(struct pop3_session *s, struct span argument)
@@ -200,7 +118,7 @@ static void top(struct pop3_session *s, struct span argument)
 	uint64_t lines;
 	struct span number = span_next_word(&argument);
 	if (span_to_u64(span_trim(argument), UINT32_MAX, &lines)) {
-		pop3_junk(s, "-ERR TOP wants a message and a number of lines");
+		pop3_junk(s, NULL, POP3_TEXT_TOP_WANTS);
 		return;
 	}
 	struct pop3_message *m = message_of(s, number);
@@ -219,7 +137,8 @@ static void dele(struct pop3_session *s, struct span argument)
 
 static void rset(struct pop3_session *s, struct span argument)
 {
-	(void)argument;
+	if (is_too_much(s, argument))
+		return;
 	for (size_t i = 0; i < s->count; i++)
 		s->messages[i].is_deleted = false;
 	pop3_reply(s, "+OK");
@@ -227,8 +146,8 @@ static void rset(struct pop3_session *s, struct span argument)
 
 static void noop(struct pop3_session *s, struct span argument)
 {
-	(void)argument;
-	pop3_reply(s, "+OK");
+	if (!is_too_much(s, argument))
+		pop3_reply(s, "+OK");
 }
 
 enum { BEFORE = 1 << POP3_AUTHORIZATION, INSIDE = 1 << POP3_TRANSACTION };
@@ -239,11 +158,13 @@ static const struct {
 	void (*handler)(struct pop3_session *s, struct span argument);
 	const char *rfc;
 } commands[] = {
-	{"CAPA", BEFORE | INSIDE, capa, "RFC 2449 §5"},
-	{"USER", BEFORE, user, "RFC 1939 §7"},
-	{"PASS", BEFORE, pass, "RFC 1939 §7"},
-	{"AUTH", BEFORE, auth, "RFC 5034 §4"},
-	{"STLS", BEFORE, stls, "RFC 2595 §4"},
+	{"CAPA", BEFORE | INSIDE, pop3_capa, "RFC 2449 §5"},
+	{"LANG", BEFORE | INSIDE, pop3_lang, "RFC 6856 §3"},
+	{"UTF8", BEFORE, pop3_utf8, "RFC 6856 §2.1"},
+	{"USER", BEFORE, pop3_user, "RFC 1939 §7"},
+	{"PASS", BEFORE, pop3_pass, "RFC 1939 §7"},
+	{"AUTH", BEFORE, pop3_auth, "RFC 5034 §4"},
+	{"STLS", BEFORE, pop3_stls, "RFC 2595 §4"},
 	{"QUIT", BEFORE | INSIDE, quit, "RFC 1939 §6"},
 	{"STAT", INSIDE, stat, "RFC 1939 §5"},
 	{"LIST", INSIDE, list, "RFC 1939 §5"},
@@ -260,14 +181,19 @@ void pop3_command(struct pop3_session *s, struct span line)
 	struct span rest = line, name = span_next_word(&rest);
 	/* a password may begin or end with blanks: exactly one is taken off in front */
 	struct span argument = rest.len ? span_skip(rest, 1) : rest;
+	/* RFC 1939 §3: nothing but printable characters; at least what would be blank, or end a line, to somebody else */
+	if (span_chr(line, '\r') >= 0 || span_chr(line, 0) >= 0) {
+		pop3_junk(s, NULL, POP3_TEXT_NO_COMMAND);
+		return;
+	}
 	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
 		if (!span_equal_nocase(name, span_cstr(commands[i].name)))
 			continue;
 		if (!(commands[i].when & 1 << s->state))
-			pop3_junk(s, "-ERR Not now");
+			pop3_junk(s, NULL, POP3_TEXT_NOT_NOW);
 		else
-			commands[i].handler(s, commands[i].handler == pass ? argument : span_trim(argument));
+			commands[i].handler(s, commands[i].handler == pop3_pass ? argument : span_trim(argument));
 		return;
 	}
-	pop3_junk(s, "-ERR Command not known");
+	pop3_junk(s, NULL, POP3_TEXT_NO_COMMAND);
 }

@@ -2,15 +2,18 @@
 #include "base/die.h"
 #include "base/log.h"
 #include "base/pack.h"
+#include "base/utf8.h"
 #include "edge/pop3/session.h"
 #include "ipc/words.h"
+#include "wire/surrogate.h"
 
 enum { PIECE_BYTES = 65536 };
 
-static void give_up(struct pop3_session *s, const char *why)
+/* RFC 3206 §4: with SYS/PERM it helps that a person is told, and not that it is tried again. */
+static void give_up(struct pop3_session *s, bool is_broken, const char *why)
 {
 	log_event(LOG_LEVEL_ERROR, "pop3-failed", log_s("user", buf_span(&s->connection->user)), log_c("why", why));
-	pop3_reply(s, "-ERR [SYS/TEMP] The mailbox cannot be read now");
+	pop3_error(s, is_broken ? "[SYS/PERM]" : "[SYS/TEMP]", is_broken ? POP3_TEXT_MAILBOX_BROKEN : POP3_TEXT_MAILBOX_LATER);
 	connection_close(s->connection);
 }
 
@@ -31,24 +34,32 @@ static void on_opened(void *context, const struct msg_mailbox_opened *m)
 	s->uidvalidity = m->uidvalidity;
 }
 
+static void on_expunged(struct pop3_session *s, const struct msg_request_done *m)
+{
+	if (m->request < s->update.first || m->request > s->request)
+		return;
+	s->update.has_failed |= m->outcome != REQUEST_OK;
+	if (m->request < s->request)
+		return;
+	if (s->update.has_failed) /* RFC 1939 §6 */
+		pop3_error(s, "[SYS/TEMP]", POP3_TEXT_NOT_ALL_DELETED);
+	else
+		pop3_ok(s, POP3_TEXT_BYE);
+	connection_close(s->connection);
+}
+
 static void on_request_done(void *context, const struct msg_request_done *m)
 {
 	struct connection *c = context;
 	struct pop3_session *s = c->state;
-	if (m->request != s->request)
-		return;
 	if (s->state == POP3_UPDATE) {
-		if (m->outcome == REQUEST_OK)
-			pop3_reply(s, "+OK Bye");
-		else
-			pop3_reply(s, "-ERR [SYS/TEMP] Some messages were not deleted");
-		connection_close(c);
+		on_expunged(s, m);
 		return;
 	}
-	if (s->state != POP3_OPENING)
+	if (m->request != s->request || s->state != POP3_OPENING)
 		return;
 	if (m->outcome != REQUEST_OK) {
-		give_up(s, "INBOX");
+		give_up(s, m->outcome == REQUEST_FAILED, "INBOX");
 		return;
 	}
 	/* it is open; now every message's size */
@@ -78,7 +89,7 @@ static void on_fetch_rows(void *context, const struct msg_fetch_rows *m)
 		s->messages[s->count++] = one;
 	}
 	if (u.bad || s->count > POP3_MESSAGES_MOST) {
-		give_up(s, "rows");
+		give_up(s, true, "rows");
 		return;
 	}
 	if (!m->is_last) {
@@ -86,7 +97,7 @@ static void on_fetch_rows(void *context, const struct msg_fetch_rows *m)
 		return;
 	}
 	s->state = POP3_TRANSACTION;
-	pop3_reply(s, "+OK %zu messages", s->count);
+	pop3_reply(s, "+OK %zu %s", s->count, pop3_text(POP3_TEXT_MESSAGES, s->language));
 	connection_continue(c);
 }
 
@@ -102,6 +113,7 @@ static void ask_piece(struct pop3_session *s)
 
 void pop3_retrieve(struct pop3_session *s, size_t message, uint64_t lines)
 {
+	buf_free(&s->sending.header);
 	memset(&s->sending, 0, sizeof s->sending);
 	s->sending.message = message;
 	s->sending.lines_left = lines;
@@ -131,42 +143,105 @@ static size_t top_length(struct pop3_session *s, struct span piece)
 	return piece.len;
 }
 
+static bool is_all_sent(const struct pop3_session *s)
+{
+	return s->sending.in_body && s->sending.lines_left == 0;
+}
+
+static void send_bytes(struct pop3_session *s, struct span bytes)
+{
+	BUF_AUTO out = {0};
+	if (!s->sending.has_begun)
+		pop3_reply(s, "+OK");
+	s->sending.has_begun = true;
+	if (is_all_sent(s))
+		return;
+	smtp_dot_stuff(&s->sending.stuffer, span_slice(bytes, 0, top_length(s, bytes)), &out);
+	connection_write(s->connection, buf_span(&out));
+}
+
 static void end_message(struct pop3_session *s)
 {
 	BUF_AUTO out = {0};
+	send_bytes(s, SPAN(""));
 	smtp_dot_stuff_end(&s->sending.stuffer, &out);
 	connection_write(s->connection, buf_span(&out));
-	s->sending.is_active = false;
+	s->sending.is_active = s->sending.has_begun = false;
 	connection_continue(s->connection);
+}
+
+static void refuse(struct pop3_session *s, const char *code, enum pop3_text text)
+{
+	s->sending.is_active = false;
+	buf_clear(&s->sending.header);
+	pop3_error(s, code, text);
+	connection_continue(s->connection);
+}
+
+/* Where the blank line begins behind the header's fields; -1 if it has not come. */
+static ssize_t header_end(struct span bytes)
+{
+	size_t line = 0;
+	for (size_t i = 0; i < bytes.len; i++) {
+		if (bytes.ptr[i] != '\n')
+			continue;
+		size_t len = i - line;
+		if (len == 0 || (len == 1 && bytes.ptr[line] == '\r'))
+			return (ssize_t)line;
+		line = i + 1;
+	}
+	return -1;
+}
+
+/* RFC 6856 §2.1: a client that has not said UTF8 gets no header with UTF-8 in it, but a surrogate, since an error for one message would
+ * stop many clients for good. LIST has the sizes of messages as they are. The bytes of a body stay what they always were by POP3, where a
+ * part says by its own charset what they are. */
+static void send_as_ascii(struct pop3_session *s, struct span bytes, bool is_last)
+{
+	struct buf *header = &s->sending.header;
+	BUF_AUTO made = {0};
+	buf_add(header, bytes);
+	ssize_t end = header_end(buf_span(header));
+	if (end < 0 && !is_last && header->len < POP3_HEADER_MOST)
+		return;
+	struct span fields = end < 0 ? buf_span(header) : span_slice(buf_span(header), 0, (size_t)end);
+	if (end < 0 && !is_last && utf8_has_8bit(fields)) {
+		refuse(s, "[UTF8]", POP3_TEXT_UTF8_ONLY);
+		return;
+	}
+	if (utf8_has_8bit(fields)) {
+		surrogate_header(fields, &made);
+		send_bytes(s, buf_span(&made));
+		send_bytes(s, span_skip(buf_span(header), fields.len));
+	} else {
+		send_bytes(s, buf_span(header));
+	}
+	buf_free(header);
 }
 
 static void on_body_piece(void *context, const struct msg_body_piece *m)
 {
 	struct connection *c = context;
 	struct pop3_session *s = c->state;
-	BUF_AUTO out = {0};
 	if (!s->sending.is_active || m->request != s->request)
 		return;
 	s->sending.is_asked = false;
 	uint64_t size = s->messages[s->sending.message].size;
-	bool is_first = s->sending.offset == 0;
 	if (!m->is_there || (m->bytes.len == 0 && s->sending.offset < size)) {
-		s->sending.is_active = false;
-		if (is_first)
-			pop3_reply(s, "-ERR There is no such message any more");
-		if (is_first)
-			connection_continue(c);
+		if (!s->sending.has_begun)
+			refuse(s, NULL, POP3_TEXT_MESSAGE_GONE);
 		else
 			connection_close(c); /* a message that breaks off must not look whole */
 		return;
 	}
-	if (is_first)
-		pop3_reply(s, "+OK");
-	size_t take = top_length(s, m->bytes);
-	smtp_dot_stuff(&s->sending.stuffer, span_slice(m->bytes, 0, take), &out);
-	connection_write(c, buf_span(&out));
 	s->sending.offset += m->bytes.len;
-	if (s->sending.offset >= size || take < m->bytes.len || (s->sending.in_body && s->sending.lines_left == 0))
+	if (s->is_utf8 || s->sending.has_begun)
+		send_bytes(s, m->bytes);
+	else
+		send_as_ascii(s, m->bytes, s->sending.offset >= size);
+	if (!s->sending.is_active)
+		return;
+	if (s->sending.offset >= size || is_all_sent(s))
 		end_message(s);
 	else
 		pop3_send_more(s);
@@ -188,16 +263,16 @@ void pop3_update(struct pop3_session *s)
 		if (s->messages[i].is_deleted)
 			ranges_add(&gone, s->messages[i].uid);
 	if (!gone.len) {
-		pop3_reply(s, "+OK Bye");
+		pop3_ok(s, POP3_TEXT_BYE);
 		connection_close(c);
 		return;
 	}
 	s->state = POP3_UPDATE;
+	s->update.first = s->request + 1;
 	connection_wait(c);
-	/* RFC 1939 §6: only now. One batch as a rule; very scattered deletions go in several. */
+	/* RFC 1939 §6: only now. One batch as a rule; very scattered deletions go in several, of which each is done whole or not at all. */
 	for (struct span rest = buf_span(&gone); rest.len; rest = span_skip(rest, PIECE_BYTES))
-		channel_send(c->edge->store, expunge_ask, .session = c->session, .request = rest.len > PIECE_BYTES ? 0 : ++s->request,
-		             .ranges = span_slice(rest, 0, PIECE_BYTES), .only_deleted = 0);
+		channel_send(c->edge->store, expunge_ask, .session = c->session, .request = ++s->request, .ranges = span_slice(rest, 0, PIECE_BYTES), .only_deleted = 0);
 }
 
 const struct store_to_edge pop3_store_handlers = {

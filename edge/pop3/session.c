@@ -26,16 +26,34 @@ void pop3_reply(struct pop3_session *s, const char *format, ...)
 	va_end(args);
 }
 
-void pop3_junk(struct pop3_session *s, const char *format, ...)
+void pop3_ok(struct pop3_session *s, enum pop3_text text)
 {
-	va_list args;
-	va_start(args, format);
-	say(s, format, args);
-	va_end(args);
+	pop3_reply(s, "+OK %s", pop3_text(text, s->language));
+}
+
+void pop3_error(struct pop3_session *s, const char *code, enum pop3_text text)
+{
+	pop3_reply(s, "-ERR %s%s%s", code ? code : "", code ? " " : "", pop3_text(text, s->language));
+}
+
+static void count_junk(struct pop3_session *s)
+{
 	if (++s->junk < POP3_JUNK_MOST)
 		return;
-	pop3_reply(s, "-ERR Too many errors, goodbye");
+	pop3_error(s, NULL, POP3_TEXT_TOO_MANY_ERRORS);
 	connection_close(s->connection);
+}
+
+void pop3_junk(struct pop3_session *s, const char *code, enum pop3_text text)
+{
+	pop3_error(s, code, text);
+	count_junk(s);
+}
+
+void pop3_junk_because(struct pop3_session *s, const char *why)
+{
+	pop3_reply(s, "-ERR %s", why);
+	count_junk(s);
 }
 
 static void open_session(struct connection *c)
@@ -44,7 +62,7 @@ static void open_session(struct connection *c)
 	s->connection = c;
 	c->state = s;
 	connection_set_timeout(c, (int64_t)child_config(c->edge->self)->session_timeout_s * 1000);
-	pop3_reply(s, "+OK %s carteiro ready", child_hostname(c->edge->self));
+	pop3_reply(s, "+OK %s %s", child_hostname(c->edge->self), pop3_text(POP3_TEXT_READY, s->language));
 }
 
 static void input(struct connection *c)
@@ -58,7 +76,7 @@ static void input(struct connection *c)
 		if (got == 0)
 			return;
 		if (got < 0) {
-			pop3_reply(s, "-ERR Line too long");
+			pop3_error(s, NULL, POP3_TEXT_LINE_TOO_LONG);
 			connection_close(c);
 			return;
 		}
@@ -75,18 +93,21 @@ static void secured(struct connection *c)
 	/* RFC 2595 §4: back to AUTHORIZATION, with nothing known */
 	struct pop3_session *s = c->state;
 	buf_clear(&s->user);
+	s->language = LANGUAGE_ENGLISH;
 	s->state = POP3_AUTHORIZATION;
 }
 
 static void drained(struct connection *c)
 {
 	pop3_send_more(c->state);
+	pop3_send_listing(c->state);
 }
 
 static void closed(struct connection *c)
 {
 	struct pop3_session *s = c->state;
 	buf_free(&s->user);
+	buf_free(&s->sending.header);
 	free(s->messages);
 	free(s);
 	c->state = NULL;
@@ -95,27 +116,11 @@ static void closed(struct connection *c)
 static void shutdown_session(struct connection *c, const char *why)
 {
 	struct pop3_session *s = c->state;
-	if (!s->sending.is_active) /* in the middle of a message there is no place for words */
+	if (!s->sending.has_begun && !s->listing.is_active) /* in the middle of an answer there is no place for words */
 		pop3_reply(s, "-ERR [SYS/TEMP] %s", why);
 	connection_close(c);
 }
 
-static void logged_in(struct connection *c, enum login_outcome outcome)
-{
-	struct pop3_session *s = c->state;
-	s->state = POP3_AUTHORIZATION;
-	switch (outcome) {
-	case LOGIN_OK:
-		connection_set_timeout(c, (int64_t)child_config(c->edge->self)->idle_timeout_s * 1000);
-		pop3_open_mailbox(s);
-		break;
-	case LOGIN_REFUSED: pop3_junk(s, "-ERR [AUTH] User name or password wrong"); break;
-	/* RFC 3206 §4: SYS/TEMP is for what passes by itself; AUTH would make a client ask its user for another password */
-	case LOGIN_HELD: pop3_junk(s, "-ERR [SYS/TEMP] Too many wrong passwords, try again later"); break;
-	case LOGIN_LATER: pop3_reply(s, "-ERR [SYS/TEMP] Cannot be checked now, try again later"); break;
-	}
-}
-
 const struct protocol pop3_protocol = {
 	.name = "pop3", .ends_without_a_word = true /* RFC 1939 §3 */, .open = open_session, .input = input, .drained = drained, .secured = secured, .closed = closed,
-	.shutdown = shutdown_session, .logged_in = logged_in, .challenge = pop3_challenge, .store = &pop3_store_handlers};
+	.shutdown = shutdown_session, .logged_in = pop3_logged_in, .challenge = pop3_challenge, .store = &pop3_store_handlers};

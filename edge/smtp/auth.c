@@ -1,6 +1,5 @@
-/* AUTH PLAIN, LOGIN and SCRAM (RFC 4954, RFC 4616, RFC 5802), never in the clear. */
+/* AUTH (RFC 4954) by the mechanisms of edge/sasl.h, and LOGIN, which is no standard; never in the clear. */
 #include "edge/sasl.h"
-#include "edge/scram.h"
 #include "edge/smtp/session.h"
 
 #include <openssl/crypto.h>
@@ -10,18 +9,6 @@ static void end_auth(struct smtp_session *s)
 	s->auth = SMTP_AUTH_NONE;
 	if (s->state == SMTP_STATE_AUTH)
 		s->state = SMTP_STATE_READY;
-}
-
-static void try_plain(struct smtp_session *s, struct span encoded)
-{
-	BUF_AUTO decoded = {0};
-	struct sasl_plain plain;
-	end_auth(s);
-	if (sasl_decode(encoded, &decoded) || sasl_parse_plain(buf_span(&decoded), &plain))
-		smtp_junk(s, "501 5.5.2 That is not a PLAIN response");
-	else
-		connection_login(s->connection, plain.user, plain.password);
-	sasl_wipe(&decoded);
 }
 
 static void try_login(struct smtp_session *s, struct span encoded)
@@ -42,22 +29,22 @@ static void try_login(struct smtp_session *s, struct span encoded)
 		return;
 	}
 	end_auth(s);
-	connection_login(s->connection, buf_span(&s->auth_user), buf_span(&decoded));
+	connection_login(s->connection, buf_span(&s->auth_user), SPAN(""), buf_span(&decoded));
 	sasl_wipe(&decoded);
 }
 
-static void try_scram(struct smtp_session *s, struct span encoded)
+static void try_sasl(struct smtp_session *s, struct span encoded)
 {
 	struct error why;
 	end_auth(s);
-	if (scram_response(s->connection, encoded, &why) == SCRAM_MALFORMED)
-		smtp_junk(s, "501 5.5.2 SCRAM: %s", why.text);
+	if (sasl_response(s->connection, encoded, &why) != SASL_TAKEN)
+		smtp_junk(s, "501 5.5.2 %s", why.text);
 }
 
 void smtp_challenge(struct connection *c, const char *encoded)
 {
 	struct smtp_session *s = c->state;
-	s->auth = SMTP_AUTH_SCRAM;
+	s->auth = SMTP_AUTH_SASL;
 	s->state = SMTP_STATE_AUTH;
 	smtp_reply(s, "334 %s", encoded);
 }
@@ -83,12 +70,10 @@ void smtp_auth(struct smtp_session *s, const struct smtp_command *command)
 		smtp_junk(s, "503 5.5.1 Authenticated already");
 	} else if (!connection_may_login(c)) {
 		smtp_reply(s, "538 5.7.11 STARTTLS first");
-	} else if (span_equal_nocase(mechanism, SPAN("PLAIN"))) {
-		begin(s, SMTP_AUTH_PLAIN, initial, "");
 	} else if (span_equal_nocase(mechanism, SPAN("LOGIN"))) {
 		begin(s, SMTP_AUTH_LOGIN_USER, initial, "VXNlcm5hbWU6"); /* Username: */
-	} else if (scram_begin(c, mechanism)) {
-		begin(s, SMTP_AUTH_SCRAM, initial, "");
+	} else if (sasl_begin(c, mechanism)) {
+		begin(s, SMTP_AUTH_SASL, initial, "");
 	} else {
 		smtp_junk(s, "504 5.5.4 Mechanism not known, see the answer to EHLO");
 	}
@@ -98,12 +83,10 @@ void smtp_auth_response(struct smtp_session *s, struct span line)
 {
 	if (span_equal(line, SPAN("*"))) {
 		end_auth(s);
-		scram_cancel(s->connection);
+		sasl_cancel(s->connection);
 		smtp_junk(s, "501 5.0.0 Cancelled");
-	} else if (s->auth == SMTP_AUTH_SCRAM) {
-		try_scram(s, line);
-	} else if (s->auth == SMTP_AUTH_PLAIN) {
-		try_plain(s, line);
+	} else if (s->auth == SMTP_AUTH_SASL) {
+		try_sasl(s, line);
 	} else {
 		try_login(s, line);
 	}
@@ -114,6 +97,7 @@ void smtp_logged_in(struct connection *c, enum login_outcome outcome)
 	struct smtp_session *s = c->state;
 	switch (outcome) {
 	case LOGIN_OK: smtp_reply(s, "235 2.7.0 Authenticated"); break;
+	case LOGIN_FORBIDDEN: smtp_junk(s, "535 5.7.8 That is not a user to act for"); break;
 	case LOGIN_REFUSED: smtp_junk(s, "535 5.7.8 User name or password wrong"); break;
 	/* RFC 4954 §6: 454 lets a client try again, 535 would make it ask its user; a loop of them ends with 421 */
 	case LOGIN_HELD: smtp_junk(s, "454 4.7.0 Too many wrong passwords, try again later"); break;

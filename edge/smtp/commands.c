@@ -1,7 +1,7 @@
 /* The commands of SMTP, LMTP and submission: who may give them when, and who handles them. */
 #include "base/clock.h"
 #include "base/log.h"
-#include "edge/scram.h"
+#include "edge/sasl.h"
 #include "edge/smtp/session.h"
 #include "wire/date.h"
 
@@ -25,9 +25,9 @@ static void say_extensions(struct smtp_session *s)
 	if (connection_may_start_tls(c))
 		smtp_reply(s, "250-STARTTLS");
 	if (smtp_is_submission(s) && connection_may_login(c) && !c->user.len) {
-		BUF_AUTO scram = {0};
-		scram_add_mechanisms(c, " ", &scram);
-		smtp_reply(s, "250-AUTH%s PLAIN LOGIN", buf_cstr(&scram));
+		BUF_AUTO others = {0};
+		sasl_add_mechanisms(c, " ", &others);
+		smtp_reply(s, "250-AUTH%s PLAIN LOGIN", buf_cstr(&others));
 	}
 	smtp_reply(s, "250-ENHANCEDSTATUSCODES");
 	smtp_reply(s, "250-8BITMIME");

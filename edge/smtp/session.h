@@ -25,7 +25,7 @@ enum smtp_state {
 	SMTP_STATE_CONNECTED, /* it has to wait for the greeting */
 };
 
-enum smtp_auth { SMTP_AUTH_NONE, SMTP_AUTH_PLAIN, SMTP_AUTH_LOGIN_USER, SMTP_AUTH_LOGIN_PASSWORD, SMTP_AUTH_SCRAM };
+enum smtp_auth { SMTP_AUTH_NONE, SMTP_AUTH_SASL, SMTP_AUTH_LOGIN_USER, SMTP_AUTH_LOGIN_PASSWORD };
 
 struct smtp_session {
 	struct connection *connection;

@@ -7,6 +7,8 @@
  *   "o" account id            -> what is set for it (store/directory/options.c)
  *   "q" name                  -> how much it may keep (store/directory/quota.h)
  *   "h" account id            -> what it usually sends (store/habit.c)
+ *   "w" account id, digest    -> the password of an application (store/directory/app_password.c)
+ *   "v" account id, digest    -> when that was last used
  *   "e" account id            -> nothing: it has been removed, and its mail is still to be erased
  *   "n"                       -> the next account id
  *   "t" which                 -> where mail for elsewhere goes (store/directory/route.h)
