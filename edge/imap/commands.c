@@ -28,6 +28,7 @@ static const struct imap_command commands[] = {
 	{"STATUS", IMAP_LOGGED_IN, 0, "§6.3.10, RFC 8438", imap_status},
 	{"APPEND", IMAP_LOGGED_IN, 0, "§6.3.11, RFC 3502, RFC 4469", imap_append},
 	{"NAMESPACE", IMAP_LOGGED_IN, 0, "RFC 2342", imap_namespace},
+	{"ESEARCH", IMAP_LOGGED_IN, 0, "RFC 7377", imap_esearch},
 	{"IDLE", IMAP_LOGGED_IN, 0, "RFC 2177", imap_idle},
 	/* with a mailbox */
 	{"CHECK", IMAP_SELECTED, 0, "§6.4.1", imap_check},
@@ -36,6 +37,9 @@ static const struct imap_command commands[] = {
 	{"EXPUNGE", IMAP_SELECTED, 0, "§6.4.3", imap_expunge},
 	{"EXPUNGE", IMAP_SELECTED, IMAP_ONLY_UID, "RFC 4315 §2.1", imap_uid_expunge},
 	{"SEARCH", IMAP_SELECTED, IMAP_HAS_UID | IMAP_NO_EXPUNGE, "§6.4.4", imap_search},
+	{"SORT", IMAP_SELECTED, IMAP_HAS_UID | IMAP_NO_EXPUNGE, "RFC 5256, RFC 5267", imap_sort},
+	{"THREAD", IMAP_SELECTED, IMAP_HAS_UID | IMAP_NO_EXPUNGE, "RFC 5256", imap_thread},
+	{"CANCELUPDATE", IMAP_SELECTED, 0, "RFC 5267 §4.3.5", imap_cancel_update},
 	{"FETCH", IMAP_SELECTED, IMAP_HAS_UID | IMAP_NO_EXPUNGE, "§6.4.5", imap_fetch},
 	{"STORE", IMAP_SELECTED, IMAP_HAS_UID | IMAP_NO_EXPUNGE, "§6.4.6", imap_store},
 	{"REPLACE", IMAP_SELECTED, IMAP_HAS_UID, "RFC 8508", imap_replace},
