@@ -4,7 +4,9 @@
 #include "base/die.h"
 #include "base/pack.h"
 #include "wire/date.h"
+#include "wire/gathered_text.h"
 #include "wire/message_cache.h"
+#include "wire/message_summary.h"
 #include "wire/message_text.h"
 
 #include <stdlib.h>
@@ -20,12 +22,15 @@ struct needle {
 
 struct question {
 	uint64_t job, size, received;
+	enum parse_want want;
 	struct arena memory;
 	struct mime_parser *parser;
 	struct needle *needles;
 	size_t needle_count, text_count;
 	struct text_search *search; /* NULL: no text is looked for */
 	struct message_text *text;
+	struct gathered_text gathered; /* PARSE_TEXT */
+	struct buf cache;              /* PARSE_SUMMARY_OF_CACHE: as it comes */
 };
 
 static void free_question(struct filter_process *f, struct question *q)
@@ -34,6 +39,8 @@ static void free_question(struct filter_process *f, struct question *q)
 	message_text_free(q->text);
 	text_search_free(q->search);
 	mime_parser_free(q->parser);
+	gathered_text_free(&q->gathered);
+	buf_free(&q->cache);
 	arena_free(&q->memory);
 	free(q);
 }
@@ -75,15 +82,25 @@ int question_begin(struct filter_process *f, const struct msg_parse_begin *m)
 	}
 	q->job = m->job;
 	q->size = m->size;
+	q->want = m->want;
 	map_put(&f->questions, q->job, q);
-	if (read_needles(q, m->needles)) {
+	if (read_needles(q, m->needles) || (q->needle_count && q->want != PARSE_CACHE) ||
+	    (q->want == PARSE_SUMMARY_OF_CACHE && q->size > MESSAGE_CACHE_MAX)) {
 		free_question(f, q);
 		return -1;
 	}
 	q->parser = mime_parser_new(NULL);
 	if (q->search)
 		q->text = message_text_new(q->parser, text_search_sink(q->search));
+	else if (q->want == PARSE_TEXT)
+		q->text = message_text_new(q->parser, gathered_text_sink(&q->gathered));
 	return 0;
+}
+
+/* Text is still being looked at. */
+static bool needs_text(const struct question *q)
+{
+	return q->text && (q->search ? !text_search_is_done(q->search) : !q->gathered.is_cut);
 }
 
 int question_piece(struct filter_process *f, const struct msg_parse_piece *m)
@@ -92,7 +109,9 @@ int question_piece(struct filter_process *f, const struct msg_parse_piece *m)
 	if (!q || m->bytes.len > q->size - q->received)
 		return -1;
 	q->received += m->bytes.len;
-	if (q->text && !text_search_is_done(q->search))
+	if (q->want == PARSE_SUMMARY_OF_CACHE)
+		buf_add(&q->cache, m->bytes);
+	else if (needs_text(q))
 		message_text_feed(q->text, m->bytes);
 	else
 		mime_parser_feed(q->parser, m->bytes);
@@ -124,18 +143,41 @@ static uint64_t matches(const struct question *q, const struct mime_tree *tree)
 	return matched;
 }
 
+static void answer_summary_of_cache(struct question *q, struct buf *out)
+{
+	struct mime_tree tree;
+	struct error why;
+	if (message_cache_unpack(buf_span(&q->cache), &q->memory, &tree, &why) == 0)
+		message_summary_pack(&tree, out);
+}
+
+static void answer(struct question *q, const struct mime_tree *tree, struct buf *out)
+{
+	switch (q->want) {
+	case PARSE_CACHE:
+		/* who searches does not look at it */
+		if (q->needle_count == 0)
+			message_cache_pack(tree, out);
+		break;
+	case PARSE_SUMMARY: message_summary_pack(tree, out); break;
+	case PARSE_SUMMARY_OF_CACHE: answer_summary_of_cache(q, out); break;
+	case PARSE_TEXT:
+		pack_u8(out, q->gathered.is_cut);
+		gathered_text_pack(&q->gathered, out);
+		break;
+	}
+}
+
 int question_end(struct filter_process *f, const struct msg_parse_end *m)
 {
 	struct question *q = map_get(&f->questions, m->job);
 	BUF_AUTO cache = {0};
 	if (!q || q->received != q->size)
 		return -1;
-	if (q->text && !text_search_is_done(q->search))
+	if (needs_text(q))
 		message_text_finish(q->text);
 	const struct mime_tree *tree = mime_parser_finish(q->parser);
-	/* who searches does not look at it */
-	if (q->needle_count == 0)
-		message_cache_pack(tree, &cache);
+	answer(q, tree, &cache);
 	f->asked_count++;
 	channel_send(f->store, parse_done, .job = q->job, .matched = matches(q, tree), .cache = buf_span(&cache));
 	free_question(f, q);

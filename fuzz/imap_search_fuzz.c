@@ -1,4 +1,4 @@
-/* SEARCH: any bytes give a tree of bounded depth and size, or a reason. */
+/* SEARCH, SORT, THREAD and ESEARCH: any bytes give a tree of bounded depth and size, or a reason. */
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,13 +23,33 @@ static unsigned count_keys(const struct imap_search_key *key, unsigned depth)
 	return count;
 }
 
+static void check(const struct imap_search *search)
+{
+	unsigned long names = 0;
+
+	if (count_keys(search->root, 0) > IMAP_SEARCH_KEYS_MAX + 100)
+		die("too many keys");
+	if (search->sort_count > IMAP_SORT_KEYS_MAX)
+		die("too many sort keys");
+	for (size_t i = 0; i < search->source_count; i++)
+		names += search->sources[i].name_count;
+	if (names > IMAP_SOURCES_MAX)
+		die("too many mailboxes");
+	if ((search->want & IMAP_RETURN_PARTIAL) && (search->partial.first == 0 || search->partial.first > search->partial.last))
+		die("a partial range that is none");
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	ARENA_AUTO a = {0};
-	struct imap_parser p = {.rest = span_of(data, size), .arena = &a};
-	struct imap_search search;
+	static bool (*const parsers[])(struct imap_parser *p, struct imap_search *out) = {
+		imap_take_search, imap_take_sort, imap_take_thread, imap_take_esearch};
+	for (size_t i = 0; i < sizeof parsers / sizeof parsers[0]; i++) {
+		ARENA_AUTO a = {0};
+		struct imap_parser p = {.rest = span_of(data, size), .arena = &a};
+		struct imap_search search;
 
-	if (imap_take_search(&p, &search) && count_keys(search.root, 0) > IMAP_SEARCH_KEYS_MAX + 100)
-		die("too many keys");
+		if (parsers[i](&p, &search))
+			check(&search);
+	}
 	return 0;
 }

@@ -205,18 +205,44 @@ enum search_node {
 	SEARCH_AND,       /* u32 count, then as many nodes */
 	SEARCH_OR,        /* two nodes */
 	SEARCH_NOT,       /* one node */
-	SEARCH_UIDS,      /* bytes: ranges */
+	SEARCH_FUZZY,     /* two nodes: either, and the first one is worth a higher score */
+	SEARCH_UIDS,      /* bytes: ranges; the last message is in one that goes up to UINT32_MAX */
+	SEARCH_SEQUENCE,  /* the same of message numbers, for a mailbox that the session does not have open */
 	SEARCH_FLAG,      /* u8 flags: all of them set */
 	SEARCH_KEYWORD,   /* bytes: its name */
 	SEARCH_BEFORE, SEARCH_ON, SEARCH_SINCE,             /* u64 ms of a day's start, by the internal date */
+	SEARCH_SAVED_BEFORE, SEARCH_SAVED_ON, SEARCH_SAVED_SINCE, /* the same by the time at which it came into the mailbox */
 	SEARCH_SENT_BEFORE, SEARCH_SENT_ON, SEARCH_SENT_SINCE, /* the same by the Date field */
+	SEARCH_OLDER, SEARCH_YOUNGER,                       /* u64 seconds before now, by the internal date */
 	SEARCH_LARGER, SEARCH_SMALLER,                      /* u64 */
-	SEARCH_HEADER,    /* bytes name, bytes needle (UTF-8, folded) */
+	SEARCH_HEADER,    /* bytes name, bytes needle (UTF-8, folded by casefold_search) */
 	SEARCH_BODY,      /* bytes needle */
 	SEARCH_TEXT,      /* bytes needle */
 	SEARCH_MODSEQ,    /* u64 */
+	SEARCH_EMAIL_ID,  /* bytes: the blob's id */
 	SEARCH_NODES,
 };
 enum { SEARCH_DEPTH_MOST = 64, SEARCH_NODES_MOST = 4096, SEARCH_NEEDLES_MOST = 64 };
+
+/* search_ask.order */
+enum search_order { SEARCH_BY_UID, SEARCH_SORTED, SEARCH_THREADED };
+/* search_ask.keys: RFC 5256 §3, RFC 5957, RFC 6203 §6. */
+enum sort_key {
+	SORT_ARRIVAL, SORT_CC, SORT_DATE, SORT_FROM, SORT_SIZE, SORT_SUBJECT, SORT_TO, SORT_DISPLAY_FROM, SORT_DISPLAY_TO, SORT_RELEVANCY,
+	SORT_KEYS,
+	SORT_REVERSE = 128, /* beside one of these */
+};
+enum thread_algorithm { THREAD_ORDEREDSUBJECT, THREAD_REFERENCES, THREAD_REFS };
+/* Between UIDs in search_found.found: the parentheses of RFC 5256 §5, thread-list. */
+enum thread_mark { THREAD_OPEN = 0, THREAD_CLOSE = 0xffffffff };
+enum { SCORE_LOOSE = 50, SCORE_EXACT = 100 };
+
+/* parse_begin.want: what parse_done.cache is to be. */
+enum parse_want {
+	PARSE_CACHE,            /* the message's structure (wire/message_cache.h), or nothing if there are needles */
+	PARSE_SUMMARY,          /* its summary (wire/message_summary.h) */
+	PARSE_SUMMARY_OF_CACHE, /* the same, and what is handed over is the structure and no message */
+	PARSE_TEXT,             /* u8 1 if that is not all of it, then its text (wire/gathered_text.h) */
+};
 
 #endif

@@ -14,6 +14,7 @@ struct parse {
 	uint64_t job;
 	peer_id filter;
 	struct id128 blob;
+	struct buf memory;  /* what is sent, if it is no blob */
 	uint64_t size, sent;
 	uint32_t window;
 	bool is_sent;
@@ -30,7 +31,18 @@ static void finish(struct parse *p, struct span cache, uint64_t matched, bool is
 {
 	map_take(&p->worker->parses, p->job);
 	p->done(p->context, cache, matched, is_failed);
+	buf_free(&p->memory);
 	free(p);
+}
+
+/* Appends the next bytes of what is sent. */
+static bool read_piece(struct parse *p, uint64_t most, struct buf *piece, struct error *why)
+{
+	if (p->memory.len) {
+		buf_add(piece, span_slice(buf_span(&p->memory), p->sent, most));
+		return true;
+	}
+	return blob_read(p->worker->engine, p->blob, p->sent, most, piece, why) > 0 && piece->len;
 }
 
 /* Sends pieces as far as the window goes. -1 if the message cannot be read. */
@@ -40,7 +52,7 @@ static int send_pieces(struct parse *p, struct buf *out)
 	while (p->window && p->sent < p->size) {
 		BUF_AUTO piece = {0};
 		uint64_t left = p->size - p->sent;
-		if (blob_read(p->worker->engine, p->blob, p->sent, left < PIECE_BYTES ? left : PIECE_BYTES, &piece, &why) <= 0 || !piece.len) {
+		if (!read_piece(p, left < PIECE_BYTES ? left : PIECE_BYTES, &piece, &why)) {
 			char id[ID128_TEXT_BYTES + 1];
 			log_event(LOG_LEVEL_ERROR, "message-damaged", log_s("blob", id128_text(p->blob, id)), log_c("why", why.text));
 			return -1;
@@ -66,19 +78,36 @@ static void say_or_fail(struct parse *p, struct parcel *parcel)
 	worker_say(p->worker, parcel);
 }
 
-void parse_start(struct worker *w, struct id128 blob, uint64_t size, struct span needles, parse_done_fn *done, void *context)
+static void start(struct parse *p, enum parse_want want, struct span needles)
 {
-	struct parse *p = xcalloc(1, sizeof *p);
-	*p = (struct parse){.worker = w, .blob = blob, .size = size, .window = WINDOW_PIECES, .done = done, .context = context,
-	                    .filter = store_pick_filter(w->store), .job = (uint64_t)w->index << WORKER_SHIFT | ++w->last_parse};
+	struct worker *w = p->worker;
+	p->window = WINDOW_PIECES;
+	p->filter = store_pick_filter(w->store);
+	p->job = (uint64_t)w->index << WORKER_SHIFT | ++w->last_parse;
 	map_put(&w->parses, p->job, p);
 	if (!p->filter) {
 		finish(p, SPAN(""), 0, true);
 		return;
 	}
 	struct parcel *parcel = parcel_new(p->filter);
-	msg_parse_begin_pack(&parcel->frames, 0, &(struct msg_parse_begin){.job = p->job, .size = size, .needles = needles});
+	msg_parse_begin_pack(&parcel->frames, 0, &(struct msg_parse_begin){.job = p->job, .size = p->size, .want = (uint8_t)want, .needles = needles});
 	say_or_fail(p, parcel);
+}
+
+void parse_start(struct worker *w, struct id128 blob, uint64_t size, enum parse_want want, struct span needles, parse_done_fn *done,
+                 void *context)
+{
+	struct parse *p = xcalloc(1, sizeof *p);
+	*p = (struct parse){.worker = w, .blob = blob, .size = size, .done = done, .context = context};
+	start(p, want, needles);
+}
+
+void parse_start_cache(struct worker *w, struct span cache, parse_done_fn *done, void *context)
+{
+	struct parse *p = xcalloc(1, sizeof *p);
+	*p = (struct parse){.worker = w, .size = cache.len, .done = done, .context = context};
+	buf_add(&p->memory, cache);
+	start(p, PARSE_SUMMARY_OF_CACHE, SPAN(""));
 }
 
 void parse_credited(struct worker *w, const struct msg_parse_credit *m)

@@ -12,6 +12,7 @@ struct worker_thread {
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
 	struct job *first, **last;
+	struct job *idle_first, **idle_last; /* run when there is no other */
 	struct parcel_list said; /* in this turn */
 	bool is_ending;
 };
@@ -19,11 +20,18 @@ struct worker_thread {
 static struct job *take_jobs(struct worker_thread *t)
 {
 	pthread_mutex_lock(&t->lock);
-	while (!t->first && !t->is_ending)
+	while (!t->first && !t->idle_first && !t->is_ending)
 		pthread_cond_wait(&t->wake, &t->lock);
 	struct job *jobs = t->first;
 	t->first = NULL;
 	t->last = &t->first;
+	if (!jobs && t->idle_first && !t->is_ending) {
+		jobs = t->idle_first;
+		t->idle_first = jobs->next;
+		if (!t->idle_first)
+			t->idle_last = &t->idle_first;
+		jobs->next = NULL;
+	}
 	pthread_mutex_unlock(&t->lock);
 	return jobs;
 }
@@ -56,6 +64,7 @@ struct worker *worker_new(struct store *s, unsigned index)
 	struct worker_thread *t = xcalloc(1, sizeof *t);
 	*t = (struct worker_thread){.lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER};
 	t->last = &t->first;
+	t->idle_last = &t->idle_first;
 	*w = (struct worker){.store = s, .engine = s->engine, .committer = s->committer, .index = index, .thread = t};
 	if (pthread_create(&t->thread, NULL, run, w))
 		die("store: cannot start a worker's thread");
@@ -72,17 +81,26 @@ void worker_stop(struct worker *w)
 	pthread_join(t->thread, NULL);
 }
 
-void worker_post(struct worker *w, struct job *j)
+static void post(struct worker_thread *t, struct job *j, struct job ***last)
 {
-	struct worker_thread *t = w->thread;
 	j->next = NULL;
 	pthread_mutex_lock(&t->lock);
-	bool was_empty = !t->first;
-	*t->last = j;
-	t->last = &j->next;
+	bool was_empty = !t->first && !t->idle_first;
+	**last = j;
+	*last = &j->next;
 	if (was_empty)
 		pthread_cond_signal(&t->wake);
 	pthread_mutex_unlock(&t->lock);
+}
+
+void worker_post(struct worker *w, struct job *j)
+{
+	post(w->thread, j, &w->thread->last);
+}
+
+void worker_post_idle(struct worker *w, struct job *j)
+{
+	post(w->thread, j, &w->thread->idle_last);
 }
 
 void worker_say(struct worker *w, struct parcel *p)

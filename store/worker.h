@@ -37,6 +37,8 @@ struct worker *worker_new(struct store *s, unsigned index);
 void worker_stop(struct worker *w);
 /* From any thread. */
 void worker_post(struct worker *w, struct job *j);
+/* The same for what can wait: it is run, one job a turn, when there is nothing else to do. */
+void worker_post_idle(struct worker *w, struct job *j);
 
 /* To be called in the worker's thread: hands frames to the loop, at the end of this turn at the latest. What concerns an
  * account goes by account_say (store/mailbox/account.h), which keeps it back until it is true on the disk. */

@@ -12,4 +12,16 @@ void casefold_utf8(struct span text, struct buf *out);
  * UTF-8 string; it is appended as it is should ICU refuse it. */
 void casefold_nfc(struct span text, struct buf *out);
 
+/* For looking for text in text, and comparing what people have written: folded, and decomposed for compatibility (NFKD of each
+ * character), so that precomposed letters, wide ones and ligatures are found by their plain forms. All that i;unicode-casemap
+ * (RFC 5051) takes for equal is equal, and more ("ss" finds sharp s). Piece by piece as casefold_utf8. */
+void casefold_search(struct span text, struct buf *out);
+
+/* Appends the key that i;unicode-casemap compares as octets: RFC 5051 §2.3, titlecased and decomposed characters. NULs are left
+ * out. */
+void casemap_unicode(struct span text, struct buf *out);
+
+/* Names the Unicode version of all this: what is derived from text and kept is kept with it. */
+uint16_t casefold_version(void);
+
 #endif

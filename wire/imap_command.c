@@ -236,6 +236,10 @@ static bool take_set_number(struct imap_parser *p, uint32_t *out)
 bool imap_take_sequence_set(struct imap_parser *p, struct imap_sequence_set *out)
 {
 	size_t room = 1;
+	if (imap_next_is(p, '$')) {
+		*out = (struct imap_sequence_set){.is_saved = true};
+		return imap_take_char(p, '$');
+	}
 	for (size_t i = 0; i < p->rest.len && p->rest.ptr[i] != ' ' && p->rest.ptr[i] != ')'; i++)
 		room += p->rest.ptr[i] == ',';
 	if (room > IMAP_RANGES_MAX)

@@ -86,7 +86,8 @@ int imap_decode_name(const struct imap_parser *p, struct span written, struct bu
 /* RFC 3501 §5.1: INBOX is INBOX in any case; if more follows, it begins with one of the characters of `behind`. */
 void imap_capitalise_inbox(struct buf *name, const char *behind);
 
-/* sequence-set. "*" is IMAP_STAR in a range's `last`, or in both; between numbers first <= last. */
+/* sequence-set. "*" is IMAP_STAR in a range's `last`, or in both; between numbers first <= last. "$" is what the last SEARCH with SAVE
+ * found (RFC 5182). */
 struct imap_range {
 	uint32_t first, last;
 };
@@ -94,6 +95,7 @@ struct imap_range {
 struct imap_sequence_set {
 	struct imap_range *ranges;
 	size_t count;
+	bool is_saved; /* "$", and no ranges */
 };
 
 #define IMAP_STAR 0 /* no number of a message */

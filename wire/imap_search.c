@@ -5,11 +5,15 @@
 
 struct search_parser {
 	struct imap_parser *p;
+	struct imap_search *search;
 	struct span charset; /* of the texts */
 	unsigned keys, texts;
+	bool is_in_fuzzy;
 };
 
-enum argument { NOTHING, TEXT, HEADER, DATE, NUMBER, WORD, SET };
+enum { IMAP_FUZZY_WORDS_MAX = 16 };
+
+enum argument { NOTHING, TEXT, HEADER, DATE, NUMBER, INTERVAL, WORD, SET, MODSEQ };
 
 static const struct key_name {
 	const char *name;
@@ -37,6 +41,14 @@ static const struct key_name {
 	{"BEFORE", IMAP_SEARCH_BEFORE, DATE, 0, false, NULL},
 	{"ON", IMAP_SEARCH_ON, DATE, 0, false, NULL},
 	{"SINCE", IMAP_SEARCH_SINCE, DATE, 0, false, NULL},
+	{"SAVEDBEFORE", IMAP_SEARCH_SAVED_BEFORE, DATE, 0, false, NULL},
+	{"SAVEDON", IMAP_SEARCH_SAVED_ON, DATE, 0, false, NULL},
+	{"SAVEDSINCE", IMAP_SEARCH_SAVED_SINCE, DATE, 0, false, NULL},
+	{"SAVEDATESUPPORTED", IMAP_SEARCH_ALL, NOTHING, 0, false, NULL}, /* RFC 8514 §4.3: every mailbox has them */
+	{"OLDER", IMAP_SEARCH_OLDER, INTERVAL, 0, false, NULL},
+	{"YOUNGER", IMAP_SEARCH_YOUNGER, INTERVAL, 0, false, NULL},
+	{"MODSEQ", IMAP_SEARCH_MODSEQ, MODSEQ, 0, false, NULL},
+	{"EMAILID", IMAP_SEARCH_EMAIL_ID, WORD, 0, false, NULL},
 	{"SENTBEFORE", IMAP_SEARCH_SENT_BEFORE, DATE, 0, false, NULL},
 	{"SENTON", IMAP_SEARCH_SENT_ON, DATE, 0, false, NULL},
 	{"SENTSINCE", IMAP_SEARCH_SENT_SINCE, DATE, 0, false, NULL},
@@ -87,6 +99,28 @@ static bool take_text(struct search_parser *s, struct span *out)
 	return true;
 }
 
+/* ["entry-name" SP ("priv" / "shared" / "all") SP] number: RFC 7162 §7. There is one MODSEQ of all of a message's flags, so that the
+ * entry makes no difference (§3.1.5). */
+static bool take_modseq(struct imap_parser *p, uint64_t *out)
+{
+	struct span entry, digits;
+	if (!imap_take_space(p))
+		return false;
+	if (imap_next_is(p, '"')) {
+		if (!imap_take_string(p, &entry) || !imap_take_space(p))
+			return false;
+		if (!span_starts_with_nocase(entry, SPAN("/flags/")))
+			return imap_fail(p, "Expected an entry like \"/flags/name\"");
+		if (!imap_take_word(p, "priv") && !imap_take_word(p, "shared") && !imap_take_word(p, "all"))
+			return imap_fail(p, "Expected priv, shared or all");
+		if (!imap_take_space(p))
+			return false;
+	}
+	if (!imap_take_atom(p, &digits) || span_to_u64(digits, INT64_MAX, out))
+		return imap_fail(p, "Expected a MODSEQ");
+	return true;
+}
+
 static bool take_argument(struct search_parser *s, const struct key_name *n, struct imap_search_key *key)
 {
 	struct imap_parser *p = s->p;
@@ -100,10 +134,14 @@ static bool take_argument(struct search_parser *s, const struct key_name *n, str
 			return false;
 		return key->name.len <= IMAP_KEYWORD_MAX || imap_fail(p, "That is not the name of a header field");
 	case DATE:
-		s->texts += n->kind >= IMAP_SEARCH_SENT_BEFORE;
+		s->texts += n->kind >= IMAP_SEARCH_SENT_BEFORE && n->kind <= IMAP_SEARCH_SENT_SINCE;
 		if (s->texts > IMAP_SEARCH_TEXTS_MAX)
 			return imap_fail(p, "Too much text to look for");
 		return imap_take_space(p) && imap_take_date(p, &key->day);
+	case INTERVAL: return imap_take_space(p) && imap_take_number(p, 1, &key->number); /* RFC 5032 §3: nz-number */
+	case MODSEQ:
+		s->search->has_modseq = true;
+		return take_modseq(p, &key->modseq);
 	case NUMBER: return imap_take_space(p) && imap_take_number(p, 0, &key->number);
 	case WORD:
 		if (!imap_take_space(p) || !imap_take_atom(p, &key->text))
@@ -148,6 +186,67 @@ static bool take_not(struct search_parser *s, unsigned depth, struct imap_search
 	return true;
 }
 
+static bool is_text(const struct imap_search_key *key)
+{
+	return key->kind == IMAP_SEARCH_HEADER || key->kind == IMAP_SEARCH_BODY || key->kind == IMAP_SEARCH_TEXT;
+}
+
+/* The same key with its text taken as words that may stand in any order; as it is if that would be too many. */
+static struct imap_search_key *words_of(struct search_parser *s, const struct imap_search_key *key)
+{
+	struct imap_search_key *all = new_key(s, IMAP_SEARCH_AND), **last = &all->children;
+	struct span rest = key->text, word;
+	unsigned texts = s->texts;
+	while ((word = span_next_word(&rest)).len) {
+		if (++texts > IMAP_SEARCH_TEXTS_MAX || all->child_count == IMAP_FUZZY_WORDS_MAX)
+			return NULL;
+		*last = new_key(s, key->kind);
+		(*last)->name = key->name;
+		(*last)->text = word;
+		last = &(*last)->next;
+		all->child_count++;
+	}
+	s->texts = texts;
+	return all->child_count ? all : NULL;
+}
+
+/* A copy of the tree with its texts as words. Recursion is no deeper than the parser's. */
+static struct imap_search_key *loose_copy(struct search_parser *s, const struct imap_search_key *key)
+{
+	struct imap_search_key *copy = is_text(key) ? words_of(s, key) : NULL;
+	if (copy)
+		return copy;
+	copy = new_key(s, key->kind);
+	*copy = *key;
+	copy->next = NULL;
+	s->texts += is_text(key) || (key->kind >= IMAP_SEARCH_SENT_BEFORE && key->kind <= IMAP_SEARCH_SENT_SINCE);
+	struct imap_search_key **last = &copy->children;
+	for (const struct imap_search_key *child = key->children; child && s->keys <= IMAP_SEARCH_KEYS_MAX; child = child->next) {
+		*last = loose_copy(s, child);
+		last = &(*last)->next;
+	}
+	return copy;
+}
+
+/* RFC 6203 §3. */
+static bool take_fuzzy(struct search_parser *s, unsigned depth, struct imap_search_key **out)
+{
+	struct imap_search_key *inner;
+	if (s->is_in_fuzzy)
+		return imap_fail(s->p, "FUZZY stands in FUZZY");
+	s->is_in_fuzzy = true;
+	if (!imap_take_space(s->p) || !take_key(s, depth, &inner))
+		return false;
+	s->is_in_fuzzy = false;
+	s->search->has_fuzzy = true;
+	*out = parent_of(s, IMAP_SEARCH_FUZZY, inner);
+	inner->next = loose_copy(s, inner);
+	(*out)->child_count = 2;
+	if (s->keys > IMAP_SEARCH_KEYS_MAX || s->texts > IMAP_SEARCH_TEXTS_MAX)
+		return imap_fail(s->p, "Too much text to look for");
+	return true;
+}
+
 /* NEW is RECENT UNSEEN. */
 static struct imap_search_key *new_messages(struct search_parser *s)
 {
@@ -185,7 +284,7 @@ static bool take_key(struct search_parser *s, unsigned depth, struct imap_search
 		return imap_fail(p, "The search has too many keys");
 	if (imap_next_is(p, '('))
 		return imap_take_char(p, '(') && take_keys(s, depth + 1, out) && imap_take_char(p, ')');
-	if (imap_next_is(p, '*') || (p->rest.len && ascii_is_digit(p->rest.ptr[0]))) {
+	if (imap_next_is(p, '*') || imap_next_is(p, '$') || (p->rest.len && ascii_is_digit(p->rest.ptr[0]))) {
 		*out = new_key(s, IMAP_SEARCH_SEQUENCE);
 		return imap_take_sequence_set(p, &(*out)->set);
 	}
@@ -193,6 +292,8 @@ static bool take_key(struct search_parser *s, unsigned depth, struct imap_search
 		return take_not(s, depth + 1, out);
 	if (imap_take_word(p, "OR"))
 		return take_or(s, depth + 1, out);
+	if (imap_take_word(p, "FUZZY"))
+		return take_fuzzy(s, depth + 1, out);
 	if (imap_take_word(p, "NEW")) {
 		*out = new_messages(s);
 		return true;
@@ -200,14 +301,61 @@ static bool take_key(struct search_parser *s, unsigned depth, struct imap_search
 	return take_named(s, out);
 }
 
+/* The keys, in that charset, up to the end. */
+static bool take_program(struct imap_parser *p, struct span charset, struct imap_search *out)
+{
+	struct search_parser s = {.p = p, .search = out, .charset = charset};
+	out->is_bad_charset = !charset_is_known(charset);
+	if (!take_keys(&s, 0, &out->root) || !imap_take_end(p))
+		return false;
+	bool wants_relevancy = out->want & IMAP_RETURN_RELEVANCY;
+	for (size_t i = 0; i < out->sort_count; i++)
+		wants_relevancy |= out->sort[i].sort == IMAP_SORT_RELEVANCY;
+	/* RFC 6203 §4, §6 */
+	return out->has_fuzzy || !wants_relevancy || imap_fail(p, "RELEVANCY goes with FUZZY only");
+}
+
+static bool take_search(struct imap_parser *p, struct imap_search *out)
+{
+	struct span charset = SPAN("UTF-8");
+	if (imap_take_word(p, "RETURN") && !imap_take_return(p, out))
+		return false;
+	out->has_charset = imap_take_word(p, "CHARSET");
+	if (out->has_charset && (!imap_take_space(p) || !imap_take_astring(p, &charset) || !imap_take_space(p)))
+		return false;
+	return take_program(p, charset, out);
+}
+
 bool imap_take_search(struct imap_parser *p, struct imap_search *out)
 {
-	struct search_parser s = {.p = p, .charset = SPAN("UTF-8")};
 	*out = (struct imap_search){0};
-	if (imap_take_word(p, "CHARSET")) {
-		if (!imap_take_space(p) || !imap_take_astring(p, &s.charset) || !imap_take_space(p))
-			return false;
-		out->is_bad_charset = !charset_is_known(s.charset);
-	}
-	return take_keys(&s, 0, &out->root) && imap_take_end(p);
+	return take_search(p, out);
+}
+
+bool imap_take_esearch(struct imap_parser *p, struct imap_search *out)
+{
+	*out = (struct imap_search){0};
+	return (!imap_take_word(p, "IN") || imap_take_sources(p, out)) && take_search(p, out);
+}
+
+bool imap_take_sort(struct imap_parser *p, struct imap_search *out)
+{
+	struct span charset;
+	*out = (struct imap_search){0};
+	if (imap_take_word(p, "RETURN") && !imap_take_return(p, out))
+		return false;
+	return imap_take_sort_criteria(p, out) && imap_take_astring(p, &charset) && imap_take_space(p) && take_program(p, charset, out);
+}
+
+bool imap_take_thread(struct imap_parser *p, struct imap_search *out)
+{
+	static const char *const names[] = {"ORDEREDSUBJECT", "REFERENCES", "REFS"};
+	struct span charset;
+	*out = (struct imap_search){0};
+	for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++)
+		if (imap_take_word(p, names[i])) {
+			out->thread = (enum imap_thread)i;
+			return imap_take_space(p) && imap_take_astring(p, &charset) && imap_take_space(p) && take_program(p, charset, out);
+		}
+	return imap_fail(p, "There is no such threading algorithm");
 }

@@ -11,6 +11,7 @@
 #include "wire/charset.h"
 #include "wire/encoded_word.h"
 #include "wire/header.h"
+#include "wire/html_text.h"
 #include "wire/mime_cursor.h"
 #include "wire/transfer.h"
 
@@ -33,7 +34,9 @@ struct message_text {
 	struct transfer_decoder decoder;
 	struct charset_converter *charset; /* NULL while no text body is being read */
 	bool is_first; /* piece of a body or a long field */
-	struct buf decoded, text, folded;
+	bool is_html;
+	struct html_text html;
+	struct buf decoded, text, shown, folded;
 };
 
 struct message_text *message_text_new(struct mime_parser *parser, struct message_text_sink sink)
@@ -55,6 +58,7 @@ void message_text_free(struct message_text *t)
 	buf_free(&t->field_name);
 	buf_free(&t->decoded);
 	buf_free(&t->text);
+	buf_free(&t->shown);
 	buf_free(&t->folded);
 	free(t);
 }
@@ -67,7 +71,7 @@ static void give_value(struct message_text *t, struct span name, bool is_first)
 	buf_clear(&t->text);
 	buf_clear(&t->folded);
 	encoded_words_decode(buf_span(&t->decoded), &t->text);
-	casefold_utf8(buf_span(&t->text), &t->folded);
+	casefold_search(buf_span(&t->text), &t->folded);
 	t->sink.take(t->sink.context, &(struct message_text_chunk){.part = t->part,
 	                                                           .is_header = true,
 	                                                           .name = name,
@@ -205,6 +209,20 @@ static void start_body(struct message_text *t, const struct mime_part *part)
 	t->charset = charset_new(mime_parameter_value(&part->params, SPAN("charset")));
 	t->decoder = (struct transfer_decoder){.encoding = transfer_encoding_named(part->encoding)};
 	t->is_first = true;
+	t->is_html = span_equal(part->subtype, SPAN("html"));
+	t->html = (struct html_text){.is_spaced = true};
+}
+
+/* What a person sees of the text that has been converted: of HTML, no tags. */
+static struct span shown_text(struct message_text *t, bool is_last)
+{
+	if (!t->is_html)
+		return buf_span(&t->text);
+	buf_clear(&t->shown);
+	html_text_feed(&t->html, buf_span(&t->text), &t->shown);
+	if (is_last)
+		html_text_end(&t->html, &t->shown);
+	return buf_span(&t->shown);
 }
 
 /* Converts and gives what has been decoded. */
@@ -213,7 +231,7 @@ static void give_decoded(struct message_text *t, bool is_last)
 	buf_clear(&t->text);
 	buf_clear(&t->folded);
 	charset_convert(t->charset, buf_span(&t->decoded), is_last, &t->text);
-	casefold_utf8(buf_span(&t->text), &t->folded);
+	casefold_search(shown_text(t, is_last), &t->folded);
 	buf_clear(&t->decoded);
 	t->sink.take(t->sink.context, &(struct message_text_chunk){
 					  .part = t->part, .text = buf_span(&t->folded), .is_first = t->is_first});

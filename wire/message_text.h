@@ -1,7 +1,7 @@
 /* The text of a message as people would search it, and the search: RFC 3501 §6.4.4 (BODY, TEXT, HEADER).
  *
- * Header values with encoded words decoded, text parts with transfer encoding and charset decoded, all case-folded
- * UTF-8 (wire/casefold.h). Nothing is kept of a message but its structure, the line at hand and MESSAGE_TEXT_FIELD_MAX of a
+ * Header values with encoded words decoded, text parts with transfer encoding and charset decoded, HTML without its tags, all
+ * folded for searching (wire/casefold.h). Nothing is kept of a message but its structure, the line at hand and MESSAGE_TEXT_FIELD_MAX of a
  * field; time is linear in the message times the number of needles, and a match is found wherever pieces are cut. */
 #ifndef WIRE_MESSAGE_TEXT_H
 #define WIRE_MESSAGE_TEXT_H

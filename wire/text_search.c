@@ -42,7 +42,7 @@ struct text_search *text_search_new(const struct text_search_needle *needles, si
 	for (size_t i = 0; i < count; i++) {
 		s->needles[i].key = needles[i].key;
 		buf_add(&s->needles[i].name, needles[i].header_name);
-		casefold_utf8(needles[i].text, &s->needles[i].text);
+		casefold_search(needles[i].text, &s->needles[i].text);
 		prepare(&s->needles[i]);
 	}
 	text_search_reset(s);
@@ -113,7 +113,7 @@ static void match_field(struct text_search *s, struct needle *n, const struct me
 		match(s, n, chunk->text);
 		return;
 	}
-	casefold_utf8(chunk->name, &line);
+	casefold_search(chunk->name, &line);
 	buf_add_cstr(&line, ": ");
 	buf_add(&line, chunk->text);
 	match(s, n, buf_span(&line));

@@ -10,6 +10,7 @@ static const struct {
 	unsigned states;
 	const char *rfc;
 } capabilities[] = {
+	{"IMAP4rev2", ALWAYS, "RFC 9051"},
 	{"IMAP4rev1", ALWAYS, "RFC 3501"},
 	{"LITERAL+", ALWAYS, "RFC 7888"},
 	{"ID", ALWAYS, "RFC 2971"},
@@ -41,6 +42,20 @@ static const struct {
 	{"UTF8=ACCEPT", AFTER, "RFC 6855"},
 	{"REPLACE", AFTER, "RFC 8508"},
 	{"PARTIAL", AFTER, "RFC 9394"},
+	{"ESEARCH", AFTER, "RFC 4731"},
+	{"SEARCHRES", AFTER, "RFC 5182"},
+	{"WITHIN", AFTER, "RFC 5032"},
+	{"SEARCH=FUZZY", AFTER, "RFC 6203"},
+	{"SORT", AFTER, "RFC 5256"},
+	{"SORT=DISPLAY", AFTER, "RFC 5957"},
+	{"THREAD=ORDEREDSUBJECT", AFTER, "RFC 5256"},
+	{"THREAD=REFERENCES", AFTER, "RFC 5256"},
+	{"THREAD=REFS", AFTER, "draft-ietf-morg-inthread"},
+	{"ESORT", AFTER, "RFC 5267"},
+	{"CONTEXT=SEARCH", AFTER, "RFC 5267"},
+	{"CONTEXT=SORT", AFTER, "RFC 5267"},
+	{"MULTISEARCH", AFTER, "RFC 7377"},
+	{"I18NLEVEL=1", AFTER, "RFC 5255"},
 	{"UIDONLY", AFTER, "RFC 9586"},
 };
 

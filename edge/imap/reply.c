@@ -12,6 +12,7 @@ static void finish(struct imap_session *s, const char *status, struct span text)
 {
 	s->answers = NULL;
 	imap_fetch_free(s);
+	imap_search_free(s);
 	buf_clear(&s->reply);
 	buf_add(&s->reply, s->tag.len ? s->tag : SPAN("*"));
 	buf_printf(&s->reply, " %s ", status);
@@ -151,6 +152,8 @@ static void add_reply(struct imap_session *s)
 
 void imap_say_reply(struct imap_session *s)
 {
+	imap_contexts_say(s);
+	imap_contexts_refresh(s);
 	add_reply(s);
 	imap_flush(s);
 	if (s->starts_deflate)

@@ -221,6 +221,21 @@ ON_ANSWER(body_piece, piece)
 ON_ANSWER(copy_done, copied)
 ON_ANSWER(quota_row, quota)
 
+/* Of a command, or of a result that is followed. */
+#define ON_SEARCH_ANSWER(message, field, follow) \
+	ON_ANSWER(message, field) \
+	static void on_##message##_of_any(void *context, const struct msg_##message *m) \
+	{ \
+		struct imap_session *s = ((struct connection *)context)->state; \
+		if (!(m->request & IMAP_CONTEXT_REQUEST)) \
+			on_##message(context, m); \
+		else if (!s->connection->is_closing) \
+			follow(s, m); \
+	}
+
+ON_SEARCH_ANSWER(search_found, found, imap_contexts_found)
+ON_SEARCH_ANSWER(search_done, searched, imap_contexts_searched)
+
 static void on_request_done(void *context, const struct msg_request_done *m)
 {
 	struct imap_session *s = ((struct connection *)context)->state;
@@ -233,6 +248,10 @@ static void on_request_done(void *context, const struct msg_request_done *m)
 		if (s->reply.len)
 			imap_say_reply(s);
 		imap_bye(s, m->outcome == REQUEST_NO_MAILBOX ? "The mailbox that was selected has been deleted" : "The mailbox cannot be read");
+		return;
+	}
+	if (m->request & IMAP_CONTEXT_REQUEST) {
+		imap_contexts_failed(s, m);
 		return;
 	}
 	if (!s->answers || m->request != s->request)
@@ -263,7 +282,7 @@ static void on_mailbox_changed(void *context, const struct msg_mailbox_changed *
 static const struct store_to_edge store_handlers = {
 	.mailbox_row = on_mailbox_row, .mailbox_opened = on_mailbox_opened, .uid_rows = on_uid_rows,
 	.request_done = on_request_done, .fetch_rows = on_fetch_rows, .body_piece = on_body_piece, .copy_done = on_copy_done, .quota_row = on_quota_row,
-	.changes = on_changes, .mailbox_changed = on_mailbox_changed,
+	.search_found = on_search_found_of_any, .search_done = on_search_done_of_any, .changes = on_changes, .mailbox_changed = on_mailbox_changed,
 };
 
 /* ---- the connection ---- */
@@ -322,6 +341,7 @@ static void closed(struct connection *c)
 	imap_idle_leave(s);
 	imap_append_abandon(s);
 	imap_fetch_free(s);
+	imap_search_free(s);
 	imap_view_close(s);
 	forget_command(s);
 	free(s);

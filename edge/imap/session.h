@@ -50,6 +50,7 @@ enum imap_enabled {
 struct imap_session;
 struct imap_fetching;
 struct imap_appending;
+struct imap_searching;
 
 enum imap_command_flags {
 	IMAP_HAS_UID = 1,    /* there is a UID form: RFC 3501 §6.4.8 */
@@ -77,6 +78,8 @@ struct imap_answers {
 	void (*piece)(struct imap_session *s, const struct msg_body_piece *m);
 	void (*copied)(struct imap_session *s, const struct msg_copy_done *m);
 	void (*quota)(struct imap_session *s, const struct msg_quota_row *m);
+	void (*found)(struct imap_session *s, const struct msg_search_found *m);
+	void (*searched)(struct imap_session *s, const struct msg_search_done *m);
 	void (*done)(struct imap_session *s, const struct msg_request_done *m); /* NULL: NO, with the outcome's code */
 };
 
@@ -112,6 +115,7 @@ struct imap_session {
 	int64_t idle_due_ms;
 
 	struct imap_fetching *fetching; /* fetch.c */
+	struct imap_searching *searching; /* search.c */
 	struct imap_appending *appending; /* append.c */
 	struct delivery *delivery;
 	uint64_t message_left;          /* bytes of the literal at hand */
@@ -203,10 +207,26 @@ void imap_leave_mailbox(struct imap_session *s);                   /* select.c: 
 void imap_say_status(struct imap_session *s, const struct msg_mailbox_row *m, unsigned items); /* status.c */
 /* True if the client reads and writes names in UTF-8: RFC 6855 §3, RFC 9051 §5.1. */
 bool imap_has_utf8_names(const struct imap_session *s);            /* status.c */
+void imap_search_free(struct imap_session *s);                     /* search.c */
+/* "$": appends the UIDs of what is saved and still there, and says how many they are: RFC 5182. */
+uint32_t imap_search_saved(const struct imap_view *v, struct buf *ranges); /* search_result.c */
 /* Appends a mailbox's name as the client reads it. */
 void imap_add_mailbox_name(struct imap_session *s, struct span name); /* status.c */
 /* Packs the keywords for store; false after a NO if they are too many. */
 bool imap_pack_keywords(struct imap_session *s, const struct imap_flags *flags, struct buf *out); /* store.c */
+
+/* ---- search_context.c: results that are followed (RFC 5267 §4.3) ---- */
+
+enum { IMAP_CONTEXT_REQUEST = 1 << 30 }; /* a bit of the numbers of their questions, which no command's has */
+
+void imap_searches_free(struct imap_view *v);
+void imap_contexts_changed(struct imap_session *s, uint32_t uid);  /* a message has come, or its flags have changed */
+void imap_contexts_expunged(struct imap_session *s);               /* those in view.expunged are about to be told */
+void imap_contexts_refresh(struct imap_session *s);                /* everything has been told: store is asked what that means for them */
+void imap_contexts_say(struct imap_session *s);                    /* tells what has been found out */
+void imap_contexts_found(struct imap_session *s, const struct msg_search_found *m);
+void imap_contexts_searched(struct imap_session *s, const struct msg_search_done *m);
+void imap_contexts_failed(struct imap_session *s, const struct msg_request_done *m);
 
 /* ---- handlers, by file ---- */
 #define IMAP_HANDLER(name) void name(struct imap_session *s, struct imap_parser *p)
@@ -241,6 +261,10 @@ IMAP_HANDLER(imap_move);
 IMAP_HANDLER(imap_expunge);
 IMAP_HANDLER(imap_uid_expunge);
 IMAP_HANDLER(imap_search);     /* search.c */
+IMAP_HANDLER(imap_sort);
+IMAP_HANDLER(imap_thread);
+IMAP_HANDLER(imap_esearch);
+IMAP_HANDLER(imap_cancel_update); /* search_context.c */
 IMAP_HANDLER(imap_append);     /* append.c */
 IMAP_HANDLER(imap_replace);
 IMAP_HANDLER(imap_idle);       /* idle.c */

@@ -61,6 +61,7 @@ void imap_view_close(struct imap_session *s)
 	for (size_t i = 0; i < sizeof sets / sizeof sets[0]; i++)
 		if (sets[i])
 			roaring_bitmap_free(sets[i]);
+	imap_searches_free(v);
 	arena_free(&v->keyword_arena);
 	buf_free(&v->recent);
 	*v = (struct imap_view){0};
@@ -143,6 +144,15 @@ static size_t join_runs(struct run *runs, size_t count)
 	return n;
 }
 
+/* False after the reply, if those are more ranges than store takes. */
+static bool has_room(struct imap_session *s, const struct buf *ranges)
+{
+	if (ranges_count(buf_span(ranges)) <= RANGES_MOST)
+		return true;
+	imap_no(s, "[LIMIT] Too many ranges in one command");
+	return false;
+}
+
 bool imap_view_resolve(struct imap_session *s, const struct imap_sequence_set *set, bool is_uid, struct buf *ranges, uint32_t *count)
 {
 	const struct imap_view *v = &s->view;
@@ -152,6 +162,10 @@ bool imap_view_resolve(struct imap_session *s, const struct imap_sequence_set *s
 	if (!is_uid && (s->enabled & IMAP_ENABLED_UIDONLY)) {
 		imap_bad_text(s, "[UIDREQUIRED] There are no message numbers after ENABLE UIDONLY"); /* RFC 9586 §3 */
 		return false;
+	}
+	if (set->is_saved) {
+		*count = imap_search_saved(v, ranges);
+		return has_room(s, ranges);
 	}
 	for (size_t i = 0; i < set->count; i++) {
 		if (!run_of_range(v, set->ranges[i], is_uid, &runs[n])) {
@@ -163,11 +177,7 @@ bool imap_view_resolve(struct imap_session *s, const struct imap_sequence_set *s
 	n = join_runs(runs, n);
 	for (size_t i = 0; i < n; i++)
 		add_run(v, runs[i], ranges, count);
-	if (ranges_count(buf_span(ranges)) > RANGES_MOST) {
-		imap_no(s, "[LIMIT] Too many ranges in one command");
-		return false;
-	}
-	return true;
+	return has_room(s, ranges);
 }
 
 void imap_view_uids_of_set(struct imap_session *s, const struct imap_sequence_set *set, struct buf *ranges)
@@ -311,6 +321,7 @@ static void say_fetch(struct imap_session *s, const struct imap_row *row)
 static void take_row(struct imap_session *s, const struct imap_row *row)
 {
 	struct imap_view *v = &s->view;
+	imap_contexts_changed(s, row->uid);
 	if (!roaring_bitmap_contains(v->uids, row->uid)) {
 		roaring_bitmap_add(v->uids, row->uid);
 		v->has_new_messages = true;
@@ -358,6 +369,7 @@ static void say_expunged(struct imap_session *s, bool may_expunge)
 	if (roaring_bitmap_is_empty(v->expunged))
 		return;
 	if (may_expunge) {
+		imap_contexts_expunged(s);
 		if (s->enabled & (IMAP_ENABLED_QRESYNC | IMAP_ENABLED_UIDONLY))
 			say_vanished(s);
 		else
@@ -465,6 +477,7 @@ void imap_view_changes(struct imap_session *s, const struct msg_changes *m)
 	roaring_bitmap_and_inplace(v->expunged, v->uids);
 	say_expunged(s, may_expunge_now(s));
 	say_new_messages(s);
+	imap_contexts_refresh(s);
 	if (s->reply.len)
 		imap_say_reply(s);
 	else

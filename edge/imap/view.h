@@ -11,11 +11,13 @@
 #include "wire/imap_modifiers.h"
 
 struct imap_session;
+struct imap_searches;
 struct roaring_bitmap_s;
 
 struct imap_view {
 	struct roaring_bitmap_s *uids;    /* told; NULL: no mailbox is selected */
 	struct roaring_bitmap_s *expunged; /* of these, gone; the EXPUNGE waits for a command that allows it */
+	struct imap_searches *searches;   /* search.h */
 	struct roaring_bitmap_s *own;     /* whose flags as of own_modseq the client knows from its own command */
 	uint64_t modseq, own_modseq;
 	uint32_t id, uidvalidity, uidnext;

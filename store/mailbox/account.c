@@ -225,7 +225,7 @@ void account_evict(struct worker *w)
 	for (size_t n = ACCOUNTS_LOADED_MOST / 16; n && oldest; n--) {
 		struct account *a = oldest;
 		oldest = a->newer;
-		if (a->view_count == 0 && is_on_disk(a))
+		if (a->view_count == 0 && a->indexing_count == 0 && is_on_disk(a))
 			free_account(a);
 	}
 }

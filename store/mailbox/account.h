@@ -19,6 +19,7 @@ enum {
 };
 
 struct view;
+struct indexing;
 
 /* A message that is no longer there, for views that have not heard of it. */
 struct expunged {
@@ -48,6 +49,7 @@ struct mailbox {
 	struct expunged *expunged;
 	size_t expunged_count, expunged_room;
 	struct view *views;
+	struct indexing *indexing; /* indexer.h; NULL: nobody has asked for it yet */
 };
 
 struct account {
@@ -71,6 +73,7 @@ struct account {
 	struct map uses;          /* by blob: reference counts that may not be on the disk yet */
 	size_t uses_bound;
 	unsigned view_count;
+	unsigned indexing_count;  /* questions and jobs of the indexer that are under way */
 };
 
 /* The account, loaded if need be (with its first mailboxes, if it is new). NULL with *why if its partition is damaged. */

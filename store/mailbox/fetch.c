@@ -126,7 +126,7 @@ static void make_part(struct cursor *c)
 					return;
 				}
 				c->is_waiting = true;
-				parse_start(c->view->account->worker, r->blob, r->size, SPAN(""), on_parsed, c);
+				parse_start(c->view->account->worker, r->blob, r->size, PARSE_CACHE, SPAN(""), on_parsed, c);
 				return;
 			}
 		}
@@ -166,7 +166,7 @@ void fetch_more_asked(void *context, const struct msg_fetch_more *msg)
 {
 	struct request *r = context;
 	struct cursor *c = &r->view->cursor;
-	if (!c->is_active || c->request != msg->request || c->is_waiting || c->search)
+	if (!c->is_active || c->request != msg->request || c->is_waiting)
 		return;
 	c->is_waiting = true;
 	account_when_durable(r->account, &c->job);

@@ -4,6 +4,7 @@
 #include "base/pack.h"
 #include "ipc/words.h"
 #include "store/mailbox/account.h"
+#include "store/mailbox/indexer.h"
 #include "store/mailbox/log.h"
 #include "store/mailbox/view.h"
 
@@ -92,6 +93,7 @@ void mailbox_free(struct mailbox *m)
 {
 	for (unsigned i = 0; i < m->keyword_count; i++)
 		free(m->keywords[i]);
+	indexer_forget(m);
 	index_free(&m->index);
 	free(m->expunged);
 	free(m->name);
@@ -221,6 +223,7 @@ struct row *mailbox_append(struct mailbox *m, struct row *row)
 	index_append(&m->index, row, &a->batch, account_partition(a), m->id);
 	if (m->index.tail_first != tail_first || m->is_record_stale)
 		mailbox_put(m);
+	indexer_appended(m, row->uid);
 	mailbox_notify(m);
 	return &m->index.rows[m->index.count - 1];
 }
@@ -268,6 +271,7 @@ void mailbox_remove(struct mailbox *m, struct span ranges, bool keep_blobs)
 	m->last_change_modseq = modseq;
 	log_removed(m, modseq, buf_span(&gone));
 	index_remove(&m->index, ranges, &a->batch, account_partition(a), m->id);
+	indexer_removed(m, ranges);
 	mailbox_put(m);
 	mailbox_notify(m);
 }
@@ -278,7 +282,7 @@ void mailbox_erase(struct mailbox *m)
 	BUF_AUTO key = {0}, end = {0};
 	for (size_t at = 0; mailbox_load(m, NULL) && at < m->index.count; at++)
 		account_blob_dropped(a, m->index.rows[at].blob);
-	for (const char *letter = "chtx"; *letter; letter++) {
+	for (const char *letter = "chtx" INDEXER_LETTERS; *letter; letter++) {
 		index_key(&key, *letter, m->id, 0);
 		index_key(&end, *letter, m->id + 1, 0);
 		batch_delete_range(&a->batch, account_partition(a), buf_span(&key), buf_span(&end));

@@ -1,5 +1,6 @@
 /* SELECT and EXAMINE (RFC 3501 §6.3.1, §6.3.2), and POP3's opening of INBOX. */
 #include "ipc/words.h"
+#include "store/mailbox/indexer.h"
 #include "store/mailbox/view.h"
 
 enum { RANGES_BYTES = 32 * 1024 };
@@ -46,6 +47,7 @@ void mailbox_open_asked(void *context, const struct msg_mailbox_open *msg)
 		view_leave_mailbox(v);
 		return;
 	}
+	indexer_wake(m);
 	BUF_AUTO keywords = {0};
 	mailbox_pack_keywords(m, &keywords);
 	request_say(r, mailbox_opened, .session = msg->session, .request = msg->request, .id = m->id, .uidvalidity = m->uidvalidity,

@@ -1,306 +1,314 @@
-/* SEARCH (RFC 3501 §6.4.4): a program of nodes (ipc/terms.h) is tried on every row. What needs a message's content is
- * asked of filter, for those messages only that the rest of the program does not decide. */
+/* SEARCH, SORT and THREAD (RFC 3501 §6.4.4, RFC 5256): a program of nodes (ipc/terms.h) is tried on every row. What needs a message's content is
+ * looked for in what is kept of it (columns.h, texts.h), and asked of filter where that does not tell.
+ *
+ * A long search gives way after some work, so that others of its worker have their turn. */
+#include "store/mailbox/search.h"
+
+#include "base/clock.h"
 #include "base/die.h"
+#include "base/log.h"
 #include "base/pack.h"
-#include "ipc/words.h"
 #include "store/parse.h"
-#include "store/mailbox/view.h"
 
 #include <stdlib.h>
 
-enum { ASKED_AT_ONCE = 16, ANSWER_BYTES = 64000 };
-
-enum truth { IS_FALSE, IS_TRUE, IS_UNKNOWN };
-
-struct search {
-	struct buf program;
-	struct buf needles;      /* of the nodes that filter decides, in their order */
-	bool needs_body;         /* and not only headers */
-	struct buf found;        /* uint32_t UIDs, in the order in which they were decided */
-	unsigned asked;          /* messages that filter works on */
-	bool is_walking, is_failed;
+enum {
+	ASKED_AT_ONCE = 16,
+	ANSWER_BYTES = 64000,
+	TURN_WORK = 40000,  /* messages, or what costs as much: some milliseconds */
+	SEARCHES_MOST = 4,  /* of a view: a command, and what follows changes, of this mailbox and of the one before */
 };
 
 /* One message that filter works on. */
 struct asked_row {
-	struct cursor *cursor;
+	struct search *search;
 	uint32_t uid;
 };
 
-void search_free(struct search *s)
+struct mailbox *search_mailbox(const struct search *s)
 {
-	if (!s)
-		return;
+	const struct account *a = s->view->account;
+	for (size_t i = 0; i < a->mailbox_count && !s->view->is_closed; i++)
+		if (a->mailboxes[i]->id == s->mailbox)
+			return a->mailboxes[i];
+	return NULL;
+}
+
+struct found *search_found(const struct search *s, size_t *count)
+{
+	*count = s->found.len / sizeof(struct found);
+	return (struct found *)s->found.ptr;
+}
+
+/* ---- life ---- */
+
+static void free_search(struct search *s)
+{
+	struct view *v = s->view;
+	for (struct search **at = &v->searches; *at; at = &(*at)->next)
+		if (*at == s) {
+			*at = s->next;
+			break;
+		}
+	for (size_t k = 0; k < s->needle_count; k++)
+		buf_free(&s->needles[k].candidates);
+	for (unsigned c = 0; s->columns && c < SUMMARY_COLUMNS; c++)
+		buf_free(&s->columns[c].memory);
+	free(s->columns);
 	buf_free(&s->program);
-	buf_free(&s->needles);
+	buf_free(&s->packed_needles);
+	buf_free(&s->block.memory);
 	buf_free(&s->found);
 	free(s);
+	view_release(v);
 }
 
-/* ---- checking ---- */
-
-struct check {
-	struct unpacker u;
-	struct search *search;
-	unsigned nodes, needles;
-};
-
-static void check_needle(struct check *c, enum search_node node)
+static void free_if_over(struct search *s)
 {
-	pack_u8(&c->search->needles, (uint8_t)node);
-	if (node == SEARCH_SENT_BEFORE || node == SEARCH_SENT_ON || node == SEARCH_SENT_SINCE) {
-		pack_u64(&c->search->needles, unpack_u64(&c->u));
-	} else {
-		if (node == SEARCH_HEADER)
-			pack_bytes(&c->search->needles, unpack_bytes(&c->u, 1024));
-		pack_bytes(&c->search->needles, unpack_bytes(&c->u, 8192));
+	if (!s->is_posted && !s->asked && !s->waiter.is_waiting)
+		free_search(s);
+}
+
+void view_stop_searches(struct view *v)
+{
+	for (struct search *s = v->searches, *next; s; s = next) {
+		next = s->next;
+		for (size_t i = 0; s->waiter.is_waiting && i < v->account->mailbox_count; i++)
+			if (v->account->mailboxes[i]->id == s->mailbox)
+				indexer_do_not_wait(v->account->mailboxes[i], &s->waiter);
+		free_if_over(s);
 	}
-	c->search->needs_body |= node == SEARCH_BODY || node == SEARCH_TEXT;
-	if (++c->needles > SEARCH_NEEDLES_MOST)
-		c->u.bad = true;
 }
 
-static void check_node(struct check *c, unsigned depth)
+static void post(struct search *s)
 {
-	enum search_node node = unpack_u8(&c->u);
-	uint32_t count = 0;
-	if (depth > SEARCH_DEPTH_MOST || ++c->nodes > SEARCH_NODES_MOST)
-		c->u.bad = true;
-	if (c->u.bad)
+	if (s->is_posted)
 		return;
-	switch (node) {
-	case SEARCH_ALL: break;
-	case SEARCH_AND:
-		count = unpack_u32(&c->u);
-		break;
-	case SEARCH_OR: count = 2; break;
-	case SEARCH_NOT: count = 1; break;
-	case SEARCH_UIDS:
-		if (!ranges_are_valid(unpack_bytes(&c->u, 65536)))
-			c->u.bad = true;
-		break;
-	case SEARCH_FLAG: unpack_u8(&c->u); break;
-	case SEARCH_KEYWORD: unpack_bytes(&c->u, 1024); break;
-	case SEARCH_BEFORE: case SEARCH_ON: case SEARCH_SINCE: case SEARCH_LARGER: case SEARCH_SMALLER: case SEARCH_MODSEQ:
-		unpack_u64(&c->u);
-		break;
-	case SEARCH_SENT_BEFORE: case SEARCH_SENT_ON: case SEARCH_SENT_SINCE: case SEARCH_HEADER: case SEARCH_BODY: case SEARCH_TEXT:
-		check_needle(c, node);
-		break;
-	case SEARCH_NODES: c->u.bad = true; break;
-	}
-	for (uint32_t i = 0; i < count && !c->u.bad; i++)
-		check_node(c, depth + 1);
+	s->is_posted = true;
+	worker_post(s->view->account->worker, &s->job);
 }
 
-/* ---- trying a row ---- */
+/* ---- the answer ---- */
 
-struct trial {
-	struct unpacker u;
-	const struct mailbox *mailbox;
-	const struct row *row;
-	bool has_answers;
-	uint64_t answers; /* of filter, a bit for each needle */
-	unsigned needle;
-};
-
-static enum truth truth_of(bool is_true)
+static int by_uid(const void *a, const void *b)
 {
-	return is_true ? IS_TRUE : IS_FALSE;
+	const struct found *x = a, *y = b;
+	return (x->uid > y->uid) - (x->uid < y->uid);
 }
 
-static enum truth try_keyword(const struct trial *t, struct span name)
+/* What filter has told stands behind what was known at once. */
+static void sort_by_uid(struct search *s)
 {
-	for (unsigned k = 0; k < t->mailbox->keyword_count; k++)
-		if (span_equal_nocase(span_cstr(t->mailbox->keywords[k]), name))
-			return truth_of(t->row->keywords >> k & 1);
-	return IS_FALSE;
+	size_t count;
+	struct found *found = search_found(s, &count);
+	for (size_t i = 1; i < count; i++)
+		if (found[i].uid < found[i - 1].uid) {
+			qsort(found, count, sizeof *found, by_uid);
+			return;
+		}
 }
 
-static enum truth try_date(enum search_node node, uint64_t day_ms, uint64_t ms)
+static void say_found(struct search *s, struct span found, struct span scores)
 {
-	enum { DAY_MS = 86400000 };
-	if (node == SEARCH_BEFORE)
-		return truth_of(ms < day_ms);
-	return truth_of(ms >= day_ms && (node == SEARCH_SINCE || ms < day_ms + DAY_MS));
+	/* in pieces of whole ranges and marks; edge puts them together again */
+	do {
+		struct buf out = {0};
+		struct span piece = span_slice(found, 0, ANSWER_BYTES), piece_scores = span_slice(scores, 0, ANSWER_BYTES);
+		msg_search_found_pack(&out, 0, &(struct msg_search_found){.session = s->view->session, .request = s->request, .found = piece,
+		                                                          .scores = piece_scores});
+		view_say(s->view, &out);
+		found = span_skip(found, piece.len);
+		scores = span_skip(scores, piece_scores.len);
+	} while (found.len || scores.len);
 }
 
-static enum truth try_needle(struct trial *t, enum search_node node)
+static uint64_t modseq_of(const struct mailbox *m, uint32_t uid)
 {
-	if (node == SEARCH_SENT_BEFORE || node == SEARCH_SENT_ON || node == SEARCH_SENT_SINCE) {
-		unpack_u64(&t->u);
-	} else {
-		if (node == SEARCH_HEADER)
-			unpack_bytes(&t->u, SIZE_MAX);
-		unpack_bytes(&t->u, SIZE_MAX);
-	}
-	unsigned bit = t->needle++;
-	return t->has_answers ? truth_of(t->answers >> bit & 1) : IS_UNKNOWN;
+	size_t at = index_lower(&m->index, uid);
+	return at < m->index.count && m->index.rows[at].uid == uid ? m->index.rows[at].modseq : 0;
 }
 
-static enum truth try_node(struct trial *t);
-
-/* All nodes are read, also behind the one that decides. */
-static enum truth try_several(struct trial *t, uint32_t count, bool is_or)
-{
-	enum truth decided = is_or ? IS_TRUE : IS_FALSE, result = is_or ? IS_FALSE : IS_TRUE;
-	for (uint32_t i = 0; i < count; i++) {
-		enum truth one = try_node(t);
-		if (one == decided || (one == IS_UNKNOWN && result != decided))
-			result = one;
-	}
-	return result;
-}
-
-/* The program was checked when it came: its depth is bounded and it is whole. */
-static enum truth try_node(struct trial *t)
-{
-	const struct row *r = t->row;
-	enum search_node node = unpack_u8(&t->u);
-	enum truth inner;
-	switch (node) {
-	case SEARCH_ALL: return IS_TRUE;
-	case SEARCH_AND: return try_several(t, unpack_u32(&t->u), false);
-	case SEARCH_OR: return try_several(t, 2, true);
-	case SEARCH_NOT:
-		inner = try_node(t);
-		return inner == IS_UNKNOWN ? IS_UNKNOWN : truth_of(inner == IS_FALSE);
-	case SEARCH_UIDS: return truth_of(ranges_have(unpack_bytes(&t->u, SIZE_MAX), r->uid));
-	case SEARCH_FLAG: {
-		uint8_t flags = unpack_u8(&t->u);
-		return truth_of((r->flags & flags) == flags);
-	}
-	case SEARCH_KEYWORD: return try_keyword(t, unpack_bytes(&t->u, SIZE_MAX));
-	case SEARCH_BEFORE: case SEARCH_ON: case SEARCH_SINCE: return try_date(node, unpack_u64(&t->u), r->internaldate_ms);
-	case SEARCH_LARGER: return truth_of(r->size > unpack_u64(&t->u));
-	case SEARCH_SMALLER: return truth_of(r->size < unpack_u64(&t->u));
-	case SEARCH_MODSEQ: return truth_of(r->modseq >= unpack_u64(&t->u));
-	case SEARCH_SENT_BEFORE: case SEARCH_SENT_ON: case SEARCH_SENT_SINCE: case SEARCH_HEADER: case SEARCH_BODY: case SEARCH_TEXT:
-		return try_needle(t, node);
-	case SEARCH_NODES: break;
-	}
-	return IS_FALSE;
-}
-
-static enum truth try_row(const struct cursor *c, const struct row *r, bool has_answers, uint64_t answers)
-{
-	struct trial t = {.u = {.rest = buf_span(&c->search->program)}, .mailbox = c->view->mailbox, .row = r,
-	                  .has_answers = has_answers, .answers = answers};
-	return try_node(&t);
-}
-
-/* ---- walking the mailbox ---- */
-
-static int by_number(const void *a, const void *b)
-{
-	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-	return (x > y) - (x < y);
-}
-
-static void say_found(struct cursor *c, struct buf *ranges)
+/* RFC 7162 §3.1.10 */
+static void say_done(struct search *s, const struct mailbox *m)
 {
 	struct buf out = {0};
-	msg_uid_rows_pack(&out, 0, &(struct msg_uid_rows){.session = c->view->session, .request = c->request, .ranges = buf_span(ranges)});
-	view_say(c->view, &out);
-	buf_clear(ranges);
-}
-
-static void say_answer(struct cursor *c)
-{
-	struct search *s = c->search;
-	size_t count = s->found.len / sizeof(uint32_t);
-	BUF_AUTO ranges = {0};
-	struct buf out = {0};
-	if (count)
-		qsort(s->found.ptr, count, sizeof(uint32_t), by_number);
+	size_t count;
+	const struct found *found = search_found(s, &count);
+	struct msg_search_done done = {.session = s->view->session, .request = s->request, .uidvalidity = m->uidvalidity};
 	for (size_t i = 0; i < count; i++) {
-		uint32_t uid;
-		memcpy(&uid, s->found.ptr + i * sizeof uid, sizeof uid);
-		ranges_add(&ranges, uid);
-		if (ranges.len > ANSWER_BYTES)
-			say_found(c, &ranges);
+		uint64_t modseq = modseq_of(m, found[i].uid);
+		done.modseq = modseq > done.modseq ? modseq : done.modseq;
 	}
-	say_found(c, &ranges);
-	msg_request_done_pack(&out, 0, &(struct msg_request_done){
-		.session = c->view->session, .request = c->request, .outcome = s->is_failed ? REQUEST_FAILED : REQUEST_OK,
-		.text = s->is_failed ? SPAN("some messages could not be read") : SPAN("")});
-	view_say(c->view, &out);
-	cursor_end(c);
+	if (count) {
+		done.first_modseq = modseq_of(m, found[0].uid);
+		done.last_modseq = modseq_of(m, found[count - 1].uid);
+	}
+	msg_search_done_pack(&out, 0, &done);
+	view_say(s->view, &out);
 }
 
-static void walk(struct cursor *c);
+static void say_not_done(struct search *s, enum request_outcome outcome, const char *why)
+{
+	struct buf out = {0};
+	msg_request_done_pack(&out, 0, &(struct msg_request_done){.session = s->view->session, .request = s->request, .outcome = (uint8_t)outcome,
+	                                                          .text = span_cstr(why)});
+	view_say(s->view, &out);
+}
+
+static void answer(struct search *s, const struct mailbox *m)
+{
+	BUF_AUTO found = {0}, scores = {0};
+	sort_by_uid(s);
+	search_arrange(s, m, &found, &scores);
+	say_found(s, buf_span(&found), buf_span(&scores));
+	if (s->is_failed)
+		say_not_done(s, REQUEST_FAILED, "some messages could not be read");
+	else
+		say_done(s, m);
+}
+
+/* ---- walking ---- */
 
 static void on_answer(void *context, struct span cache, uint64_t matched, bool is_failed)
 {
-	(void)cache;
 	struct asked_row *asked = context;
-	struct cursor *c = asked->cursor;
-	struct search *s = c->search;
-	struct mailbox *m = c->view->mailbox;
-	struct row *r = m && !m->is_gone ? index_find(&m->index, asked->uid) : NULL;
+	struct search *s = asked->search;
+	struct mailbox *m = search_mailbox(s);
+	struct row *r = m ? index_find(&m->index, asked->uid) : NULL;
+	struct found f = {.uid = asked->uid};
+	(void)cache;
 	s->asked--;
 	s->is_failed |= is_failed && r != NULL;
-	if (r && !is_failed && try_row(c, r, true, matched) == IS_TRUE)
-		buf_add(&s->found, span_of(&asked->uid, sizeof asked->uid));
+	if (r && !is_failed && search_program_try(s, m, r, &matched, &f.score) == IS_TRUE)
+		buf_add(&s->found, span_of(&f, sizeof f));
 	free(asked);
 	if (!s->is_walking)
-		walk(c);
+		post(s);
 }
 
-static void ask_filter(struct cursor *c, const struct row *r)
+/* The last of those that are undecided. */
+static void ask_filter(struct search *s, const struct mailbox *m)
 {
-	struct search *s = c->search;
+	uint32_t uid = s->undecided[--s->undecided_count];
+	size_t at = index_lower(&m->index, uid);
+	if (at == m->index.count || m->index.rows[at].uid != uid)
+		return;
+	const struct row *r = &m->index.rows[at];
 	struct asked_row *asked = xcalloc(1, sizeof *asked);
-	*asked = (struct asked_row){c, r->uid};
+	*asked = (struct asked_row){s, uid};
 	s->asked++;
-	parse_start(c->view->account->worker, r->blob, s->needs_body || !r->header_bytes ? r->size : r->header_bytes,
-	            buf_span(&s->needles), on_answer, asked);
+	parse_start(m->account->worker, r->blob, s->needs_body || !r->header_bytes ? r->size : r->header_bytes, PARSE_CACHE,
+	            buf_span(&s->packed_needles), on_answer, asked);
 }
 
-static void walk(struct cursor *c)
+/* True when every message has been tried. */
+static bool walk(struct search *s, struct mailbox *m)
 {
-	struct search *s = c->search;
-	struct mailbox *m = c->view->mailbox;
-	bool is_over = c->view->is_closed || !m || m->is_gone;
-	s->is_walking = true;
-	size_t at = is_over ? 0 : index_lower(&m->index, c->next_uid);
-	for (; !is_over && at < m->index.count && s->asked < ASKED_AT_ONCE; at++) {
-		const struct row *r = &m->index.rows[at];
-		c->next_uid = r->uid + 1;
-		enum truth truth = try_row(c, r, false, 0);
-		if (truth == IS_TRUE)
-			buf_add(&s->found, span_of(&r->uid, sizeof r->uid));
-		else if (truth == IS_UNKNOWN)
-			ask_filter(c, r);
+	for (size_t work = 0; work < TURN_WORK;) {
+		while (s->undecided_count && s->asked < ASKED_AT_ONCE)
+			ask_filter(s, m);
+		if (s->undecided_count)
+			return false;
+		size_t done = search_segment(s, m);
+		if (done == 0)
+			return true;
+		work += done;
 	}
-	is_over |= !m || at == m->index.count;
-	s->is_walking = false;
-	if (is_over && s->asked == 0)
-		say_answer(c);
+	post(s);
+	return false;
 }
 
-static void begin(struct worker *w, struct job *j)
+static void on_columns(struct indexer_waiter *waiter)
 {
+	post((struct search *)((char *)waiter - offsetof(struct search, waiter)));
+}
+
+/* True when what it needs of the mailbox is there. */
+static bool begin(struct search *s, struct mailbox *m)
+{
+	bool needs_columns = s->needs_columns || s->order != SEARCH_BY_UID;
+	if (s->is_begun)
+		return true;
+	s->is_begun = true;
+	if (s->needs_texts)
+		search_choose_blocks(s, m);
+	return !needs_columns || indexer_wait_for_columns(m, &s->waiter);
+}
+
+static void run(struct worker *w, struct job *j)
+{
+	struct search *s = (struct search *)((char *)j - offsetof(struct search, job));
+	struct mailbox *m = search_mailbox(s);
 	(void)w;
-	walk((struct cursor *)((char *)j - offsetof(struct cursor, job)));
+	s->is_posted = false;
+	if (!m) {
+		if (!s->asked && !s->waiter.is_waiting)
+			say_not_done(s, REQUEST_NO_MAILBOX, "the mailbox is gone");
+		free_if_over(s);
+		return;
+	}
+	if (!begin(s, m) || s->waiter.is_waiting)
+		return;
+	s->is_walking = true;
+	bool is_over = walk(s, m);
+	s->is_walking = false;
+	if (!is_over || s->asked)
+		return;
+	answer(s, m);
+	free_search(s);
+}
+
+/* ---- the question ---- */
+
+/* The mailbox that is named, or the one that is open; NULL after the answer. */
+static struct mailbox *mailbox_asked(struct request *r, const struct msg_search_ask *msg)
+{
+	struct error why = {0};
+	if (msg->mailbox.len == 0)
+		return request_mailbox(r, msg->request);
+	struct mailbox *m = mailbox_find(r->account, msg->mailbox);
+	if (m && mailbox_load(m, &why))
+		return m;
+	if (m)
+		log_event(LOG_LEVEL_ERROR, "mailbox-damaged", log_c("account", r->account->partition), log_c("why", why.text));
+	request_done(r, msg->request, m ? REQUEST_FAILED : REQUEST_NO_MAILBOX, m ? "the mailbox cannot be read" : "there is no mailbox of that name");
+	return NULL;
+}
+
+/* RFC 5256 §3: a key that comes again decides nothing. -1 if one is none. */
+static int take_keys(struct search *s, struct span keys)
+{
+	for (size_t i = 0; i < keys.len; i++) {
+		uint8_t key = (uint8_t)keys.ptr[i];
+		bool is_there = false;
+		if ((key & ~SORT_REVERSE) >= SORT_KEYS)
+			return -1;
+		for (size_t k = 0; k < s->key_count; k++)
+			is_there |= (s->keys[k] & ~SORT_REVERSE) == (key & ~SORT_REVERSE);
+		if (!is_there)
+			s->keys[s->key_count++] = key;
+	}
+	return 0;
 }
 
 void search_asked(void *context, const struct msg_search_ask *msg)
 {
 	struct request *r = context;
-	struct cursor *c = &r->view->cursor;
-	if (!request_mailbox(r, msg->request))
+	struct mailbox *m = mailbox_asked(r, msg);
+	unsigned count = 0;
+	if (!m)
 		return;
+	for (const struct search *other = r->view->searches; other; other = other->next)
+		count++;
 	struct search *s = xcalloc(1, sizeof *s);
-	struct check check = {.u = {.rest = msg->program}, .search = s};
-	check_node(&check, 0);
-	if (!unpack_done(&check.u) || c->is_active || c->is_waiting) {
-		search_free(s);
+	*s = (struct search){.job.run = run, .waiter.ready = on_columns, .view = r->view, .request = msg->request, .mailbox = m->id,
+	                     .uid_most = msg->uid_most, .order = msg->order, .thread = msg->thread, .next_uid = 1, .now_ms = (uint64_t)clock_wall_ms(),
+	                     .next = r->view->searches, .is_posted = true};
+	r->view->searches = s;
+	if (search_program_check(s, msg->program) || take_keys(s, msg->keys) || count >= SEARCHES_MOST) {
+		free_search(s);
 		request_done(r, msg->request, REQUEST_LIMIT, "the search is too large");
 		return;
 	}
-	*c = (struct cursor){.job.run = begin, .view = r->view, .request = msg->request, .search = s, .next_uid = 1,
-	                     .is_active = true, .is_waiting = true};
-	buf_add(&s->program, msg->program);
-	account_when_durable(r->account, &c->job);
+	account_when_durable(r->account, &s->job);
 }

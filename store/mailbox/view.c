@@ -81,8 +81,13 @@ static void free_view(struct view *v)
 {
 	v->account->view_count--;
 	buf_free(&v->cursor.ranges);
-	search_free(v->cursor.search);
 	free(v);
+}
+
+void view_release(struct view *v)
+{
+	if (v->is_closed && !v->cursor.is_waiting && !v->searches)
+		free_view(v);
 }
 
 static void run_close(struct worker *w, struct job *j)
@@ -93,8 +98,10 @@ static void run_close(struct worker *w, struct job *j)
 		view_close_mailbox(v);
 		account_settle(v->account);
 		v->is_closed = true;
-		if (!v->cursor.is_waiting)
-			free_view(v);
+		if (v->searches)
+			view_stop_searches(v);
+		else
+			view_release(v);
 	}
 	free(m);
 }
@@ -109,11 +116,8 @@ void view_post_close(struct worker *w, uint64_t session)
 void cursor_end(struct cursor *c)
 {
 	c->is_active = c->is_waiting = false;
-	search_free(c->search);
-	c->search = NULL;
 	buf_free(&c->ranges);
-	if (c->view->is_closed)
-		free_view(c->view);
+	view_release(c->view);
 }
 
 void view_say(struct view *v, struct buf *out)

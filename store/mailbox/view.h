@@ -7,7 +7,7 @@
 #include "ipc/messages.gen.h"
 #include "store/mailbox/account.h"
 
-/* A FETCH or a SEARCH whose answer goes out in pieces. */
+/* A FETCH whose answer goes out in pieces. */
 struct cursor {
 	struct job job;       /* to go on with it */
 	struct view *view;
@@ -17,7 +17,6 @@ struct cursor {
 	uint8_t want;         /* bits of enum fetch_want */
 	bool has_no_cache;    /* the message at next_uid: filter could make none */
 	uint64_t changed_since;
-	struct search *search;
 	bool is_active, is_waiting; /* for the disk or for filter */
 };
 
@@ -32,6 +31,7 @@ struct view {
 	uint64_t heard_modseq;   /* it has asked for what came after this, and so heard of all before */
 	bool is_closed;          /* freed as soon as nothing of it is under way */
 	struct cursor cursor;
+	struct search *searches; /* search.h */
 };
 
 /* One message of an edge to an account, in its worker's thread: the context of all handlers in this folder. */
@@ -69,8 +69,10 @@ void view_forget_expunged(struct mailbox *m);
 void view_mailbox_gone(struct mailbox *m);
 /* A cursor that has ended: lets a closed view go. */
 void cursor_end(struct cursor *c);
-/* Stops what the view has under way; the search's memory goes. */
-void search_free(struct search *s);
+/* Lets a closed view go if nothing of it is under way. */
+void view_release(struct view *v);
+/* Ends the searches of a closed view (search.c), some of them later. */
+void view_stop_searches(struct view *v);
 
 /* ---- handlers, by file ---- */
 void mailbox_list_asked(void *context, const struct msg_mailbox_list_ask *m);       /* list.c */

@@ -1,0 +1,597 @@
+/* The indexer: see indexer.h.
+ *
+ * A step asks filter for what the next segment's columns need, or for the texts of the next block; when all answers are there, the next
+ * step writes. Each step begins when all that was changed before is on the disk, since messages are read from the engine. */
+#include "store/mailbox/indexer.h"
+
+#include "base/die.h"
+#include "base/pack.h"
+#include "store/mailbox/texts.h"
+#include "store/parse.h"
+#include "store/store.h"
+#include "wire/casefold.h"
+
+#include <stdlib.h>
+
+enum { MARK_VERSION = 1, ASKED_MOST = 16, ASKED_IN_A_HURRY_MOST = 64, STALE_BLOCKS_MOST = 4096 };
+
+enum slot_state { SLOT_EMPTY, SLOT_ASKED, SLOT_THERE };
+
+/* The summary of a message of the segment at hand. */
+struct slot {
+	enum slot_state state;
+	struct buf summary;
+};
+
+/* A step that is due: `job` waits for its turn, `step` for the disk. */
+struct turn {
+	struct job job, step;
+	struct indexing *indexing;
+	bool is_posted;
+};
+
+struct indexing {
+	struct mailbox *mailbox; /* NULL: it is gone */
+	struct account *account;
+	struct turn idle, hurried;
+	unsigned asked;          /* questions to filter */
+	bool is_paused;          /* there is no filter now */
+	/* the watermark */
+	bool has_mark;
+	uint32_t columns_next, texts_next, trigrams_next; /* the segment, block, segment that is to be made next */
+	struct slot *slots;                               /* SEGMENT_ROWS, of segment columns_next; NULL: all are empty */
+	struct buf texts[BLOCK_ROWS];                     /* of block texts_next: as filter gave them */
+	enum slot_state text_states[BLOCK_ROWS];
+	struct buf stale;        /* u32 blocks that have texts of messages that are gone */
+	struct indexer_waiter *waiters;
+};
+
+/* A question to filter. */
+struct asked {
+	struct indexing *indexing;
+	uint32_t uid;
+	bool is_of_cache, is_repeated;
+};
+
+static void post(struct indexing *x);
+static void tell_waiters(struct indexing *x);
+
+/* ---- life ---- */
+
+static void run_job(struct worker *w, struct job *j);
+static void run_step(struct worker *w, struct job *j);
+
+static struct indexing *indexing_of(struct mailbox *m)
+{
+	if (m->indexing)
+		return m->indexing;
+	struct indexing *x = xcalloc(1, sizeof *x);
+	struct turn turn = {.job.run = run_job, .step.run = run_step, .indexing = x};
+	*x = (struct indexing){.mailbox = m, .account = m->account, .idle = turn, .hurried = turn};
+	m->indexing = x;
+	return x;
+}
+
+static void free_slots(struct indexing *x)
+{
+	for (unsigned i = 0; x->slots && i < SEGMENT_ROWS; i++)
+		buf_free(&x->slots[i].summary);
+	free(x->slots);
+	x->slots = NULL;
+}
+
+static void free_if_over(struct indexing *x)
+{
+	if (x->mailbox || x->idle.is_posted || x->hurried.is_posted || x->asked)
+		return;
+	free_slots(x);
+	for (unsigned i = 0; i < BLOCK_ROWS; i++)
+		buf_free(&x->texts[i]);
+	buf_free(&x->stale);
+	free(x);
+}
+
+void indexer_forget(struct mailbox *m)
+{
+	struct indexing *x = m->indexing;
+	if (!x)
+		return;
+	m->indexing = NULL;
+	x->mailbox = NULL;
+	tell_waiters(x);
+	free_if_over(x);
+}
+
+/* ---- the watermark ---- */
+
+static void mark_key(struct buf *key, const struct mailbox *m)
+{
+	index_key(key, 'w', m->id, 0);
+}
+
+static void read_mark(struct indexing *x)
+{
+	BUF_AUTO key = {0}, value = {0};
+	mark_key(&key, x->mailbox);
+	x->has_mark = true;
+	if (engine_get(x->account->worker->engine, account_partition(x->account), buf_span(&key), &value, NULL) <= 0)
+		return;
+	struct unpacker u = {.rest = buf_span(&value)};
+	bool is_ours = unpack_u8(&u) == MARK_VERSION && unpack_u16(&u) == casefold_version();
+	uint32_t columns_next = unpack_u32(&u), texts_next = unpack_u32(&u), trigrams_next = unpack_u32(&u);
+	if (!is_ours || !unpack_done(&u))
+		return;
+	x->columns_next = columns_next;
+	x->texts_next = texts_next;
+	x->trigrams_next = trigrams_next;
+}
+
+/* Whatever is in the batch is derived: nobody waits for it. */
+static void begin_batch(struct account *a)
+{
+	if (batch_is_empty(&a->batch))
+		a->batch.is_durable = false;
+}
+
+static void put_mark(struct indexing *x)
+{
+	BUF_AUTO key = {0}, value = {0};
+	mark_key(&key, x->mailbox);
+	pack_u8(&value, MARK_VERSION);
+	pack_u16(&value, casefold_version());
+	pack_u32(&value, x->columns_next);
+	pack_u32(&value, x->texts_next);
+	pack_u32(&value, x->trigrams_next);
+	batch_put(&x->account->batch, account_partition(x->account), buf_span(&key), buf_span(&value));
+}
+
+/* ---- columns ---- */
+
+static struct asked *new_asked(struct indexing *x, uint32_t uid)
+{
+	struct asked *asked = xcalloc(1, sizeof *asked);
+	*asked = (struct asked){.indexing = x, .uid = uid};
+	x->asked++;
+	x->account->indexing_count++;
+	return asked;
+}
+
+static void end_asked(struct asked *asked)
+{
+	asked->indexing->asked--;
+	asked->indexing->account->indexing_count--;
+	free(asked);
+}
+
+static void on_summary(void *context, struct span cache, uint64_t matched, bool is_failed);
+
+static void ask_header(struct indexing *x, const struct row *r, bool is_repeated)
+{
+	struct asked *asked = new_asked(x, r->uid);
+	asked->is_repeated = is_repeated;
+	parse_start(x->account->worker, r->blob, r->header_bytes ? r->header_bytes : r->size, PARSE_SUMMARY, SPAN(""), on_summary, asked);
+}
+
+/* From the structure that is kept, or from the message's header. */
+static void ask_summary(struct indexing *x, const struct row *r)
+{
+	BUF_AUTO key = {0}, cache = {0};
+	account_cache_key(&key, r->blob);
+	x->slots[r->uid % SEGMENT_ROWS].state = SLOT_ASKED;
+	if (engine_get(x->account->worker->engine, account_partition(x->account), buf_span(&key), &cache, NULL) <= 0) {
+		ask_header(x, r, false);
+		return;
+	}
+	struct asked *asked = new_asked(x, r->uid);
+	asked->is_of_cache = true;
+	parse_start_cache(x->account->worker, buf_span(&cache), on_summary, asked);
+}
+
+static void on_summary(void *context, struct span cache, uint64_t matched, bool is_failed)
+{
+	struct asked *asked = context;
+	struct indexing *x = asked->indexing;
+	uint32_t uid = asked->uid;
+	/* a structure may lack what is needed: one that had to be cut, or of an older version; and a filter may have died of another message */
+	bool is_again = is_failed ? !asked->is_repeated : asked->is_of_cache && cache.len == 0;
+	(void)matched;
+	end_asked(asked);
+	if (!x->mailbox) {
+		free_if_over(x);
+		return;
+	}
+	const struct row *r = index_find(&x->mailbox->index, uid);
+	if (r && is_again) {
+		ask_header(x, r, is_failed);
+		return;
+	}
+	x->is_paused = is_failed && !store_pick_filter(x->account->worker->store);
+	/* of a message that is gone the answer may come when its segment has been written */
+	if (uid / SEGMENT_ROWS == x->columns_next && x->slots) {
+		struct slot *slot = &x->slots[uid % SEGMENT_ROWS];
+		slot->state = x->is_paused ? SLOT_EMPTY : SLOT_THERE;
+		buf_clear(&slot->summary);
+		if (!is_failed && cache.len <= SUMMARY_BYTES_MAX)
+			buf_add(&slot->summary, cache);
+	}
+	if (x->asked == 0 || x->asked == ASKED_MOST / 2)
+		post(x);
+}
+
+static bool is_full_segment(const struct mailbox *m, uint32_t segment)
+{
+	return m->uidnext / SEGMENT_ROWS > segment;
+}
+
+static void write_columns(struct indexing *x)
+{
+	struct mailbox *m = x->mailbox;
+	struct buf summaries[SEGMENT_ROWS] = {0};
+	begin_batch(x->account);
+	for (unsigned i = 0; x->slots && i < SEGMENT_ROWS; i++)
+		summaries[i] = x->slots[i].summary;
+	columns_put(x->account, m->id, x->columns_next, summaries);
+	free_slots(x);
+	x->columns_next++;
+	put_mark(x);
+	account_settle(x->account);
+}
+
+/* The segment at hand: what each of its messages has. `pending`: not there yet. */
+static void look_at_segment(struct indexing *x, bool may_ask, bool *pending)
+{
+	struct mailbox *m = x->mailbox;
+	unsigned most = x->waiters ? ASKED_IN_A_HURRY_MOST : ASKED_MOST;
+	*pending = false;
+	for (size_t at = index_lower(&m->index, x->columns_next * SEGMENT_ROWS);
+	     at < m->index.count && m->index.rows[at].uid / SEGMENT_ROWS == x->columns_next; at++) {
+		const struct row *r = &m->index.rows[at];
+		if (x->slots && x->slots[r->uid % SEGMENT_ROWS].state == SLOT_THERE)
+			continue;
+		*pending = true;
+		if (!x->slots)
+			x->slots = xcalloc(SEGMENT_ROWS, sizeof *x->slots);
+		if (may_ask && x->slots[r->uid % SEGMENT_ROWS].state == SLOT_EMPTY && x->asked < most)
+			ask_summary(x, r);
+	}
+}
+
+/* Segments without messages have nothing to be made of. */
+static void skip_empty_segments(struct indexing *x)
+{
+	struct mailbox *m = x->mailbox;
+	if (x->asked || !is_full_segment(m, x->columns_next))
+		return;
+	size_t at = index_lower(&m->index, x->columns_next * SEGMENT_ROWS);
+	uint32_t next = at < m->index.count ? m->index.rows[at].uid / SEGMENT_ROWS : m->uidnext / SEGMENT_ROWS;
+	if (next > x->columns_next)
+		x->columns_next = next;
+}
+
+/* True if there is nothing left to do, as far as one may go. */
+static bool step_columns(struct indexing *x)
+{
+	bool pending;
+	skip_empty_segments(x);
+	bool is_full = is_full_segment(x->mailbox, x->columns_next);
+	if (!is_full && !x->waiters)
+		return true;
+	look_at_segment(x, true, &pending);
+	if (pending)
+		return false;
+	if (!is_full)
+		return true;
+	write_columns(x);
+	post(x);
+	return false;
+}
+
+static bool has_all_columns(struct indexing *x)
+{
+	struct mailbox *m = x->mailbox;
+	bool pending;
+	uint32_t last = m->index.count ? m->index.rows[m->index.count - 1].uid / SEGMENT_ROWS : 0;
+	if (!x->has_mark || (m->index.count && last > x->columns_next))
+		return false;
+	look_at_segment(x, false, &pending);
+	return !pending;
+}
+
+/* ---- texts ---- */
+
+static void on_text(void *context, struct span cache, uint64_t matched, bool is_failed)
+{
+	struct asked *asked = context;
+	struct indexing *x = asked->indexing;
+	unsigned at = asked->uid % BLOCK_ROWS;
+	(void)matched;
+	end_asked(asked);
+	x->text_states[at] = SLOT_THERE;
+	buf_clear(&x->texts[at]);
+	/* if there is none, it is one that is cut down to nothing: whoever looks for something asks filter */
+	buf_add(&x->texts[at], !is_failed && cache.len > 1 ? cache : SPAN("\001\376"));
+	if (!x->mailbox)
+		free_if_over(x);
+	else if (x->asked == 0)
+		post(x);
+}
+
+static void write_texts(struct indexing *x)
+{
+	struct kept_text texts[BLOCK_ROWS] = {0};
+	begin_batch(x->account);
+	for (unsigned i = 0; i < BLOCK_ROWS; i++)
+		if (x->text_states[i] == SLOT_THERE)
+			texts[i] = (struct kept_text){span_skip(buf_span(&x->texts[i]), 1), x->texts[i].ptr[0] != 0};
+	texts_put(x->account, x->mailbox->id, x->texts_next, texts);
+	for (unsigned i = 0; i < BLOCK_ROWS; i++) {
+		buf_free(&x->texts[i]);
+		x->text_states[i] = SLOT_EMPTY;
+	}
+	x->texts_next++;
+	put_mark(x);
+	account_settle(x->account);
+}
+
+static void write_trigrams(struct indexing *x)
+{
+	begin_batch(x->account);
+	trigrams_put(x->account, x->mailbox->id, x->trigrams_next);
+	x->trigrams_next++;
+	put_mark(x);
+	account_settle(x->account);
+}
+
+/* Asks for the texts of the block; true if they are all there. */
+static bool ask_texts(struct indexing *x)
+{
+	struct mailbox *m = x->mailbox;
+	bool has_all = true;
+	for (size_t at = index_lower(&m->index, x->texts_next * BLOCK_ROWS);
+	     at < m->index.count && m->index.rows[at].uid / BLOCK_ROWS == x->texts_next; at++) {
+		const struct row *r = &m->index.rows[at];
+		enum slot_state *state = &x->text_states[r->uid % BLOCK_ROWS];
+		has_all &= *state == SLOT_THERE;
+		if (*state != SLOT_EMPTY)
+			continue;
+		*state = SLOT_ASKED;
+		parse_start(x->account->worker, r->blob, r->size, PARSE_TEXT, SPAN(""), on_text, new_asked(x, r->uid));
+	}
+	return has_all;
+}
+
+/* Blocks without messages have no texts; their segment's trigrams are made when it has others. */
+static void skip_empty_blocks(struct indexing *x)
+{
+	struct mailbox *m = x->mailbox;
+	size_t at = index_lower(&m->index, x->texts_next * BLOCK_ROWS);
+	uint32_t full = m->uidnext / BLOCK_ROWS, next = at < m->index.count ? m->index.rows[at].uid / BLOCK_ROWS : full;
+	if (next > full)
+		next = full;
+	if (next > x->texts_next)
+		x->texts_next = next;
+	size_t first = index_lower(&m->index, x->trigrams_next * SEGMENT_ROWS);
+	uint32_t segment = x->texts_next / BLOCKS_OF_SEGMENT;
+	if (first < m->index.count && m->index.rows[first].uid / SEGMENT_ROWS < segment)
+		segment = m->index.rows[first].uid / SEGMENT_ROWS;
+	if (segment > x->trigrams_next)
+		x->trigrams_next = segment;
+}
+
+static void clean_block(struct indexing *x, uint32_t block);
+
+/* True if there is nothing left to do. */
+static bool step_texts(struct indexing *x)
+{
+	struct mailbox *m = x->mailbox;
+	if (x->asked)
+		return false;
+	if (x->stale.len) {
+		struct unpacker u = {.rest = span_skip(buf_span(&x->stale), x->stale.len - 4)};
+		x->stale.len -= 4;
+		clean_block(x, unpack_u32(&u));
+	} else {
+		skip_empty_blocks(x);
+		if (x->texts_next / BLOCKS_OF_SEGMENT > x->trigrams_next)
+			write_trigrams(x);
+		else if (m->uidnext / BLOCK_ROWS <= x->texts_next)
+			return true;
+		else if (ask_texts(x))
+			write_texts(x);
+		else
+			return false;
+	}
+	post(x);
+	return false;
+}
+
+/* ---- messages that are gone ---- */
+
+/* Takes the texts of messages that are gone out of their block. The trigrams stay: they only choose. */
+static void clean_block(struct indexing *x, uint32_t block)
+{
+	struct mailbox *m = x->mailbox;
+	struct text_block b = {0};
+	bool has_some = false, is_changed = false;
+	if (texts_get(x->account, m->id, block, &b)) {
+		for (unsigned i = 0; i < BLOCK_ROWS; i++) {
+			bool is_there = index_find(&m->index, block * BLOCK_ROWS + i);
+			is_changed |= b.texts[i].text.ptr && !is_there;
+			if (!is_there)
+				b.texts[i] = (struct kept_text){0};
+			has_some |= is_there;
+		}
+	}
+	begin_batch(x->account);
+	if (is_changed && has_some)
+		texts_put(x->account, m->id, block, b.texts);
+	buf_free(&b.memory);
+	account_settle(x->account);
+}
+
+static bool has_rows(const struct mailbox *m, uint64_t first, uint64_t end)
+{
+	size_t at = first <= UINT32_MAX ? index_lower(&m->index, (uint32_t)first) : m->index.count;
+	return at < m->index.count && m->index.rows[at].uid < end;
+}
+
+static void remove_block(struct mailbox *m, uint32_t block)
+{
+	struct indexing *x = m->indexing;
+	if (block >= x->texts_next)
+		return;
+	if (!has_rows(m, (uint64_t)block * BLOCK_ROWS, ((uint64_t)block + 1) * BLOCK_ROWS))
+		texts_delete(m->account, m->id, block);
+	else if (x->stale.len < STALE_BLOCKS_MOST * sizeof block)
+		pack_u32(&x->stale, block);
+}
+
+static void remove_segment(struct mailbox *m, uint32_t segment)
+{
+	if (has_rows(m, (uint64_t)segment * SEGMENT_ROWS, ((uint64_t)segment + 1) * SEGMENT_ROWS))
+		return;
+	if (segment < m->indexing->columns_next)
+		columns_delete(m->account, m->id, segment);
+	if (segment < m->indexing->trigrams_next)
+		trigrams_delete(m->account, m->id, segment);
+}
+
+void indexer_removed(struct mailbox *m, struct span ranges)
+{
+	uint64_t next_block = 0, next_segment = 0;
+	size_t count = ranges.len / (2 * sizeof(uint32_t));
+	struct indexing *x = indexing_of(m);
+	if (!x->has_mark)
+		read_mark(x);
+	for (size_t i = 0; i < count; i++) {
+		struct unpacker u = {.rest = span_slice(ranges, i * 8, 8)};
+		uint32_t first = unpack_u32(&u), last = unpack_u32(&u);
+		if (last >= m->uidnext)
+			last = m->uidnext - 1;
+		for (uint64_t block = first / BLOCK_ROWS; block <= last / BLOCK_ROWS && first <= last; block++)
+			if (block >= next_block) {
+				remove_block(m, (uint32_t)block);
+				next_block = block + 1;
+			}
+		for (uint64_t segment = first / SEGMENT_ROWS; segment <= last / SEGMENT_ROWS && first <= last; segment++)
+			if (segment >= next_segment) {
+				remove_segment(m, (uint32_t)segment);
+				next_segment = segment + 1;
+			}
+	}
+	if (x->stale.len)
+		post(x);
+}
+
+/* ---- steps ---- */
+
+static void tell_waiters(struct indexing *x)
+{
+	bool is_over = !x->mailbox || x->mailbox->is_gone || x->is_paused;
+	while (x->waiters && (is_over || has_all_columns(x))) {
+		struct indexer_waiter *waiter = x->waiters;
+		x->waiters = waiter->next;
+		waiter->is_waiting = false;
+		waiter->ready(waiter);
+	}
+}
+
+static void take_turn(struct turn *turn)
+{
+	struct indexing *x = turn->indexing;
+	turn->is_posted = false;
+	x->account->indexing_count--;
+	if (!x->mailbox) {
+		free_if_over(x);
+		return;
+	}
+	if (!x->mailbox->is_loaded || x->mailbox->is_gone) {
+		tell_waiters(x);
+		return;
+	}
+	if (!x->has_mark)
+		read_mark(x);
+	if (!x->is_paused && step_columns(x) && !x->waiters)
+		step_texts(x);
+	tell_waiters(x);
+}
+
+/* Everything that has been changed is on the disk. */
+static void run_step(struct worker *w, struct job *j)
+{
+	(void)w;
+	take_turn((struct turn *)((char *)j - offsetof(struct turn, step)));
+}
+
+static void run_job(struct worker *w, struct job *j)
+{
+	struct turn *turn = (struct turn *)((char *)j - offsetof(struct turn, job));
+	(void)w;
+	account_when_durable(turn->indexing->account, &turn->step);
+}
+
+static void post(struct indexing *x)
+{
+	struct turn *turn = x->waiters ? &x->hurried : &x->idle;
+	if (turn->is_posted)
+		return;
+	turn->is_posted = true;
+	x->account->indexing_count++;
+	if (x->waiters)
+		worker_post(x->account->worker, &turn->job);
+	else
+		worker_post_idle(x->account->worker, &turn->job);
+}
+
+void indexer_wake(struct mailbox *m)
+{
+	indexing_of(m)->is_paused = false;
+	post(m->indexing);
+}
+
+void indexer_appended(struct mailbox *m, uint32_t uid)
+{
+	if (uid % BLOCK_ROWS == BLOCK_ROWS - 1)
+		indexer_wake(m);
+}
+
+bool indexer_wait_for_columns(struct mailbox *m, struct indexer_waiter *waiter)
+{
+	struct indexing *x = indexing_of(m);
+	if (has_all_columns(x))
+		return true;
+	x->is_paused = false;
+	waiter->next = x->waiters;
+	waiter->is_waiting = true;
+	x->waiters = waiter;
+	post(x);
+	return false;
+}
+
+void indexer_do_not_wait(struct mailbox *m, struct indexer_waiter *waiter)
+{
+	if (!m->indexing || !waiter->is_waiting)
+		return;
+	for (struct indexer_waiter **at = &m->indexing->waiters; *at; at = &(*at)->next)
+		if (*at == waiter) {
+			*at = waiter->next;
+			break;
+		}
+	waiter->is_waiting = false;
+}
+
+bool indexer_column(const struct mailbox *m, uint32_t segment, enum summary_column column, struct column_values *out)
+{
+	const struct indexing *x = m->indexing;
+	if (!x || !x->has_mark || segment > x->columns_next)
+		return false;
+	if (segment < x->columns_next)
+		return columns_get(m->account, m->id, segment, column, out);
+	memset(out->values, 0, sizeof out->values);
+	for (unsigned i = 0; x->slots && i < SEGMENT_ROWS; i++) {
+		struct span columns[SUMMARY_COLUMNS];
+		if (x->slots[i].state == SLOT_THERE && message_summary_unpack(buf_span(&x->slots[i].summary), columns) == 0)
+			out->values[i] = columns[column];
+	}
+	return true;
+}
