@@ -160,6 +160,15 @@ def test_only_a_master_acts_for_another(server, authority, ana):
     assert 'outcome=ok user=bob@example.test protocol=imap client=127.0.0.1 by=certificate master=chief@example.test\n' in server.log()
 
 
+def test_a_proxy_logs_in_anew_on_one_connection(server, authority):
+    """RFC 8437: as one after the other, by the certificate of a master user."""
+    with Session(server, 'imap', tls=context(authority.make('proxy', 'chief@example.test'))) as session:
+        for user in (ANA, BOB, ANA):
+            assert session.auth('EXTERNAL', user).kind == 'ok'
+            session.line.ok('UNAUTHENTICATE')
+        assert not session.is_in()
+
+
 # ---- which certificates are believed ----
 
 @pytest.mark.parametrize('what, why', [
