@@ -357,6 +357,12 @@ static const struct {
 	{"quota", "set", 4, 5, quota_set},
 	{"quota", "show", 3, 3, quota_show},
 	{"quota", "unset", 3, 3, quota_unset},
+	{"restore", "list", 3, 3, restore_list},
+	{"restore", NULL, 3, 4, restore_some},
+	{"expire", "list", 2, 2, expire_list},
+	{"expire", "run", 2, 2, expire_run},
+	{"expire", "set", 5, 5, expire_set},
+	{"expire", "unset", 4, 4, expire_unset},
 	{"trace", NULL, 2, 2, trace},
 	{"report", "tls", 2, 3, report_tls},
 };

@@ -147,7 +147,7 @@ void user_app(struct command_run *c)
 {
 	struct directory_entry entry;
 	struct span name, verb = c->words[3];
-	if (!command_find_user(c, &name, &entry))
+	if (!command_find_user(c, 2, &name, &entry))
 		return;
 	if (span_equal(verb, SPAN("add")) && c->count >= 6)
 		add(c, entry.account);

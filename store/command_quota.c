@@ -2,21 +2,14 @@
 #include "store/command_run.h"
 #include "store/usage.h"
 
-/* What a quota is set for: an address, "*@domain" or "@domain". Empty after saying what is wrong with it. */
-static struct span target_of(struct command_run *c, size_t word)
+struct span command_target(struct command_run *c, size_t word, bool may_be_domain)
 {
 	struct span typed = c->words[word], name;
-	bool is_each = span_starts_with(typed, SPAN("*@")), is_domain = is_each || span_chr(typed, '@') < 0;
+	bool is_each = span_starts_with(typed, SPAN("*@")), is_domain = is_each || (may_be_domain && span_chr(typed, '@') < 0);
 	BUF_AUTO target = {0};
-	if (!is_domain) {
-		struct directory_entry entry;
-		name = command_name(c, word, false);
-		if (name.len && directory_get(c->store, name, &c->arena, &entry, NULL) > 0 && !entry.is_alias)
-			return name;
-		if (name.len)
-			command_fail(c, CODE_NO_USER, "there is no user %.*s: `carteiro user list` shows them", SPAN_ARG(name));
-		return (struct span){0};
-	}
+	struct directory_entry entry;
+	if (!is_domain)
+		return command_find_user(c, word, &name, &entry) ? name : (struct span){0};
 	if (is_each)
 		c->words[word] = span_skip(typed, 2);
 	name = command_name(c, word, true);
@@ -48,7 +41,7 @@ static bool read_size(struct span text, uint64_t *out)
 
 void quota_set(struct command_run *c)
 {
-	struct span target = target_of(c, 2);
+	struct span target = command_target(c, 2, true);
 	struct quota quota = {0};
 	bool is_none = span_equal(c->words[3], SPAN("none"));
 	if (!target.len)
@@ -63,7 +56,7 @@ void quota_set(struct command_run *c)
 
 void quota_unset(struct command_run *c)
 {
-	struct span target = target_of(c, 2);
+	struct span target = command_target(c, 2, true);
 	struct quota quota;
 	if (!target.len)
 		return;
@@ -106,7 +99,7 @@ static void print_usage(struct command_run *c, struct span name, const struct us
 
 void quota_show(struct command_run *c)
 {
-	struct span target = target_of(c, 2);
+	struct span target = command_target(c, 2, true);
 	struct directory_entry entry;
 	struct usage usage;
 	struct quota each;

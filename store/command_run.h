@@ -43,11 +43,14 @@ void command_finish(struct command_run *c);
 /* The canonical form of a word, or an empty span after saying what is wrong with it. */
 struct span command_name(struct command_run *c, size_t word, bool is_domain);
 
+/* The account of a word; false after saying that there is none. */
+bool command_find_user(struct command_run *c, size_t word, struct span *name, struct directory_entry *entry);
+/* What something is set for: an address, "*@domain" for each user of a domain, or, of a domain's name, "@domain". Empty after saying what is
+ * wrong with it. */
+struct span command_target(struct command_run *c, size_t word, bool may_be_domain);
+
 /* False after saying that the address's domain is not one of ours. */
 bool command_is_in_our_domain(struct command_run *c, struct span address);
-
-/* The account of word 2; false after saying that there is none. In store/command_user.c. */
-bool command_find_user(struct command_run *c, struct span *name, struct directory_entry *entry);
 
 /* store/command_app.c */
 void user_app(struct command_run *c);
@@ -70,6 +73,14 @@ void quota_set(struct command_run *c);
 void quota_unset(struct command_run *c);
 void quota_show(struct command_run *c);
 void quota_list(struct command_run *c);
+
+/* store/command_mailbox.c */
+void restore_list(struct command_run *c);
+void restore_some(struct command_run *c);
+void expire_set(struct command_run *c);
+void expire_unset(struct command_run *c);
+void expire_list(struct command_run *c);
+void expire_run(struct command_run *c);
 
 /* store/command_report.c */
 void report_tls(struct command_run *c);

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "store/directory/app_password.h"
+#include "store/directory/expire.h"
 #include "store/directory/options.h"
 #include "store/directory/quota.h"
 #include "store/habit.h"
@@ -64,9 +65,9 @@ void user_list(struct command_run *c)
 		directory_walk(c->store, false, list_user, c, NULL);
 }
 
-bool command_find_user(struct command_run *c, struct span *name, struct directory_entry *entry)
+bool command_find_user(struct command_run *c, size_t word, struct span *name, struct directory_entry *entry)
 {
-	*name = command_name(c, 2, false);
+	*name = command_name(c, word, false);
 	if (!name->len)
 		return false;
 	if (directory_get(c->store, *name, &c->arena, entry, NULL) > 0 && !entry->is_alias)
@@ -86,7 +87,7 @@ void user_passwd(struct command_run *c)
 {
 	struct directory_entry entry;
 	struct span name, scram;
-	if (!command_find_user(c, &name, &entry) || !is_hash(c, c->words[3]) || !take_scram(c, 4, &scram))
+	if (!command_find_user(c, 2, &name, &entry) || !is_hash(c, c->words[3]) || !take_scram(c, 4, &scram))
 		return;
 	directory_put_account(&c->batch, name, entry.account, c->words[3], scram);
 	c->scram_missing = !scram.len - !entry.scram.len;
@@ -130,12 +131,13 @@ void user_remove(struct command_run *c)
 {
 	struct directory_entry entry;
 	struct span name;
-	if (!command_find_user(c, &name, &entry))
+	if (!command_find_user(c, 2, &name, &entry))
 		return;
 	directory_walk(c->store, false, say_if_it_leads_there, &(struct leading_to){c, name}, NULL);
 	directory_delete_account(&c->batch, name, entry.account);
 	options_delete(&c->batch, entry.account);
 	quota_delete(&c->batch, name);
+	expire_delete_all(c->store, &c->batch, name);
 	app_passwords_delete_all(&c->batch, entry.account);
 	habit_delete(c->store, &c->batch, entry.account);
 	lock_out(c, entry.account, "the account has been removed");
@@ -169,7 +171,7 @@ void user_set(struct command_run *c)
 {
 	struct directory_entry entry;
 	struct span name;
-	if (!command_find_user(c, &name, &entry))
+	if (!command_find_user(c, 2, &name, &entry))
 		return;
 	if (span_equal(c->words[3], SPAN("language")))
 		set_language(c, entry.account);
@@ -183,7 +185,7 @@ void user_show(struct command_run *c)
 {
 	struct directory_entry entry;
 	struct span name;
-	if (!command_find_user(c, &name, &entry))
+	if (!command_find_user(c, 2, &name, &entry))
 		return;
 	buf_printf(&c->text, "%.*s\nlanguage %s\n", SPAN_ARG(name), language_tag(options_language(c->store, entry.account)));
 	if (options_is_master(c->store, entry.account))
@@ -213,7 +215,7 @@ void user_release(struct command_run *c)
 {
 	struct directory_entry entry;
 	struct span name;
-	if (!command_find_user(c, &name, &entry))
+	if (!command_find_user(c, 2, &name, &entry))
 		return;
 	bool was_held = habit_release(c->store, &c->batch, entry.account);
 	size_t count = queue_release_sent_by(c->store, entry.account);
@@ -235,7 +237,7 @@ void user_purge(struct command_run *c)
 {
 	struct directory_entry entry;
 	struct span name;
-	if (!command_find_user(c, &name, &entry))
+	if (!command_find_user(c, 2, &name, &entry))
 		return;
 	size_t count = queue_remove_sent_by(c->store, entry.account);
 	buf_printf(&c->text, "%zu message%s thrown away\n", count, count == 1 ? "" : "s");

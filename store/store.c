@@ -20,6 +20,7 @@
 #include "store/parse.h"
 #include "store/queue/queue.h"
 #include "store/recipient.h"
+#include "store/housekeeping.h"
 #include "store/report/report.h"
 #include "store/scram.h"
 #include "store/session.h"
@@ -488,6 +489,7 @@ static void configure(void *context, const struct config *config)
 	s->committer = committer_new(s->engine, say_committed, s);
 	s->outbox = xcalloc(1, sizeof *s->outbox);
 	s->usages = usages_new();
+	s->undelete_grace_s = config->undelete_grace_s;
 	*s->outbox = (struct outbox){.lock = PTHREAD_MUTEX_INITIALIZER};
 	s->outbox_waker = waker_new(s->loop, on_outbox, s);
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
@@ -505,11 +507,14 @@ static void start(void *context)
 	queue_open(s);
 	reports_open(s);
 	sweep_start(s);
+	housekeeping_start(s);
 	command_erase_removed(s);
 }
 
 static void reload(void *context, const struct config *config)
 {
+	struct store *s = context;
+	s->undelete_grace_s = config->undelete_grace_s;
 	queue_configure(context, config);
 	tables_configure(context, config);
 }

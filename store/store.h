@@ -67,6 +67,8 @@ struct store {
 	bool has_scram_missing;  /* they have been counted */
 	struct command_run *command, *commands_waiting; /* store/command.c: one after the other */
 	struct timer *sweep;     /* store/sweep.h */
+	struct timer *housekeeping; /* store/housekeeping.h */
+	_Atomic uint64_t undelete_grace_s; /* store/mailbox/removed.h; workers read it */
 	struct worker *sweeper, *searcher; /* threads for what reads the whole store; they own no account */
 	_Atomic unsigned background;       /* jobs that these two have */
 	uint64_t accepted_count, refused_count;

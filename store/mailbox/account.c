@@ -5,6 +5,7 @@
 #include "base/die.h"
 #include "base/log.h"
 #include "base/pack.h"
+#include "store/mailbox/removed.h"
 #include "store/store.h"
 
 #include <errno.h>
@@ -403,8 +404,11 @@ void account_cache_key(struct buf *key, struct id128 blob)
 
 void account_erase(struct account *a)
 {
+	struct error why = {0};
 	while (a->mailbox_count)
-		mailbox_erase(a->mailboxes[0]);
+		mailbox_erase(a->mailboxes[0], true);
+	if (removed_purge(a, UINT64_MAX, SIZE_MAX, &why) < 0)
+		log_event(LOG_LEVEL_WARNING, "account-damaged", log_c("account", a->partition), log_c("why", why.text));
 	account_forget_subscriptions(a);
 	batch_delete_range(&a->batch, account_partition(a), SPAN(""), SPAN(""));
 	account_settle(a);

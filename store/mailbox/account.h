@@ -72,6 +72,7 @@ struct account {
 	struct parcel_list said;  /* of the operation in hand: leaves when its commit is on the disk */
 	struct map uses;          /* by blob: reference counts that may not be on the disk yet */
 	size_t uses_bound;
+	uint32_t last_removed;    /* so that entries of removed.h have numbers of their own */
 	unsigned view_count;
 	unsigned indexing_count;  /* questions and jobs of the indexer that are under way */
 };
@@ -120,6 +121,8 @@ struct mailbox *mailbox_of_use(const struct account *a, enum special_use use);
 struct mailbox *mailbox_load(struct mailbox *m, struct error *why);
 /* A new mailbox; its name has been checked. */
 struct mailbox *mailbox_add(struct account *a, struct span name, uint8_t special_use);
+/* The same, with the levels above that are missing (list.c). */
+struct mailbox *mailbox_make(struct account *a, struct span name, uint8_t special_use);
 /* Its record, into account->batch. A message that is only appended needs none: what it changes in the record (UIDNEXT,
  * HIGHESTMODSEQ, counters) follows from its row in the tail, and mailbox_count_tail makes it up when the account is read. */
 void mailbox_put(struct mailbox *m);
@@ -143,11 +146,11 @@ void mailbox_pack_keywords(const struct mailbox *m, struct buf *out);
 uint64_t mailbox_next_modseq(struct mailbox *m);
 /* Tells the views that there is something new (store/mailbox/view.c). */
 void mailbox_notify(struct mailbox *m);
-/* Forgets the mailbox and deletes its messages. */
-void mailbox_erase(struct mailbox *m);
+/* Forgets the mailbox and deletes its messages; is_final: they cannot be brought back. */
+void mailbox_erase(struct mailbox *m, bool is_final);
 /* Adds a message (UID, MODSEQ and counters are set here) and returns its row. */
 struct row *mailbox_append(struct mailbox *m, struct row *row);
-/* Takes messages out. */
+/* Takes messages out; keep_blobs: they have gone elsewhere, and cannot be brought back (removed.h). */
 void mailbox_remove(struct mailbox *m, struct span ranges, bool keep_blobs);
 
 /* ---- subscriptions: subscription.c ---- */

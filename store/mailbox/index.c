@@ -125,8 +125,7 @@ static int unpack_tail(struct span value, struct row *r)
 	struct unpacker u = {.rest = value};
 	if (unpack_u8(&u) != ROW_VERSION)
 		return -1;
-	unpack_cold(&u, r);
-	unpack_hot(&u, r);
+	index_unpack_row(&u, r);
 	return unpack_done(&u) ? 0 : -1;
 }
 
@@ -180,13 +179,25 @@ void index_free(struct index *x)
 	*x = (struct index){0};
 }
 
+void index_pack_row(struct buf *out, const struct row *row)
+{
+	pack_cold(out, row);
+	pack_hot(out, row);
+}
+
+void index_unpack_row(struct unpacker *u, struct row *row)
+{
+	*row = (struct row){0};
+	unpack_cold(u, row);
+	unpack_hot(u, row);
+}
+
 static void put_tail(const struct row *r, struct batch *b, struct span partition, uint32_t mailbox)
 {
 	BUF_AUTO key = {0}, value = {0};
 	index_key(&key, 't', mailbox, r->uid);
 	pack_u8(&value, ROW_VERSION);
-	pack_cold(&value, r);
-	pack_hot(&value, r);
+	index_pack_row(&value, r);
 	batch_put(b, partition, buf_span(&key), buf_span(&value));
 }
 

@@ -9,6 +9,7 @@
 #define STORE_MAILBOX_INDEX_H
 
 #include "base/ids.h"
+#include "base/pack.h"
 #include "store/batch.h"
 
 enum { SEGMENT_ROWS = 256, TAIL_ROWS_MOST = 16 };
@@ -51,6 +52,10 @@ void index_changed(struct index *x, const struct row *row, struct batch *b, stru
 void index_flush(struct index *x, struct batch *b, struct span partition, uint32_t mailbox);
 /* Takes out the rows whose UIDs are in `ranges` (ipc/words.h), with a batch for the disk. */
 void index_remove(struct index *x, struct span ranges, struct batch *b, struct span partition, uint32_t mailbox);
+
+/* A row as a value of others: appends it; takes it off the front. */
+void index_pack_row(struct buf *out, const struct row *row);
+void index_unpack_row(struct unpacker *u, struct row *row);
 
 /* Keys: a letter, the mailbox and a number, so that they sort. */
 void index_key(struct buf *key, char letter, uint32_t mailbox, uint32_t number);

@@ -153,7 +153,7 @@ static void add_parents(struct account *a, struct span name)
 }
 
 /* The levels above come into being with it. */
-static struct mailbox *add_with_parents(struct account *a, struct span name, uint8_t special_use)
+struct mailbox *mailbox_make(struct account *a, struct span name, uint8_t special_use)
 {
 	add_parents(a, name);
 	return mailbox_add(a, name, special_use);
@@ -173,7 +173,7 @@ void mailbox_create_asked(void *context, const struct msg_mailbox_create *msg)
 	} else if (!has_room(r->account)) {
 		request_done(r, msg->request, REQUEST_LIMIT, "too many mailboxes");
 	} else {
-		say_row(r, msg->request, add_with_parents(r->account, name, msg->special_use), false);
+		say_row(r, msg->request, mailbox_make(r->account, name, msg->special_use), false);
 		request_done(r, msg->request, REQUEST_OK, "");
 	}
 }
@@ -194,7 +194,7 @@ void mailbox_delete_asked(void *context, const struct msg_mailbox_delete *msg)
 		if (is_own)
 			view_leave_mailbox(r->view);
 		mailbox_notify(m);
-		mailbox_erase(m);
+		mailbox_erase(m, false);
 		request_done(r, msg->request, is_own ? REQUEST_OK_LEFT : REQUEST_OK, "");
 	}
 }
@@ -215,7 +215,7 @@ static void rename_inbox(struct request *r, uint32_t request, struct mailbox *in
 		request_done(r, request, REQUEST_FAILED, why.text);
 		return;
 	}
-	mailbox_move_all(inbox, add_with_parents(r->account, to, USE_NONE));
+	mailbox_move_all(inbox, mailbox_make(r->account, to, USE_NONE));
 	request_done(r, request, REQUEST_OK, "");
 }
 

@@ -6,6 +6,7 @@
 #include "store/mailbox/account.h"
 #include "store/mailbox/indexer.h"
 #include "store/mailbox/log.h"
+#include "store/mailbox/removed.h"
 #include "store/mailbox/view.h"
 
 #include <errno.h>
@@ -250,24 +251,36 @@ static void remember_expunged(struct mailbox *m, uint32_t uid, uint64_t modseq)
 	m->expunged[m->expunged_count++] = (struct expunged){modseq, uid};
 }
 
+/* The rows whose UIDs are in `ranges`; the caller frees them. */
+static const struct row **find_rows(const struct mailbox *m, struct span ranges, size_t *count)
+{
+	const struct row **rows = xcalloc(m->index.count + 1, sizeof(struct row *));
+	*count = 0;
+	for (size_t i = 0; i < ranges_count(ranges); i++) {
+		uint32_t first, last;
+		ranges_get(ranges, i, &first, &last);
+		for (size_t at = index_lower(&m->index, first); at < m->index.count && m->index.rows[at].uid <= last; at++)
+			rows[(*count)++] = &m->index.rows[at];
+	}
+	return rows;
+}
+
 void mailbox_remove(struct mailbox *m, struct span ranges, bool keep_blobs)
 {
 	struct account *a = m->account;
 	BUF_AUTO gone = {0};
+	size_t count;
 	uint64_t modseq = mailbox_next_modseq(m);
-	for (size_t i = 0; i < ranges_count(ranges); i++) {
-		uint32_t first, last;
-		ranges_get(ranges, i, &first, &last);
-		for (size_t at = index_lower(&m->index, first); at < m->index.count && m->index.rows[at].uid <= last; at++) {
-			struct row *r = &m->index.rows[at];
-			mailbox_count(m, r, -1);
-			ranges_add(&gone, r->uid);
-			if (m->views)
-				remember_expunged(m, r->uid, modseq);
-			if (!keep_blobs)
-				account_blob_dropped(a, r->blob);
-		}
+	const struct row **rows = find_rows(m, ranges, &count);
+	for (size_t i = 0; i < count; i++) {
+		mailbox_count(m, rows[i], -1);
+		ranges_add(&gone, rows[i]->uid);
+		if (m->views)
+			remember_expunged(m, rows[i]->uid, modseq);
 	}
+	if (!keep_blobs)
+		removed_keep(m, rows, count);
+	free(rows);
 	m->last_change_modseq = modseq;
 	log_removed(m, modseq, buf_span(&gone));
 	index_remove(&m->index, ranges, &a->batch, account_partition(a), m->id);
@@ -276,12 +289,19 @@ void mailbox_remove(struct mailbox *m, struct span ranges, bool keep_blobs)
 	mailbox_notify(m);
 }
 
-void mailbox_erase(struct mailbox *m)
+void mailbox_erase(struct mailbox *m, bool is_final)
 {
 	struct account *a = m->account;
 	BUF_AUTO key = {0}, end = {0};
-	for (size_t at = 0; mailbox_load(m, NULL) && at < m->index.count; at++)
-		account_blob_dropped(a, m->index.rows[at].blob);
+	BUF_AUTO all = {0};
+	size_t count = 0;
+	ranges_add_range(&all, 1, UINT32_MAX);
+	const struct row **rows = mailbox_load(m, NULL) ? find_rows(m, buf_span(&all), &count) : NULL;
+	for (size_t i = 0; is_final && i < count; i++)
+		account_blob_dropped(a, rows[i]->blob);
+	if (!is_final)
+		removed_keep(m, rows, count);
+	free(rows);
 	for (const char *letter = "chtx" INDEXER_LETTERS; *letter; letter++) {
 		index_key(&key, *letter, m->id, 0);
 		index_key(&end, *letter, m->id + 1, 0);
