@@ -12,7 +12,6 @@ static const struct {
 } capabilities[] = {
 	{"IMAP4rev2", ALWAYS, "RFC 9051"},
 	{"IMAP4rev1", ALWAYS, "RFC 3501"},
-	{"IMAP4rev2", ALWAYS, "RFC 9051"},
 	{"LITERAL+", ALWAYS, "RFC 7888"},
 	{"ID", ALWAYS, "RFC 2971"},
 	{"ENABLE", ALWAYS, "RFC 5161"},
