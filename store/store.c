@@ -288,7 +288,7 @@ static int dispatch_filter(const void *handlers, void *context, uint16_t type, s
 	struct filter_job *f = xcalloc(1, sizeof *f);
 	*f = (struct filter_job){.job.run = run_filter_job, .type = type};
 	buf_add(&f->payload, payload);
-	worker_post(p->store->workers[worker], &f->job);
+	worker_post_answer(p->store->workers[worker], &f->job);
 	return 0;
 }
 

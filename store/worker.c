@@ -1,11 +1,14 @@
 /* Threads with a queue of jobs each, and the outbox towards the loop. */
 #include "store/worker.h"
 
+#include "base/clock.h"
 #include "base/die.h"
 #include "store/store.h"
 
 #include <pthread.h>
 #include <stdlib.h>
+
+enum { QUIET_MS = 20 /* without anything new, before what can wait is taken up */ };
 
 struct worker_thread {
 	pthread_t thread;
@@ -13,15 +16,31 @@ struct worker_thread {
 	pthread_cond_t wake;
 	struct job *first, **last;
 	struct job *idle_first, **idle_last; /* run when there is no other */
+	int64_t busy_ms;         /* when something came last */
 	struct parcel_list said; /* in this turn */
 	bool is_ending;
 };
 
+/* Waits for a job, or for the time of one that can wait; true if that is now. */
+static bool is_time_for_idle_job(struct worker_thread *t)
+{
+	if (!t->idle_first) {
+		pthread_cond_wait(&t->wake, &t->lock);
+		return false;
+	}
+	int64_t due_ms = t->busy_ms + QUIET_MS;
+	if (clock_monotonic_ms() >= due_ms)
+		return true;
+	struct timespec due = {.tv_sec = due_ms / 1000, .tv_nsec = due_ms % 1000 * 1000000};
+	pthread_cond_clockwait(&t->wake, &t->lock, CLOCK_MONOTONIC, &due);
+	return false;
+}
+
 static struct job *take_jobs(struct worker_thread *t)
 {
 	pthread_mutex_lock(&t->lock);
-	while (!t->first && !t->idle_first && !t->is_ending)
-		pthread_cond_wait(&t->wake, &t->lock);
+	while (!t->first && !t->is_ending && !is_time_for_idle_job(t))
+		;
 	struct job *jobs = t->first;
 	t->first = NULL;
 	t->last = &t->first;
@@ -81,13 +100,15 @@ void worker_stop(struct worker *w)
 	pthread_join(t->thread, NULL);
 }
 
-static void post(struct worker_thread *t, struct job *j, struct job ***last)
+static void post(struct worker_thread *t, struct job *j, struct job ***last, bool is_new)
 {
 	j->next = NULL;
 	pthread_mutex_lock(&t->lock);
-	bool was_empty = !t->first && !t->idle_first;
+	bool was_empty = !t->first;
 	**last = j;
 	*last = &j->next;
+	if (is_new)
+		t->busy_ms = clock_monotonic_ms();
 	if (was_empty)
 		pthread_cond_signal(&t->wake);
 	pthread_mutex_unlock(&t->lock);
@@ -95,12 +116,17 @@ static void post(struct worker_thread *t, struct job *j, struct job ***last)
 
 void worker_post(struct worker *w, struct job *j)
 {
-	post(w->thread, j, &w->thread->last);
+	post(w->thread, j, &w->thread->last, true);
+}
+
+void worker_post_answer(struct worker *w, struct job *j)
+{
+	post(w->thread, j, &w->thread->last, false);
 }
 
 void worker_post_idle(struct worker *w, struct job *j)
 {
-	post(w->thread, j, &w->thread->idle_last);
+	post(w->thread, j, &w->thread->idle_last, false);
 }
 
 void worker_say(struct worker *w, struct parcel *p)

@@ -37,7 +37,9 @@ struct worker *worker_new(struct store *s, unsigned index);
 void worker_stop(struct worker *w);
 /* From any thread. */
 void worker_post(struct worker *w, struct job *j);
-/* The same for what can wait: it is run, one job a turn, when there is nothing else to do. */
+/* The same for the answer to what the worker has asked itself: no sign that anybody wants something of it. */
+void worker_post_answer(struct worker *w, struct job *j);
+/* The same for what can wait: it is run, one job a turn, when there is nothing else to do and nothing new has come for a moment. */
 void worker_post_idle(struct worker *w, struct job *j);
 
 /* To be called in the worker's thread: hands frames to the loop, at the end of this turn at the latest. What concerns an

@@ -130,6 +130,16 @@ def test_imapflow_reads_moves_and_deletes(server, sent):
         assert len(i.bodies('Archive')) == 1 and len(i.bodies()) == len(messages) - 2
 
 
+def test_imapflow_searches(server):
+    server.add_user('seeker')
+    with server.imap('seeker@example.test') as i:
+        for n, (subject, sender, body) in enumerate([('m1', 'ana', 'hay'), ('=?utf-8?q?OL=C3=81?=', 'ana', 'a NEEDLE'), ('m3', 'leo', 'needles'), ('m4', 'eva', 'hay')]):
+            i.append('INBOX', ('Subject: %s\r\nFrom: %s@x.example\r\n\r\n%s\r\n' % (subject, sender, body)).encode())
+    said = json.loads(run('node', NODE / 'search.mjs', server.ports['imap'], 'seeker@example.test', PASSWORD))
+    assert said['all'] == [1, 2, 3, 4] and said['body'] == [2, 3] and said['either'] == [2, 3] and said['modseq'] == 4
+    assert {key: said['counted'][key] for key in ('min', 'max', 'count', 'all')} == {'min': 1, 'max': 4, 'count': 3, 'all': '1,3:4'}
+
+
 def mbsync_config(server, folder, user):
     (folder / 'mbsyncrc').write_text('''IMAPAccount a
 Host 127.0.0.1

@@ -152,7 +152,6 @@ static void add_reply(struct imap_session *s)
 
 void imap_say_reply(struct imap_session *s)
 {
-	imap_contexts_say(s);
 	imap_contexts_refresh(s);
 	add_reply(s);
 	imap_flush(s);

@@ -298,9 +298,12 @@ static void take_changed(struct imap_searches *all)
 	roaring_bitmap_clear(all->changed);
 }
 
+static void say_answers(struct imap_session *s);
+
 void imap_contexts_refresh(struct imap_session *s)
 {
 	struct imap_searches *all = s->view.searches;
+	say_answers(s); /* what waits is of the question before */
 	if (!all || all->is_asking)
 		return;
 	if (all->changed && !roaring_bitmap_is_empty(all->changed))
@@ -374,7 +377,7 @@ static void apply(struct imap_session *s, struct imap_context *c)
 	c->has_answer = false;
 }
 
-void imap_contexts_say(struct imap_session *s)
+static void say_answers(struct imap_session *s)
 {
 	struct imap_searches *all = s->view.searches;
 	for (struct imap_context *c = all ? all->contexts : NULL; c; c = c->next)
@@ -387,9 +390,8 @@ static void say_if_possible(struct imap_session *s)
 {
 	if (s->running && s->input != IMAP_INPUT_IDLE)
 		return;
-	imap_contexts_say(s);
-	imap_flush(s);
 	imap_contexts_refresh(s);
+	imap_flush(s);
 }
 
 void imap_contexts_searched(struct imap_session *s, const struct msg_search_done *m)

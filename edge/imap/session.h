@@ -222,8 +222,8 @@ enum { IMAP_CONTEXT_REQUEST = 1 << 30 }; /* a bit of the numbers of their questi
 void imap_searches_free(struct imap_view *v);
 void imap_contexts_changed(struct imap_session *s, uint32_t uid);  /* a message has come, or its flags have changed */
 void imap_contexts_expunged(struct imap_session *s);               /* those in view.expunged are about to be told */
-void imap_contexts_refresh(struct imap_session *s);                /* everything has been told: store is asked what that means for them */
-void imap_contexts_say(struct imap_session *s);                    /* tells what has been found out */
+/* Everything has been told: tells what has been found out before, and asks store what that means for the results. */
+void imap_contexts_refresh(struct imap_session *s);
 void imap_contexts_found(struct imap_session *s, const struct msg_search_found *m);
 void imap_contexts_searched(struct imap_session *s, const struct msg_search_done *m);
 void imap_contexts_failed(struct imap_session *s, const struct msg_request_done *m);

@@ -254,7 +254,7 @@ static void on_committed(struct commit *commit)
 	struct account *a = c->account;
 	uint64_t number = c->number;
 	if (c->job)
-		worker_post(a->worker, c->job);
+		worker_post_answer(a->worker, c->job);
 	batch_free(&c->commit.batch);
 	free(c);
 	atomic_store(&a->durable, number);

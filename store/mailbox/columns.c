@@ -4,7 +4,7 @@
 #include "base/pack.h"
 #include "wire/casefold.h"
 
-enum { COLUMNS_VERSION = 1, HEAD_BYTES = 3 };
+enum { COLUMNS_VERSION = 1 };
 
 static void column_key(struct buf *key, uint32_t mailbox, enum summary_column column, uint32_t segment)
 {

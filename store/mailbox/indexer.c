@@ -7,13 +7,14 @@
 #include "base/die.h"
 #include "base/pack.h"
 #include "store/mailbox/texts.h"
+#include "store/mailbox/watermark.h"
 #include "store/parse.h"
 #include "store/store.h"
-#include "wire/casefold.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
-enum { MARK_VERSION = 1, ASKED_MOST = 16, ASKED_IN_A_HURRY_MOST = 64, STALE_BLOCKS_MOST = 4096 };
+enum { ASKED_MOST = 16, ASKED_IN_A_HURRY_MOST = 64, STALE_BLOCKS_MOST = 4096 };
 
 enum slot_state { SLOT_EMPTY, SLOT_ASKED, SLOT_THERE };
 
@@ -36,9 +37,10 @@ struct indexing {
 	struct turn idle, hurried;
 	unsigned asked;          /* questions to filter */
 	bool is_paused;          /* there is no filter now */
-	/* the watermark */
+	bool is_written;         /* the columns of segment columns_next, which are on the disk at the next step */
 	bool has_mark;
-	uint32_t columns_next, texts_next, trigrams_next; /* the segment, block, segment that is to be made next */
+	struct watermark mark;
+	uint64_t written;        /* number of the last commit with rows of ours */
 	struct slot *slots;                               /* SEGMENT_ROWS, of segment columns_next; NULL: all are empty */
 	struct buf texts[BLOCK_ROWS];                     /* of block texts_next: as filter gave them */
 	enum slot_state text_states[BLOCK_ROWS];
@@ -102,28 +104,12 @@ void indexer_forget(struct mailbox *m)
 	free_if_over(x);
 }
 
-/* ---- the watermark ---- */
-
-static void mark_key(struct buf *key, const struct mailbox *m)
-{
-	index_key(key, 'w', m->id, 0);
-}
+/* ---- writing ---- */
 
 static void read_mark(struct indexing *x)
 {
-	BUF_AUTO key = {0}, value = {0};
-	mark_key(&key, x->mailbox);
 	x->has_mark = true;
-	if (engine_get(x->account->worker->engine, account_partition(x->account), buf_span(&key), &value, NULL) <= 0)
-		return;
-	struct unpacker u = {.rest = buf_span(&value)};
-	bool is_ours = unpack_u8(&u) == MARK_VERSION && unpack_u16(&u) == casefold_version();
-	uint32_t columns_next = unpack_u32(&u), texts_next = unpack_u32(&u), trigrams_next = unpack_u32(&u);
-	if (!is_ours || !unpack_done(&u))
-		return;
-	x->columns_next = columns_next;
-	x->texts_next = texts_next;
-	x->trigrams_next = trigrams_next;
+	watermark_read(x->account, x->mailbox->id, &x->mark);
 }
 
 /* Whatever is in the batch is derived: nobody waits for it. */
@@ -133,16 +119,12 @@ static void begin_batch(struct account *a)
 		a->batch.is_durable = false;
 }
 
-static void put_mark(struct indexing *x)
+/* Ends what was written with the watermark as it is then. */
+static void end_batch(struct indexing *x, struct watermark mark)
 {
-	BUF_AUTO key = {0}, value = {0};
-	mark_key(&key, x->mailbox);
-	pack_u8(&value, MARK_VERSION);
-	pack_u16(&value, casefold_version());
-	pack_u32(&value, x->columns_next);
-	pack_u32(&value, x->texts_next);
-	pack_u32(&value, x->trigrams_next);
-	batch_put(&x->account->batch, account_partition(x->account), buf_span(&key), buf_span(&value));
+	watermark_put(x->account, x->mailbox->id, &mark);
+	account_settle(x->account);
+	x->written = x->account->submitted;
 }
 
 /* ---- columns ---- */
@@ -207,7 +189,7 @@ static void on_summary(void *context, struct span cache, uint64_t matched, bool 
 	}
 	x->is_paused = is_failed && !store_pick_filter(x->account->worker->store);
 	/* of a message that is gone the answer may come when its segment has been written */
-	if (uid / SEGMENT_ROWS == x->columns_next && x->slots) {
+	if (uid / SEGMENT_ROWS == x->mark.columns_next && x->slots) {
 		struct slot *slot = &x->slots[uid % SEGMENT_ROWS];
 		slot->state = x->is_paused ? SLOT_EMPTY : SLOT_THERE;
 		buf_clear(&slot->summary);
@@ -229,12 +211,23 @@ static void write_columns(struct indexing *x)
 	struct buf summaries[SEGMENT_ROWS] = {0};
 	begin_batch(x->account);
 	for (unsigned i = 0; x->slots && i < SEGMENT_ROWS; i++)
-		summaries[i] = x->slots[i].summary;
-	columns_put(x->account, m->id, x->columns_next, summaries);
+		if (index_find(&m->index, x->mark.columns_next * SEGMENT_ROWS + i))
+			summaries[i] = x->slots[i].summary;
+	columns_put(x->account, m->id, x->mark.columns_next, summaries);
+	struct watermark mark = x->mark;
+	mark.columns_next++;
+	end_batch(x, mark);
+	x->is_written = true;
+}
+
+/* What was written can be read from the engine now: until then it was read from memory. */
+static void leave_written_segment(struct indexing *x)
+{
+	if (!x->is_written)
+		return;
+	x->is_written = false;
+	x->mark.columns_next++;
 	free_slots(x);
-	x->columns_next++;
-	put_mark(x);
-	account_settle(x->account);
 }
 
 /* The segment at hand: what each of its messages has. `pending`: not there yet. */
@@ -243,8 +236,8 @@ static void look_at_segment(struct indexing *x, bool may_ask, bool *pending)
 	struct mailbox *m = x->mailbox;
 	unsigned most = x->waiters ? ASKED_IN_A_HURRY_MOST : ASKED_MOST;
 	*pending = false;
-	for (size_t at = index_lower(&m->index, x->columns_next * SEGMENT_ROWS);
-	     at < m->index.count && m->index.rows[at].uid / SEGMENT_ROWS == x->columns_next; at++) {
+	for (size_t at = index_lower(&m->index, x->mark.columns_next * SEGMENT_ROWS);
+	     at < m->index.count && m->index.rows[at].uid / SEGMENT_ROWS == x->mark.columns_next; at++) {
 		const struct row *r = &m->index.rows[at];
 		if (x->slots && x->slots[r->uid % SEGMENT_ROWS].state == SLOT_THERE)
 			continue;
@@ -260,20 +253,21 @@ static void look_at_segment(struct indexing *x, bool may_ask, bool *pending)
 static void skip_empty_segments(struct indexing *x)
 {
 	struct mailbox *m = x->mailbox;
-	if (x->asked || !is_full_segment(m, x->columns_next))
+	if (x->asked || !is_full_segment(m, x->mark.columns_next))
 		return;
-	size_t at = index_lower(&m->index, x->columns_next * SEGMENT_ROWS);
+	size_t at = index_lower(&m->index, x->mark.columns_next * SEGMENT_ROWS);
 	uint32_t next = at < m->index.count ? m->index.rows[at].uid / SEGMENT_ROWS : m->uidnext / SEGMENT_ROWS;
-	if (next > x->columns_next)
-		x->columns_next = next;
+	if (next > x->mark.columns_next)
+		x->mark.columns_next = next;
 }
 
 /* True if there is nothing left to do, as far as one may go. */
 static bool step_columns(struct indexing *x)
 {
 	bool pending;
+	leave_written_segment(x);
 	skip_empty_segments(x);
-	bool is_full = is_full_segment(x->mailbox, x->columns_next);
+	bool is_full = is_full_segment(x->mailbox, x->mark.columns_next);
 	if (!is_full && !x->waiters)
 		return true;
 	look_at_segment(x, true, &pending);
@@ -291,7 +285,7 @@ static bool has_all_columns(struct indexing *x)
 	struct mailbox *m = x->mailbox;
 	bool pending;
 	uint32_t last = m->index.count ? m->index.rows[m->index.count - 1].uid / SEGMENT_ROWS : 0;
-	if (!x->has_mark || (m->index.count && last > x->columns_next))
+	if (!x->has_mark || (m->index.count && last > x->mark.columns_next))
 		return false;
 	look_at_segment(x, false, &pending);
 	return !pending;
@@ -321,25 +315,23 @@ static void write_texts(struct indexing *x)
 	struct kept_text texts[BLOCK_ROWS] = {0};
 	begin_batch(x->account);
 	for (unsigned i = 0; i < BLOCK_ROWS; i++)
-		if (x->text_states[i] == SLOT_THERE)
+		if (x->text_states[i] == SLOT_THERE && index_find(&x->mailbox->index, x->mark.texts_next * BLOCK_ROWS + i))
 			texts[i] = (struct kept_text){span_skip(buf_span(&x->texts[i]), 1), x->texts[i].ptr[0] != 0};
-	texts_put(x->account, x->mailbox->id, x->texts_next, texts);
+	texts_put(x->account, x->mailbox->id, x->mark.texts_next, texts);
 	for (unsigned i = 0; i < BLOCK_ROWS; i++) {
 		buf_free(&x->texts[i]);
 		x->text_states[i] = SLOT_EMPTY;
 	}
-	x->texts_next++;
-	put_mark(x);
-	account_settle(x->account);
+	x->mark.texts_next++;
+	end_batch(x, x->mark);
 }
 
 static void write_trigrams(struct indexing *x)
 {
 	begin_batch(x->account);
-	trigrams_put(x->account, x->mailbox->id, x->trigrams_next);
-	x->trigrams_next++;
-	put_mark(x);
-	account_settle(x->account);
+	trigrams_put(x->account, x->mailbox->id, x->mark.trigrams_next);
+	x->mark.trigrams_next++;
+	end_batch(x, x->mark);
 }
 
 /* Asks for the texts of the block; true if they are all there. */
@@ -347,8 +339,8 @@ static bool ask_texts(struct indexing *x)
 {
 	struct mailbox *m = x->mailbox;
 	bool has_all = true;
-	for (size_t at = index_lower(&m->index, x->texts_next * BLOCK_ROWS);
-	     at < m->index.count && m->index.rows[at].uid / BLOCK_ROWS == x->texts_next; at++) {
+	for (size_t at = index_lower(&m->index, x->mark.texts_next * BLOCK_ROWS);
+	     at < m->index.count && m->index.rows[at].uid / BLOCK_ROWS == x->mark.texts_next; at++) {
 		const struct row *r = &m->index.rows[at];
 		enum slot_state *state = &x->text_states[r->uid % BLOCK_ROWS];
 		has_all &= *state == SLOT_THERE;
@@ -364,18 +356,18 @@ static bool ask_texts(struct indexing *x)
 static void skip_empty_blocks(struct indexing *x)
 {
 	struct mailbox *m = x->mailbox;
-	size_t at = index_lower(&m->index, x->texts_next * BLOCK_ROWS);
+	size_t at = index_lower(&m->index, x->mark.texts_next * BLOCK_ROWS);
 	uint32_t full = m->uidnext / BLOCK_ROWS, next = at < m->index.count ? m->index.rows[at].uid / BLOCK_ROWS : full;
 	if (next > full)
 		next = full;
-	if (next > x->texts_next)
-		x->texts_next = next;
-	size_t first = index_lower(&m->index, x->trigrams_next * SEGMENT_ROWS);
-	uint32_t segment = x->texts_next / BLOCKS_OF_SEGMENT;
+	if (next > x->mark.texts_next)
+		x->mark.texts_next = next;
+	size_t first = index_lower(&m->index, x->mark.trigrams_next * SEGMENT_ROWS);
+	uint32_t segment = x->mark.texts_next / BLOCKS_OF_SEGMENT;
 	if (first < m->index.count && m->index.rows[first].uid / SEGMENT_ROWS < segment)
 		segment = m->index.rows[first].uid / SEGMENT_ROWS;
-	if (segment > x->trigrams_next)
-		x->trigrams_next = segment;
+	if (segment > x->mark.trigrams_next)
+		x->mark.trigrams_next = segment;
 }
 
 static void clean_block(struct indexing *x, uint32_t block);
@@ -392,9 +384,9 @@ static bool step_texts(struct indexing *x)
 		clean_block(x, unpack_u32(&u));
 	} else {
 		skip_empty_blocks(x);
-		if (x->texts_next / BLOCKS_OF_SEGMENT > x->trigrams_next)
+		if (x->mark.texts_next / BLOCKS_OF_SEGMENT > x->mark.trigrams_next)
 			write_trigrams(x);
-		else if (m->uidnext / BLOCK_ROWS <= x->texts_next)
+		else if (m->uidnext / BLOCK_ROWS <= x->mark.texts_next)
 			return true;
 		else if (ask_texts(x))
 			write_texts(x);
@@ -426,7 +418,7 @@ static void clean_block(struct indexing *x, uint32_t block)
 	if (is_changed && has_some)
 		texts_put(x->account, m->id, block, b.texts);
 	buf_free(&b.memory);
-	account_settle(x->account);
+	end_batch(x, x->mark);
 }
 
 static bool has_rows(const struct mailbox *m, uint64_t first, uint64_t end)
@@ -438,7 +430,7 @@ static bool has_rows(const struct mailbox *m, uint64_t first, uint64_t end)
 static void remove_block(struct mailbox *m, uint32_t block)
 {
 	struct indexing *x = m->indexing;
-	if (block >= x->texts_next)
+	if (block >= x->mark.texts_next)
 		return;
 	if (!has_rows(m, (uint64_t)block * BLOCK_ROWS, ((uint64_t)block + 1) * BLOCK_ROWS))
 		texts_delete(m->account, m->id, block);
@@ -450,9 +442,9 @@ static void remove_segment(struct mailbox *m, uint32_t segment)
 {
 	if (has_rows(m, (uint64_t)segment * SEGMENT_ROWS, ((uint64_t)segment + 1) * SEGMENT_ROWS))
 		return;
-	if (segment < m->indexing->columns_next)
+	if (segment < m->indexing->mark.columns_next + m->indexing->is_written)
 		columns_delete(m->account, m->id, segment);
-	if (segment < m->indexing->trigrams_next)
+	if (segment < m->indexing->mark.trigrams_next)
 		trigrams_delete(m->account, m->id, segment);
 }
 
@@ -509,6 +501,11 @@ static void take_turn(struct turn *turn)
 		tell_waiters(x);
 		return;
 	}
+	/* another turn may have written since this one began to wait for the disk */
+	if (atomic_load(&x->account->durable) < x->written) {
+		post(x);
+		return;
+	}
 	if (!x->has_mark)
 		read_mark(x);
 	if (!x->is_paused && step_columns(x) && !x->waiters)
@@ -538,7 +535,7 @@ static void post(struct indexing *x)
 	turn->is_posted = true;
 	x->account->indexing_count++;
 	if (x->waiters)
-		worker_post(x->account->worker, &turn->job);
+		worker_post_answer(x->account->worker, &turn->job);
 	else
 		worker_post_idle(x->account->worker, &turn->job);
 }
@@ -583,9 +580,9 @@ void indexer_do_not_wait(struct mailbox *m, struct indexer_waiter *waiter)
 bool indexer_column(const struct mailbox *m, uint32_t segment, enum summary_column column, struct column_values *out)
 {
 	const struct indexing *x = m->indexing;
-	if (!x || !x->has_mark || segment > x->columns_next)
+	if (!x || !x->has_mark || segment > x->mark.columns_next)
 		return false;
-	if (segment < x->columns_next)
+	if (segment < x->mark.columns_next)
 		return columns_get(m->account, m->id, segment, column, out);
 	memset(out->values, 0, sizeof out->values);
 	for (unsigned i = 0; x->slots && i < SEGMENT_ROWS; i++) {

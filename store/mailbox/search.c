@@ -128,17 +128,29 @@ static uint64_t modseq_of(const struct mailbox *m, uint32_t uid)
 	return at < m->index.count && m->index.rows[at].uid == uid ? m->index.rows[at].modseq : 0;
 }
 
+/* Of what was found, while it is in the order of the index. */
+static uint64_t highest_modseq(const struct search *s, const struct mailbox *m)
+{
+	size_t count;
+	const struct found *found = search_found(s, &count);
+	uint64_t highest = 0;
+	for (size_t i = 0, at = count ? index_lower(&m->index, found[0].uid) : 0; i < count && at < m->index.count;) {
+		const struct row *r = &m->index.rows[at];
+		if (r->uid == found[i].uid && r->modseq > highest)
+			highest = r->modseq;
+		i += r->uid >= found[i].uid;
+		at += i < count && r->uid < found[i].uid;
+	}
+	return highest;
+}
+
 /* RFC 7162 §3.1.10 */
-static void say_done(struct search *s, const struct mailbox *m)
+static void say_done(struct search *s, const struct mailbox *m, uint64_t modseq)
 {
 	struct buf out = {0};
 	size_t count;
 	const struct found *found = search_found(s, &count);
-	struct msg_search_done done = {.session = s->view->session, .request = s->request, .uidvalidity = m->uidvalidity};
-	for (size_t i = 0; i < count; i++) {
-		uint64_t modseq = modseq_of(m, found[i].uid);
-		done.modseq = modseq > done.modseq ? modseq : done.modseq;
-	}
+	struct msg_search_done done = {.session = s->view->session, .request = s->request, .uidvalidity = m->uidvalidity, .modseq = modseq};
 	if (count) {
 		done.first_modseq = modseq_of(m, found[0].uid);
 		done.last_modseq = modseq_of(m, found[count - 1].uid);
@@ -159,12 +171,13 @@ static void answer(struct search *s, const struct mailbox *m)
 {
 	BUF_AUTO found = {0}, scores = {0};
 	sort_by_uid(s);
+	uint64_t modseq = highest_modseq(s, m);
 	search_arrange(s, m, &found, &scores);
 	say_found(s, buf_span(&found), buf_span(&scores));
 	if (s->is_failed)
 		say_not_done(s, REQUEST_FAILED, "some messages could not be read");
 	else
-		say_done(s, m);
+		say_done(s, m, modseq);
 }
 
 /* ---- walking ---- */

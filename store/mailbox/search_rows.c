@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-enum { BLOCK_WORK = 400 /* what it costs to look through a block, in messages */ };
+enum { BLOCK_WORK = 300, NEEDLE_WORK = 100 /* what it costs to look through a block, and for each needle, in messages */ };
 
 /* ---- needles in columns ---- */
 
@@ -155,7 +155,7 @@ static size_t try_blocks(struct search *s, struct mailbox *m)
 	for (size_t i = 0; i < s->undecided_count; i++) {
 		uint32_t block = s->undecided[i] / BLOCK_ROWS;
 		if (block != last && try_texts(s, block))
-			work += BLOCK_WORK;
+			work += BLOCK_WORK + NEEDLE_WORK * s->needle_count;
 		last = block;
 	}
 	try_again(s, m);
