@@ -13,6 +13,7 @@
 #include "wire/header.h"
 #include "wire/lexical.h"
 #include "wire/message_cache.h"
+#include "wire/message_summary.h"
 #include "wire/milter.h"
 
 #include <stdlib.h>
@@ -388,7 +389,7 @@ static void shift_tree(struct mime_tree *tree, const struct verdict *v)
 static void say(struct verdict *v, const struct mime_tree *tree, struct span report)
 {
 	struct message *m = v->message;
-	BUF_AUTO cache = {0}, authors = {0};
+	BUF_AUTO cache = {0}, authors = {0}, thread_ids = {0};
 	unsigned char digest[32];
 	EVP_DigestFinal_ex(m->sha256, digest, NULL);
 	struct span message_id = tree->parts[0].envelope ? tree->parts[0].envelope->message_id : SPAN("");
@@ -396,6 +397,8 @@ static void say(struct verdict *v, const struct mime_tree *tree, struct span rep
 	const struct milter_said *said = v->said ? v->said : &nothing;
 	if (v->outcome == VERDICT_ACCEPT && !v->has_other_structure) /* otherwise it is parsed anew when somebody wants to know */
 		message_cache_pack(tree, &cache);
+	if (tree->parts[0].envelope)
+		message_summary_thread(tree->parts[0].envelope, &thread_ids);
 	words_pack(&authors, v->authors.list, v->authors.count);
 	if (authors.len > 8192) {
 		refuse(v, "550 5.7.1 Too many authors");
@@ -410,7 +413,7 @@ static void say(struct verdict *v, const struct mime_tree *tree, struct span rep
 	             .prefix = span_slice(buf_span(&v->prefix), 0, PREFIX_BYTES_MOST), .cuts = span_slice(buf_span(&v->cuts), 0, 4096),
 	             .sha256 = span_of(digest, sizeof digest), .size = m->size, .has_8bit = tree->has_8bit || utf8_has_8bit(buf_span(&said->above)) || utf8_has_8bit(buf_span(&said->behind)), .is_tls_optional = v->is_tls_optional,
 	             .header_bytes = (uint32_t)tree->parts[0].header_len, .authors = buf_span(&authors),
-	             .message_id = span_slice(span_trim(message_id), 0, 1000), .cache = buf_span(&cache));
+	             .message_id = span_slice(span_trim(message_id), 0, 1000), .thread_ids = buf_span(&thread_ids), .cache = buf_span(&cache));
 }
 
 /* Of a message that is taken although its author's policy is against it. */

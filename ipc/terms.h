@@ -220,6 +220,7 @@ enum search_node {
 	SEARCH_TEXT,      /* bytes needle */
 	SEARCH_MODSEQ,    /* u64 */
 	SEARCH_EMAIL_ID,  /* bytes: the blob's id */
+	SEARCH_THREAD_ID, /* u64 */
 	SEARCH_NODES,
 };
 enum { SEARCH_DEPTH_MOST = 64, SEARCH_NODES_MOST = 4096, SEARCH_NEEDLES_MOST = 64 };

@@ -53,7 +53,7 @@ void deliver_free(struct delivery *d)
 	EVP_MD_CTX_free(d->sha256);
 	arena_free(&d->recipients_memory);
 	struct buf *bufs[] = {&d->reverse_path, &d->client, &d->mailbox, &d->keywords, &d->block, &d->tls_report, &d->text, &d->prefix, &d->cuts,
-	                      &d->authors, &d->message_id, &d->cache, &d->envid, &d->sender, &d->rcpt_added, &d->rcpt_removed};
+	                      &d->authors, &d->message_id, &d->thread_ids, &d->cache, &d->envid, &d->sender, &d->rcpt_added, &d->rcpt_removed};
 	for (size_t i = 0; i < sizeof bufs / sizeof bufs[0]; i++)
 		buf_free(bufs[i]);
 	free(d->recipients);
@@ -298,6 +298,7 @@ int deliver_verdict(struct store_peer *filter, const struct msg_verdict *m)
 	buf_add(&d->cuts, m->cuts);
 	buf_add(&d->authors, m->authors);
 	buf_add(&d->message_id, m->message_id);
+	buf_add(&d->thread_ids, m->thread_ids);
 	buf_add(&d->cache, m->cache);
 	try_to_finish(d);
 	return 0;

@@ -48,6 +48,8 @@ struct accepted *deliver_accept(struct delivery *d)
 	m->is_junk = d->is_junk;
 	m->size = (uint32_t)blob_size(&m->head);
 	m->header_bytes = d->header_bytes;
+	m->thread_ids = d->thread_ids;
+	d->thread_ids = (struct buf){0};
 	m->cache = d->cache;
 	d->cache = (struct buf){0};
 	make_trace(d, &m->trace);

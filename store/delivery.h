@@ -42,7 +42,7 @@ struct delivery {
 	bool has_changed_envelope; /* that has been done */
 	bool is_asking;          /* a table is asked for a recipient or an author */
 	struct table_look look;
-	struct buf text, prefix, cuts, authors, message_id, cache;
+	struct buf text, prefix, cuts, authors, message_id, thread_ids, cache;
 	unsigned char judged_digest[32];
 	uint64_t judged_size;
 	uint32_t header_bytes;

@@ -135,3 +135,37 @@ def test_status_counts_what_is_deleted(server, i):
         again.ok('SELECT INBOX')
         again.ok('EXPUNGE')
         assert b'DELETED 0' in again.ok('STATUS INBOX (DELETED)')[0]
+
+
+def letter(own, refs='', reply=''):
+    return ('From: a@b.example\r\nMessage-ID: %s\r\n%s%s\r\nx\r\n' % (own, refs and 'References: %s\r\n' % refs, reply and 'In-Reply-To: %s\r\n' % reply)).encode()
+
+
+def test_threads_over_all_mailboxes(server, i):
+    """RFC 8474 §5.2: the same for messages that belong together, wherever they lie, after a restart too; and SEARCH finds them."""
+    i.append('INBOX', letter('<1@x>'))
+    i.append('Sent', letter('<2@x>', '<1@x>', '<1@x>'))
+    i.append('INBOX', letter('<3@x>', '<1@x> <2@x>'))
+    i.append('INBOX', letter('<other@x>'))
+    i.append('INBOX', letter('<late@x>', reply='<missing@x>'))
+    i.append('INBOX', letter('<missing@x>'))
+    i.append('INBOX', SMALL)
+
+    def threads(session, name):
+        session.ok('SELECT ' + name)
+        return [re.search(rb'THREADID \((T[0-9a-f]{16})\)', r)[1] for r in session.ok('FETCH 1:* THREADID')]
+    inbox, sent = threads(i, 'INBOX'), threads(i, 'Sent')
+    assert inbox[0] == inbox[1] == sent[0] and inbox[3] == inbox[4] and len(set(inbox)) == 4
+    i.ok('COPY 1 Archive')
+    assert threads(i, 'Archive') == sent
+    i.ok('SELECT INBOX')
+    assert i.ok('SEARCH THREADID ' + inbox[0].decode()) == [b'* SEARCH 1 2']
+    for none in ('x', 'T1', 'T0000000000000000', 'Tgggggggggggggggg'):
+        assert i.ok('SEARCH THREADID ' + none) == [b'* SEARCH']
+    i.bad('SEARCH THREADID')
+    i.ok('LOGOUT')
+    server.stop()
+    server.start()
+    with server.imap('u@example.test') as again:
+        again.append('INBOX', letter('<4@x>', '<unknown@x> <2@x> <3@x>'))
+        assert threads(again, 'INBOX') == inbox + inbox[:1]

@@ -30,7 +30,7 @@ enum imap_search_kind {
 	IMAP_SEARCH_OLDER, IMAP_SEARCH_YOUNGER,                               /* number, seconds: RFC 5032 */
 	IMAP_SEARCH_LARGER, IMAP_SEARCH_SMALLER,                              /* number */
 	IMAP_SEARCH_MODSEQ,    /* modseq: RFC 7162 §3.1.5 */
-	IMAP_SEARCH_EMAIL_ID,  /* text: RFC 8474 */
+	IMAP_SEARCH_EMAIL_ID, IMAP_SEARCH_THREAD_ID, /* text: RFC 8474 */
 	IMAP_SEARCH_HEADER,    /* name, text */
 	IMAP_SEARCH_BODY,      /* text */
 	IMAP_SEARCH_TEXT,      /* text */

@@ -143,13 +143,13 @@ static uint64_t hash_of(const struct buf *id)
 	return hash ? hash : 1;
 }
 
-static void pack_thread(const struct mime_envelope *e, struct buf *out)
+void message_summary_thread(const struct mime_envelope *e, struct buf *out)
 {
-	BUF_AUTO id = {0}, value = {0};
+	BUF_AUTO id = {0};
 	struct span rest = e->message_id;
 	uint64_t refs[SUMMARY_REFERENCES_MAX];
 	size_t count = 0;
-	pack_u64(&value, next_message_id(&rest, &id) ? hash_of(&id) : 0);
+	pack_u64(out, next_message_id(&rest, &id) ? hash_of(&id) : 0);
 	rest = e->references;
 	while (next_message_id(&rest, &id)) {
 		if (count == SUMMARY_REFERENCES_MAX)
@@ -160,7 +160,13 @@ static void pack_thread(const struct mime_envelope *e, struct buf *out)
 	if (count == 0 && next_message_id(&rest, &id))
 		refs[count++] = hash_of(&id);
 	for (size_t i = 0; i < count; i++)
-		pack_u64(&value, refs[i]);
+		pack_u64(out, refs[i]);
+}
+
+static void pack_thread(const struct mime_envelope *e, struct buf *out)
+{
+	BUF_AUTO value = {0};
+	message_summary_thread(e, &value);
 	pack_cut(out, buf_span(&value));
 }
 

@@ -31,6 +31,9 @@ enum {
 	SUMMARY_BYTES_MAX = SUMMARY_COLUMNS * (SUMMARY_VALUE_MAX + 4) + 3,
 };
 
+/* Appends SUMMARY_THREAD alone. */
+void message_summary_thread(const struct mime_envelope *e, struct buf *out);
+
 /* Appends the summary. False, and nothing, where the tree lacks the values (is_partial). */
 bool message_summary_pack(const struct mime_tree *tree, struct buf *out);
 

@@ -104,6 +104,20 @@ static void pack_email_id(struct buf *out, struct span text)
 	pack_bytes(out, is_id ? id128_span(&id) : SPAN(""));
 }
 
+/* "T" and 16 hexadecimal digits, as FETCH tells it; what is no such id is no message's. */
+static void pack_thread_id(struct buf *out, struct span text)
+{
+	uint64_t thread = 0;
+	bool is_id = text.len == 17 && text.ptr[0] == 'T';
+	for (size_t i = 1; is_id && i < text.len; i++) {
+		int digit = ascii_hex_value(text.ptr[i]);
+		is_id = digit >= 0;
+		thread = thread << 4 | (unsigned)digit;
+	}
+	pack_u8(out, SEARCH_THREAD_ID);
+	pack_u64(out, is_id ? thread : UINT64_MAX);
+}
+
 static void pack_number(struct buf *out, enum search_node node, uint64_t number)
 {
 	pack_u8(out, (uint8_t)node);
@@ -154,6 +168,7 @@ static bool pack_key(struct packing *k, const struct imap_search_key *key)
 	case IMAP_SEARCH_SMALLER: pack_number(out, SEARCH_SMALLER, key->number); break;
 	case IMAP_SEARCH_MODSEQ: pack_number(out, SEARCH_MODSEQ, key->modseq); break;
 	case IMAP_SEARCH_EMAIL_ID: pack_email_id(out, key->text); break;
+	case IMAP_SEARCH_THREAD_ID: pack_thread_id(out, key->text); break;
 	case IMAP_SEARCH_HEADER:
 		pack_u8(out, SEARCH_HEADER);
 		pack_bytes(out, key->name);

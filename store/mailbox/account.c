@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/pack.h"
 #include "store/mailbox/removed.h"
+#include "store/mailbox/threading.h"
 #include "store/store.h"
 
 #include <errno.h>
@@ -81,6 +82,7 @@ static void free_account(struct account *a)
 		mailbox_free(a->mailboxes[i]);
 	account_forget_subscriptions(a);
 	free_uses(a);
+	threading_forget(a);
 	free(a->mailboxes);
 	batch_free(&a->batch);
 	free(a);
@@ -209,8 +211,7 @@ void account_measure(struct engine *e, uint64_t id, uint64_t *bytes, uint64_t *m
 	free(a.mailboxes);
 }
 
-/* Nothing of the account is only in memory. */
-static bool is_on_disk(const struct account *a)
+bool account_is_durable(const struct account *a)
 {
 	return batch_is_empty(&a->batch) && a->submitted == atomic_load(&a->durable);
 }
@@ -226,7 +227,7 @@ void account_evict(struct worker *w)
 	for (size_t n = ACCOUNTS_LOADED_MOST / 16; n && oldest; n--) {
 		struct account *a = oldest;
 		oldest = a->newer;
-		if (a->view_count == 0 && a->indexing_count == 0 && is_on_disk(a))
+		if (a->view_count == 0 && a->indexing_count == 0 && account_is_durable(a))
 			free_account(a);
 	}
 }
@@ -281,7 +282,7 @@ void account_settle(struct account *a)
 
 static void say(struct account *a, struct parcel *p)
 {
-	if (is_on_disk(a)) {
+	if (account_is_durable(a)) {
 		worker_say(a->worker, p);
 		return;
 	}
@@ -308,7 +309,7 @@ void account_call_loop(struct account *a, loop_fn *fn, void *context)
 void account_when_durable(struct account *a, struct job *j)
 {
 	account_settle(a);
-	if (is_on_disk(a))
+	if (account_is_durable(a))
 		j->run(a->worker, j);
 	else
 		submit(a, j);

@@ -72,6 +72,7 @@ struct account {
 	struct parcel_list said;  /* of the operation in hand: leaves when its commit is on the disk */
 	struct map uses;          /* by blob: reference counts that may not be on the disk yet */
 	size_t uses_bound;
+	struct map recent_threads; /* threading.h */
 	uint32_t last_removed;    /* so that entries of removed.h have numbers of their own */
 	unsigned view_count;
 	unsigned indexing_count;  /* questions and jobs of the indexer that are under way */
@@ -92,6 +93,8 @@ void account_settle(struct account *a);
 /* Ends the operation, and runs the job when everything submitted so far is on the disk (now, if it is): for what reads the
  * engine. */
 void account_when_durable(struct account *a, struct job *j);
+/* Nothing of the account is only in memory. */
+bool account_is_durable(const struct account *a);
 /* Takes the account's state from memory and its data from the engine. */
 void account_erase(struct account *a);
 

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/pack.h"
 #include "ipc/words.h"
+#include "store/mailbox/threading.h"
 #include "store/mailbox/view.h"
 
 #include <stdatomic.h>
@@ -27,6 +28,7 @@ void accepted_release(struct accepted *m)
 	if (__atomic_sub_fetch(&m->users, 1, __ATOMIC_ACQ_REL))
 		return;
 	buf_free(&m->head_memory);
+	buf_free(&m->thread_ids);
 	buf_free(&m->cache);
 	buf_free(&m->trace);
 	free(m);
@@ -125,6 +127,7 @@ static void append(struct account *acc, struct mailbox *box, struct append *a)
 	struct accepted *m = a->message;
 	struct row row = {.size = m->size, .internaldate_ms = a->internaldate_ms, .blob = m->blob,
 	                  .header_bytes = m->header_bytes, .flags = a->flags};
+	row.thread = threading_join(acc, buf_span(&m->thread_ids), m->blob);
 	mailbox_keywords(box, buf_span(&a->keywords), true, &row.keywords);
 	put_message(acc, m);
 	a->result = (struct append_result){.outcome = DELIVERED, .uid = mailbox_append(box, &row)->uid, .uidvalidity = box->uidvalidity};

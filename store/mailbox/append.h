@@ -13,6 +13,7 @@ struct accepted {
 	struct buf head_memory; /* holds prefix and whole */
 	struct blob_head head;
 	uint32_t size, header_bytes;
+	struct buf thread_ids;  /* store/mailbox/threading.h; empty: not known */
 	struct buf cache;
 	struct buf trace;       /* the delivery record (store/trace.h) */
 };

@@ -76,6 +76,7 @@ static void check_node(struct check *c, unsigned depth)
 	case SEARCH_KEYWORD: case SEARCH_EMAIL_ID: unpack_bytes(&c->u, 1024); break;
 	case SEARCH_BEFORE: case SEARCH_ON: case SEARCH_SINCE: case SEARCH_SAVED_BEFORE: case SEARCH_SAVED_ON: case SEARCH_SAVED_SINCE:
 	case SEARCH_OLDER: case SEARCH_YOUNGER: case SEARCH_LARGER: case SEARCH_SMALLER: case SEARCH_MODSEQ:
+	case SEARCH_THREAD_ID:
 		unpack_u64(&c->u);
 		break;
 	case SEARCH_SENT_BEFORE: case SEARCH_SENT_ON: case SEARCH_SENT_SINCE: case SEARCH_HEADER: case SEARCH_BODY: case SEARCH_TEXT:
@@ -182,6 +183,11 @@ static enum truth try_fuzzy(struct trial *t)
 	return truth_of(exact == IS_TRUE || loose == IS_TRUE);
 }
 
+static enum truth try_thread_id(const struct row *r, uint64_t thread)
+{
+	return truth_of(thread && r->thread == thread);
+}
+
 static enum truth try_email_id(const struct row *r, struct span id)
 {
 	return truth_of(span_equal(id, id128_span(&r->blob)));
@@ -216,6 +222,7 @@ static enum truth try_node(struct trial *t)
 	case SEARCH_LARGER: return truth_of(r->size > unpack_u64(&t->u));
 	case SEARCH_SMALLER: return truth_of(r->size < unpack_u64(&t->u));
 	case SEARCH_MODSEQ: return truth_of(r->modseq >= unpack_u64(&t->u));
+	case SEARCH_THREAD_ID: return try_thread_id(r, unpack_u64(&t->u));
 	case SEARCH_EMAIL_ID: return try_email_id(r, unpack_bytes(&t->u, SIZE_MAX));
 	case SEARCH_SENT_BEFORE: case SEARCH_SENT_ON: case SEARCH_SENT_SINCE: case SEARCH_HEADER: case SEARCH_BODY: case SEARCH_TEXT:
 		return try_needle(t, node);
