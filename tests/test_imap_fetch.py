@@ -169,3 +169,39 @@ def test_threads_over_all_mailboxes(server, i):
     with server.imap('u@example.test') as again:
         again.append('INBOX', letter('<4@x>', '<unknown@x> <2@x> <3@x>'))
         assert threads(again, 'INBOX') == inbox + inbox[:1]
+
+
+# ---- PREVIEW ----
+
+def preview(response):
+    match = re.search(rb'PREVIEW (?:"([^"]*)"|\{(\d+)\}\r\n)', response)
+    return (match[1] if match[1] is not None else response[match.end():match.end() + int(match[2])]).decode()
+
+
+def test_previews(i):
+    """RFC 8970 §3: text without its encoding, charset and markup, in one line of 200 characters at most."""
+    def one(kind, encoding, body):
+        return b'From: a@b.example\r\nMIME-Version: 1.0\r\n' + entity(encoding, body, kind)
+    html = b'<html><head><style>p {color: red}</style><title>t</title></head><body><p>Hello&nbsp;&amp; <b>good</b>\r\n bye</p></body></html>\r\n'
+    messages = [
+        (one('text/plain; charset=utf-8', 'quoted-printable', b'ol=C3=A1,\r\n\r\n   it is\tme\r\n'), 'olá, it is me'),
+        (one('text/plain; charset=iso-8859-1', '8bit', b'caf\xe9 ' * 100 + b'\r\n'), ('café ' * 40).strip()),
+        (one('text/plain; charset=utf-8', 'base64', base64.encodebytes(('日本語' * 10000).encode()).replace(b'\n', b'\r\n')), ('日本語' * 100)[:200]),
+        (mixed(entity('base64', b'AAEC'), entity('7bit', html, 'text/html'), entity('7bit', b'the plain text', 'text/plain')), 'the plain text'),
+        (mixed(entity('base64', b'AAEC')), ''),
+        (SMALL, 'body'),
+        (b'Subject: empty\r\n\r\n', ''),
+    ]
+    for message, _ in messages:
+        assert i.append('INBOX', message).startswith('OK')
+    assert i.append('INBOX', mixed(entity('7bit', html, 'text/html'))).startswith('OK')
+    big = b'Subject: big\r\n\r\nfirst line\r\n' + b'x' * 76 + b'\r\n' * 100000
+    assert i.append('INBOX', big).startswith('OK')
+    i.ok('SELECT INBOX')
+    found = [preview(r) for r in i.ok('FETCH 1:9 (FLAGS PREVIEW UID)')]
+    assert found[:7] == [text for _, text in messages]
+    assert 'Hello & good bye' in found[7] and 'color' not in found[7] and found[8].startswith('first line xxx')
+    assert [preview(r) for r in i.ok('FETCH 1:2 (PREVIEW (LAZY) BODY.PEEK[HEADER])')] == found[:2]
+    assert b'\\Seen' not in b''.join(i.ok('FETCH 1:* FLAGS'))
+    for bad in ('(PREVIEW (X))', '(PREVIEW ())', '(PREVIEW (LAZY)', '(PREVIEW(LAZY))'):
+        i.bad('FETCH 1 ' + bad)

@@ -167,8 +167,18 @@ static const struct {
 	{"BINARY[", {.kind = IMAP_FETCH_BINARY}},
 };
 
+/* "PREVIEW" [SP "(" "LAZY" ")"]: RFC 8970 §6. Whether it is made lazily makes no difference here. */
+static bool take_preview(struct imap_parser *p)
+{
+	if (!span_starts_with(p->rest, SPAN(" (")))
+		return true;
+	return imap_take_space(p) && imap_take_char(p, '(') && (imap_take_word(p, "LAZY") || imap_fail(p, "Expected LAZY")) && imap_take_char(p, ')');
+}
+
 static bool take_item(struct imap_parser *p, struct imap_fetch *f)
 {
+	if (imap_take_word(p, "PREVIEW"))
+		return take_preview(p) && add(p, f, &(struct imap_fetch_item){.kind = IMAP_FETCH_PREVIEW, .label = SPAN("PREVIEW")});
 	for (size_t i = 0; i < sizeof simple_items / sizeof simple_items[0]; i++)
 		if (imap_take_word(p, simple_items[i].label.ptr))
 			return add(p, f, &simple_items[i]);

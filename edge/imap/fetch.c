@@ -48,6 +48,7 @@ static uint8_t want_of(const struct imap_fetch_item *item)
 	case IMAP_FETCH_FLAGS: case IMAP_FETCH_UID: case IMAP_FETCH_MODSEQ: return 0;
 	case IMAP_FETCH_INTERNALDATE: case IMAP_FETCH_SIZE: return FETCH_DATES;
 	case IMAP_FETCH_SAVEDATE: case IMAP_FETCH_EMAILID: case IMAP_FETCH_THREADID: return FETCH_IDS;
+	case IMAP_FETCH_PREVIEW: return FETCH_CACHE | FETCH_BODY | FETCH_DATES;
 	case IMAP_FETCH_BINARY: case IMAP_FETCH_BINARY_SIZE: return FETCH_CACHE | FETCH_DATES;
 	case IMAP_FETCH_ENVELOPE: case IMAP_FETCH_BODY: case IMAP_FETCH_BODYSTRUCTURE: return FETCH_CACHE | FETCH_DATES;
 	case IMAP_FETCH_SECTION: return want_of_section(item);
@@ -294,6 +295,8 @@ static enum imap_step step(struct imap_session *s, struct imap_fetching *f)
 	const struct imap_fetch_item *item = &f->what.items[f->next_item];
 	if (item->kind == IMAP_FETCH_SECTION)
 		return imap_fetch_section(s, f, item);
+	if (item->kind == IMAP_FETCH_PREVIEW)
+		return imap_fetch_preview(s, f);
 	if (item->kind == IMAP_FETCH_BINARY || item->kind == IMAP_FETCH_BINARY_SIZE)
 		return imap_fetch_binary(s, f, item);
 	return imap_fetch_simple(s, f, item);

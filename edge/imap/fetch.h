@@ -18,6 +18,7 @@ enum imap_pull {
 	PULL_NOTHING,
 	PULL_TREE,    /* all of it, to parse it: there is no cache */
 	PULL_RANGE,   /* into `gathered`: a header that did not come with the row */
+	PULL_BEGINNING, /* the same of a body: all that was asked for */
 	PULL_LITERAL, /* to the client */
 	PULL_MEASURE, /* to be decoded, for how long that is */
 	PULL_DECODED, /* to the client, decoded */
@@ -83,6 +84,8 @@ enum imap_step imap_fetch_section(struct imap_session *s, struct imap_fetching *
 /* Makes f->tree; STEP_WAIT while it is not there yet. */
 enum imap_step imap_fetch_tree(struct imap_session *s, struct imap_fetching *f);
 void imap_fetch_begin_pull(struct imap_fetching *f, enum imap_pull what, uint64_t offset, uint64_t length);
+/* The bytes at that range of the message, PULL_RANGE up to the end of the header that stands there; true when *out has them. */
+bool imap_fetch_gather(struct imap_session *s, struct imap_fetching *f, enum imap_pull what, uint64_t offset, uint64_t length, struct span *out);
 /* Asks for the next piece of what is pulled. */
 void imap_fetch_pull(struct imap_session *s, struct imap_fetching *f);
 void imap_fetch_piece(struct imap_session *s, const struct msg_body_piece *m);
@@ -92,6 +95,8 @@ void imap_fetch_end_row(struct imap_fetching *f);
 enum imap_step imap_fetch_binary(struct imap_session *s, struct imap_fetching *f, const struct imap_fetch_item *item);
 void imap_fetch_measure(struct imap_fetching *f, struct span bytes, bool is_end);
 void imap_fetch_decoded(struct imap_session *s, struct imap_fetching *f, struct span bytes, bool is_end);
+
+enum imap_step imap_fetch_preview(struct imap_session *s, struct imap_fetching *f); /* fetch_preview.c */
 
 /* fetch_render.c: says an item that is no section. */
 enum imap_step imap_fetch_simple(struct imap_session *s, struct imap_fetching *f, const struct imap_fetch_item *item);

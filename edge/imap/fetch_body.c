@@ -125,6 +125,7 @@ void imap_fetch_piece(struct imap_session *s, const struct msg_body_piece *m)
 		if (is_end)
 			end_tree(f);
 		break;
+	case PULL_BEGINNING: buf_add(&f->gathered, bytes); break;
 	case PULL_RANGE:
 		buf_add(&f->gathered, bytes);
 		is_end |= has_blank_line(buf_span(&f->gathered), before);
@@ -158,8 +159,7 @@ enum imap_step imap_fetch_tree(struct imap_session *s, struct imap_fetching *f)
 	return f->pull == PULL_NOTHING ? STEP_ON : STEP_WAIT;
 }
 
-/* The bytes of a header at that range of the message; true when *out has them. */
-static bool gather(struct imap_session *s, struct imap_fetching *f, uint64_t offset, uint64_t length, struct span *out)
+bool imap_fetch_gather(struct imap_session *s, struct imap_fetching *f, enum imap_pull what, uint64_t offset, uint64_t length, struct span *out)
 {
 	if (f->has_bytes && (f->want & FETCH_BODY)) {
 		*out = span_slice(f->bytes, offset, length);
@@ -173,7 +173,7 @@ static bool gather(struct imap_session *s, struct imap_fetching *f, uint64_t off
 	f->has_gathered = true;
 	f->has_header = false; /* it may have pointed there */
 	f->gathered_offset = offset;
-	imap_fetch_begin_pull(f, PULL_RANGE, offset, length < HEADER_BYTES_MOST ? length : HEADER_BYTES_MOST);
+	imap_fetch_begin_pull(f, what, offset, length < HEADER_BYTES_MOST ? length : HEADER_BYTES_MOST);
 	*out = SPAN("");
 	if (f->pull == PULL_NOTHING)
 		return true;
@@ -186,7 +186,7 @@ static bool root_header(struct imap_session *s, struct imap_fetching *f)
 	if (f->has_header)
 		return true;
 	struct span bytes = f->bytes;
-	if (!f->has_bytes && !gather(s, f, 0, f->size_bytes, &bytes))
+	if (!f->has_bytes && !imap_fetch_gather(s, f, PULL_RANGE, 0, f->size_bytes, &bytes))
 		return false;
 	f->header = span_slice(bytes, 0, header_length(bytes));
 	f->has_header = true;
@@ -253,7 +253,7 @@ static enum imap_step find_in_part(struct imap_session *s, struct imap_fetching 
 	case IMAP_SECTION_ALL: case IMAP_SECTION_TEXT: set_range(out, part->body_offset, part->body_len); break;
 	case IMAP_SECTION_MIME: case IMAP_SECTION_HEADER: set_range(out, part->header_offset, part->header_len); break;
 	case IMAP_SECTION_FIELDS: case IMAP_SECTION_FIELDS_NOT:
-		if (!gather(s, f, part->header_offset, part->header_len, &header))
+		if (!imap_fetch_gather(s, f, PULL_RANGE, part->header_offset, part->header_len, &header))
 			return STEP_WAIT;
 		filter_fields(f, item, header, out);
 		break;

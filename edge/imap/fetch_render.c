@@ -66,7 +66,7 @@ enum imap_step imap_fetch_simple(struct imap_session *s, struct imap_fetching *f
 	case IMAP_FETCH_ENVELOPE: imap_render_envelope(f->tree.parts[0].envelope, flags, &s->out); break;
 	case IMAP_FETCH_BODY: imap_render_body(&f->tree, 0, false, flags, &s->out); break;
 	case IMAP_FETCH_BODYSTRUCTURE: imap_render_body(&f->tree, 0, true, flags, &s->out); break;
-	case IMAP_FETCH_MODSEQ: case IMAP_FETCH_SECTION: case IMAP_FETCH_BINARY: case IMAP_FETCH_BINARY_SIZE: break;
+	case IMAP_FETCH_MODSEQ: case IMAP_FETCH_SECTION: case IMAP_FETCH_PREVIEW: case IMAP_FETCH_BINARY: case IMAP_FETCH_BINARY_SIZE: break;
 	}
 	return STEP_ON;
 }
