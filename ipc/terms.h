@@ -81,6 +81,7 @@ enum request_outcome {
 	REQUEST_FAILED,         /* [SERVERBUG]: see the log */
 	REQUEST_BAD_CHARSET,    /* [BADCHARSET] */
 	REQUEST_NO_SPACE,       /* [OVERQUOTA]: the disk is full, or a quota */
+	REQUEST_TOO_MANY,       /* [METADATA TOOMANY] */
 	REQUEST_BAD_USE,        /* [USEATTR] */
 	REQUEST_OK_LEFT,        /* deleted, and it was the mailbox that the session had open: none is open now */
 };
@@ -88,6 +89,9 @@ enum request_outcome {
 /* System flags, as bits: RFC 3501 §2.3.2. */
 enum mail_flag { FLAG_SEEN = 1, FLAG_ANSWERED = 2, FLAG_FLAGGED = 4, FLAG_DELETED = 8, FLAG_DRAFT = 16 };
 enum { KEYWORDS_MOST = 64 }; /* of a mailbox: a bit each */
+
+/* metadata_get.scope */
+enum metadata_scope { METADATA_OF_SERVER, METADATA_OF_MAILBOX, METADATA_OF_ALL /* mailboxes */ };
 
 /* flags_ask.mode */
 enum flags_mode { FLAGS_SET, FLAGS_ADD, FLAGS_REMOVE };

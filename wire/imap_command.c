@@ -150,7 +150,7 @@ static size_t literal_head(struct span in, uint64_t *size)
 	return span_starts_with(span_skip(in, at), SPAN("}\r\n")) ? at + 3 : 0;
 }
 
-static bool take_literal(struct imap_parser *p, struct span *out)
+static bool take_literal(struct imap_parser *p, bool may_have_nul, struct span *out)
 {
 	uint64_t size;
 	size_t head = literal_head(p->rest, &size);
@@ -159,7 +159,12 @@ static bool take_literal(struct imap_parser *p, struct span *out)
 	*out = span_slice(p->rest, head, (size_t)size);
 	p->rest = span_skip(p->rest, head + (size_t)size);
 	/* RFC 3501 §9: CHAR8 */
-	return span_chr(*out, 0) < 0 || imap_fail(p, "A literal has no NUL");
+	return may_have_nul || span_chr(*out, 0) < 0 || imap_fail(p, "A literal has no NUL");
+}
+
+bool imap_take_literal8(struct imap_parser *p, struct span *out)
+{
+	return imap_take_char(p, '~') && take_literal(p, true, out);
 }
 
 bool imap_take_string(struct imap_parser *p, struct span *out)
@@ -167,7 +172,7 @@ bool imap_take_string(struct imap_parser *p, struct span *out)
 	if (imap_next_is(p, '"'))
 		return take_quoted(p, out);
 	if (imap_next_is(p, '{'))
-		return take_literal(p, out);
+		return take_literal(p, false, out);
 	return imap_fail(p, "Expected a string");
 }
 

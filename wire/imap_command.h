@@ -75,6 +75,8 @@ bool imap_next_is(const struct imap_parser *p, char c);
 bool imap_take_atom(struct imap_parser *p, struct span *out);
 /* string: quoted or literal. Quoted text may have valid UTF-8 too (RFC 9051 §4.3), as clients send it. */
 bool imap_take_string(struct imap_parser *p, struct span *out);
+/* "~{3}" CR LF and three bytes, which may be any: RFC 9051 §4.3.1. */
+bool imap_take_literal8(struct imap_parser *p, struct span *out);
 bool imap_take_astring(struct imap_parser *p, struct span *out);
 bool imap_take_number(struct imap_parser *p, uint32_t least, uint32_t *out);
 

@@ -2,6 +2,7 @@
 #include "wire/imap_list.h"
 
 #include "base/die.h"
+#include "wire/imap_metadata.h"
 
 #include <stdlib.h>
 
@@ -96,6 +97,8 @@ static bool take_return_option(struct imap_parser *p, struct imap_list *out)
 			out->options |= names[i].option;
 			return true;
 		}
+	if (imap_take_word(p, "METADATA"))
+		return imap_take_space(p) && imap_next_is(p, '(') ? imap_take_metadata_entries(p, &out->entries, &out->entry_count) : imap_take_char(p, '(');
 	if (imap_take_word(p, "STATUS"))
 		return imap_take_space(p) && imap_take_status_items(p, &out->status_items);
 	return imap_fail(p, "There is no such option");

@@ -22,6 +22,8 @@ struct imap_list {
 	unsigned options;
 	struct span *patterns;   /* in UTF-8 with the reference in front; ptr is NULL for one that can match nothing */
 	size_t pattern_count;
+	struct span *entries;    /* of METADATA, to be told of each mailbox: RFC 9590 */
+	size_t entry_count;
 	unsigned status_items;   /* bits of enum imap_status_item to be told of each mailbox: RFC 5819 */
 	bool is_root;            /* the one pattern is "" and it is not extended: the delimiter is asked for */
 };

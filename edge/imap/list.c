@@ -3,6 +3,7 @@
 #include "wire/imap_list.h"
 
 #include "edge/imap/session.h"
+#include "ipc/words.h"
 
 #include <stdlib.h>
 
@@ -14,6 +15,12 @@ struct listed {
 	bool is_subscribed, exists;
 };
 
+/* An entry of METADATA, as it came. */
+struct annotation {
+	struct annotation *next;
+	struct span mailbox, entry, value;
+};
+
 struct listing {
 	struct imap_list what;
 	bool is_lsub;
@@ -21,6 +28,7 @@ struct listing {
 	size_t count;
 	struct listed **sorted;
 	struct imap_pattern **patterns;
+	struct annotation *annotations, **last_annotation;
 };
 
 static void add(struct imap_session *s, const struct listed *one)
@@ -157,6 +165,25 @@ static bool has_selected_below(const struct listing *w, size_t at, bool only_uns
 	return false;
 }
 
+/* RFC 9590 §3: all that was asked for in one response. */
+static void say_annotations(struct imap_session *s, const struct listing *w, struct span name)
+{
+	const char *gap = " (";
+	for (const struct annotation *a = w->annotations; a; a = a->next) {
+		if (!span_equal(a->mailbox, name))
+			continue;
+		if (gap[1] == '(') {
+			buf_add_cstr(&s->out, "* METADATA ");
+			imap_add_mailbox_name(s, name);
+		}
+		buf_add_cstr(&s->out, gap);
+		imap_add_metadata(s, a->entry, a->value);
+		gap = " ";
+	}
+	if (gap[1] != '(')
+		buf_add_cstr(&s->out, ")\r\n");
+}
+
 static void say_list(struct imap_session *s, const struct listing *w)
 {
 	for (size_t i = 0; i < w->count; i++) {
@@ -168,6 +195,8 @@ static void say_list(struct imap_session *s, const struct listing *w)
 			say_listed(s, w, i, has_selected_below(w, i, false));
 		if (is_said && is_selected(w, i) && w->sorted[i]->row)
 			imap_say_status(s, w->sorted[i]->row, w->what.status_items); /* RFC 5819 §2 */
+		if (is_said && w->sorted[i]->exists)
+			say_annotations(s, w, w->sorted[i]->name);
 		if (s->out.len > IMAP_OUT_BYTES)
 			imap_flush(s);
 	}
@@ -205,7 +234,35 @@ static void say_lsub(struct imap_session *s, const struct listing *w)
 	}
 }
 
+static void on_annotation(struct imap_session *s, const struct msg_metadata_row *m)
+{
+	struct listing *w = s->work;
+	struct annotation *a = arena_alloc(&s->arena, sizeof *a);
+	*a = (struct annotation){.mailbox = arena_dup(&s->arena, m->mailbox), .entry = arena_dup(&s->arena, m->entry), .value = arena_dup(&s->arena, m->value)};
+	*w->last_annotation = a;
+	w->last_annotation = &a->next;
+}
+
+static void say(struct imap_session *s, const struct msg_request_done *m);
+
+static void ask_annotations(struct imap_session *s, struct listing *w)
+{
+	static const struct imap_answers answers = {.metadata = on_annotation, .done = say};
+	BUF_AUTO entries = {0};
+	words_pack(&entries, w->what.entries, w->what.entry_count);
+	imap_ask(s, &answers, metadata_get, .scope = METADATA_OF_ALL, .entries = buf_span(&entries));
+}
+
 static void on_done(struct imap_session *s, const struct msg_request_done *m)
+{
+	struct listing *w = s->work;
+	if (m->outcome == REQUEST_OK && w->what.entry_count)
+		ask_annotations(s, w);
+	else
+		say(s, m);
+}
+
+static void say(struct imap_session *s, const struct msg_request_done *m)
 {
 	struct listing *w = s->work;
 	if (m->outcome != REQUEST_OK) {
@@ -233,6 +290,7 @@ static void list(struct imap_session *s, struct imap_parser *p, bool is_lsub)
 	struct listing *w = arena_alloc(&s->arena, sizeof *w);
 	w->is_lsub = is_lsub;
 	w->last = &w->first;
+	w->last_annotation = &w->annotations;
 	if (!imap_take_space(p) || !imap_take_list(p, is_lsub, &w->what)) {
 		imap_bad(s, p);
 		return;

@@ -94,6 +94,7 @@ void imap_no_outcome(struct imap_session *s, const struct msg_request_done *m, b
 	case REQUEST_EXPUNGED: code = "[EXPUNGEISSUED]", text = "Some of the messages are gone"; break;
 	case REQUEST_LIMIT: code = "[LIMIT]", text = "That is too much"; break;
 	case REQUEST_FAILED: break;
+	case REQUEST_TOO_MANY: code = "[LIMIT]", text = "There are too many already"; break;
 	case REQUEST_BAD_USE: code = "[USEATTR]", text = "Another mailbox has that use"; break;
 	case REQUEST_NO_SPACE: code = "[OVERQUOTA]", text = "There is no room"; break;
 	case REQUEST_BAD_CHARSET: code = "[BADCHARSET (UTF-8 US-ASCII)]", text = "The charset is not known"; break;

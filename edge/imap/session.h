@@ -78,6 +78,7 @@ struct imap_answers {
 	void (*piece)(struct imap_session *s, const struct msg_body_piece *m);
 	void (*copied)(struct imap_session *s, const struct msg_copy_done *m);
 	void (*quota)(struct imap_session *s, const struct msg_quota_row *m);
+	void (*metadata)(struct imap_session *s, const struct msg_metadata_row *m);
 	void (*found)(struct imap_session *s, const struct msg_search_found *m);
 	void (*searched)(struct imap_session *s, const struct msg_search_done *m);
 	void (*done)(struct imap_session *s, const struct msg_request_done *m); /* NULL: NO, with the outcome's code */
@@ -205,6 +206,8 @@ void imap_fetch_free(struct imap_session *s);
 void imap_leave_mailbox(struct imap_session *s);                   /* select.c: if one is selected */
 /* Says STATUS of a mailbox: bits of enum imap_status_item. */
 void imap_say_status(struct imap_session *s, const struct msg_mailbox_row *m, unsigned items); /* status.c */
+/* Appends an entry of METADATA with its value. */
+void imap_add_metadata(struct imap_session *s, struct span entry, struct span value); /* metadata.c */
 /* True if the client reads and writes names in UTF-8: RFC 6855 §3, RFC 9051 §5.1. */
 bool imap_has_utf8_names(const struct imap_session *s);            /* status.c */
 void imap_search_free(struct imap_session *s);                     /* search.c */
@@ -268,6 +271,8 @@ IMAP_HANDLER(imap_cancel_update); /* search_context.c */
 IMAP_HANDLER(imap_append);     /* append.c */
 IMAP_HANDLER(imap_replace);
 IMAP_HANDLER(imap_idle);       /* idle.c */
+IMAP_HANDLER(imap_getmetadata); /* metadata.c */
+IMAP_HANDLER(imap_setmetadata);
 IMAP_HANDLER(imap_getquota);   /* quota.c */
 IMAP_HANDLER(imap_getquotaroot);
 IMAP_HANDLER(imap_setquota);

@@ -215,7 +215,9 @@ static void rename_inbox(struct request *r, uint32_t request, struct mailbox *in
 		request_done(r, request, REQUEST_FAILED, why.text);
 		return;
 	}
-	mailbox_move_all(inbox, mailbox_make(r->account, to, USE_NONE));
+	struct mailbox *made = mailbox_make(r->account, to, USE_NONE);
+	mailbox_move_all(inbox, made);
+	metadata_copy(inbox, made); /* RFC 5464 §4.1 */
 	request_done(r, request, REQUEST_OK, "");
 }
 

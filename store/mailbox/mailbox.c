@@ -302,7 +302,7 @@ void mailbox_erase(struct mailbox *m, bool is_final)
 	if (!is_final)
 		removed_keep(m, rows, count);
 	free(rows);
-	for (const char *letter = "chtx" INDEXER_LETTERS; *letter; letter++) {
+	for (const char *letter = "chntx" INDEXER_LETTERS; *letter; letter++) {
 		index_key(&key, *letter, m->id, 0);
 		index_key(&end, *letter, m->id + 1, 0);
 		batch_delete_range(&a->batch, account_partition(a), buf_span(&key), buf_span(&end));

@@ -19,7 +19,7 @@ static const struct edge_to_store handlers = {
 	.mailbox_list_ask = mailbox_list_asked, .mailbox_create = mailbox_create_asked, .mailbox_delete = mailbox_delete_asked,
 	.mailbox_rename = mailbox_rename_asked, .mailbox_subscribe = mailbox_subscribe_asked,
 	.mailbox_open = mailbox_open_asked, .mailbox_close = mailbox_close_asked, .changes_ask = changes_asked, .vanished_ask = vanished_asked,
-	.fetch_ask = fetch_asked, .fetch_more = fetch_more_asked, .body_ask = body_asked, .message_ask = message_asked, .quota_ask = quota_asked, .flags_ask = flags_asked,
+	.fetch_ask = fetch_asked, .fetch_more = fetch_more_asked, .body_ask = body_asked, .message_ask = message_asked, .quota_ask = quota_asked, .metadata_get = metadata_get_asked, .metadata_set = metadata_set_asked, .flags_ask = flags_asked,
 	.copy_ask = copy_asked, .expunge_ask = expunge_asked, .search_ask = search_asked,
 };
 
@@ -84,9 +84,21 @@ static void free_view(struct view *v)
 	free(v);
 }
 
+struct view *view_keep(struct view *v)
+{
+	v->kept++;
+	return v;
+}
+
+void view_let_go(struct view *v)
+{
+	v->kept--;
+	view_release(v);
+}
+
 void view_release(struct view *v)
 {
-	if (v->is_closed && !v->cursor.is_waiting && !v->searches)
+	if (v->is_closed && !v->cursor.is_waiting && !v->searches && !v->kept)
 		free_view(v);
 }
 

@@ -29,6 +29,7 @@ struct view {
 	bool is_read_only;
 	bool is_told;            /* it knows that there is something new, and has not asked yet */
 	uint64_t heard_modseq;   /* it has asked for what came after this, and so heard of all before */
+	unsigned kept;           /* by jobs that are under way: view_keep */
 	bool is_closed;          /* freed as soon as nothing of it is under way */
 	struct cursor cursor;
 	struct search *searches; /* search.h */
@@ -71,6 +72,9 @@ void view_mailbox_gone(struct mailbox *m);
 void cursor_end(struct cursor *c);
 /* Lets a closed view go if nothing of it is under way. */
 void view_release(struct view *v);
+/* It stays until view_let_go, whatever becomes of its session. */
+struct view *view_keep(struct view *v);
+void view_let_go(struct view *v);
 /* Ends the searches of a closed view (search.c), some of them later. */
 void view_stop_searches(struct view *v);
 
@@ -91,6 +95,10 @@ void message_asked(void *context, const struct msg_message_ask *m);
 void flags_asked(void *context, const struct msg_flags_ask *m);                     /* flags.c */
 void copy_asked(void *context, const struct msg_copy_ask *m);                       /* copy.c */
 void expunge_asked(void *context, const struct msg_expunge_ask *m);
+void metadata_get_asked(void *context, const struct msg_metadata_get *m);           /* metadata.c */
+void metadata_set_asked(void *context, const struct msg_metadata_set *m);
+/* Gives a mailbox the annotations of another. */
+void metadata_copy(struct mailbox *from, struct mailbox *to);
 void quota_asked(void *context, const struct msg_quota_ask *m);                     /* quota.c */
 void search_asked(void *context, const struct msg_search_ask *m);                   /* search.c */
 

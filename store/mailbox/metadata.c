@@ -1,0 +1,207 @@
+/* Annotations of mailboxes and of the account as a whole: METADATA, RFC 5464.
+ *
+ * "n" mailbox name -> the value; mailbox 0 is the server as this account sees it. */
+#include "base/die.h"
+#include "ipc/words.h"
+#include "store/mailbox/view.h"
+
+#include <stdlib.h>
+
+enum { ENTRIES_MOST = 200, VALUE_BYTES_MOST = 65536, DEPTH_CHILDREN = 1, DEPTH_ALL = 2 };
+
+static const char SPECIAL_USE[] = "/private/specialuse"; /* RFC 6154 §4: computed */
+
+static void make_key(struct buf *key, uint32_t mailbox, struct span name)
+{
+	index_key(key, 'n', mailbox, 0);
+	key->len -= 4;
+	buf_add(key, name);
+}
+
+static bool is_asked_for(struct span entry, const struct span *asked, size_t count, uint8_t depth)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (span_equal(entry, asked[i]))
+			return true;
+		if (depth == 0 || entry.len <= asked[i].len || !span_starts_with(entry, asked[i]) || entry.ptr[asked[i].len] != '/')
+			continue;
+		if (depth == DEPTH_ALL || span_chr(span_skip(entry, asked[i].len + 1), '/') < 0)
+			return true;
+	}
+	return false;
+}
+
+struct getting {
+	struct request *request;
+	uint32_t number;
+	const struct span *entries;
+	size_t count;
+	uint8_t depth;
+};
+
+static void say_entry(const struct getting *g, struct span mailbox, struct span entry, struct span value)
+{
+	struct request *r = g->request;
+	if (is_asked_for(entry, g->entries, g->count, g->depth))
+		request_say(r, metadata_row, .session = r->view->session, .request = g->number, .mailbox = mailbox, .entry = entry, .value = value);
+}
+
+static void say_entries(const struct getting *g, uint32_t mailbox, struct span name)
+{
+	struct account *a = g->request->account;
+	BUF_AUTO from = {0}, to = {0};
+	make_key(&from, mailbox, SPAN(""));
+	make_key(&to, mailbox + 1, SPAN(""));
+	struct engine_scan *scan = engine_scan_open(a->worker->engine, account_partition(a), buf_span(&from), buf_span(&to));
+	struct span key, value;
+	while (engine_scan_next(scan, &key, &value, NULL) > 0)
+		say_entry(g, name, span_skip(key, 5), value);
+	engine_scan_close(scan);
+}
+
+static void say_of_mailbox(const struct getting *g, const struct mailbox *m)
+{
+	static const char *const uses[] = {[USE_DRAFTS] = "\\Drafts", [USE_SENT] = "\\Sent", [USE_JUNK] = "\\Junk", [USE_TRASH] = "\\Trash", [USE_ARCHIVE] = "\\Archive"};
+	if (m->special_use && m->special_use < sizeof uses / sizeof uses[0])
+		say_entry(g, span_cstr(m->name), span_cstr(SPECIAL_USE), span_cstr(uses[m->special_use]));
+	say_entries(g, m->id, span_cstr(m->name));
+}
+
+/* The rows are read from the engine: what was set before must be there. */
+struct metadata_job {
+	struct job job;
+	struct view *view;
+	uint32_t request;
+	uint8_t scope, depth;
+	struct buf mailbox, entries;
+};
+
+static void get(struct worker *w, struct job *job)
+{
+	struct metadata_job *j = (struct metadata_job *)job;
+	struct request r = {.worker = w, .view = j->view, .account = j->view->account};
+	ARENA_AUTO arena = {0};
+	struct span *entries;
+	ssize_t count = words_unpack(buf_span(&j->entries), &arena, &entries);
+	struct getting g = {&r, j->request, entries, count < 0 ? 0 : (size_t)count, j->depth};
+	struct mailbox *m = mailbox_find(r.account, buf_span(&j->mailbox));
+	enum request_outcome outcome = REQUEST_OK;
+	if (j->scope == METADATA_OF_SERVER)
+		say_entries(&g, 0, SPAN(""));
+	for (size_t i = 0; j->scope == METADATA_OF_ALL && i < r.account->mailbox_count; i++)
+		say_of_mailbox(&g, r.account->mailboxes[i]);
+	if (j->scope == METADATA_OF_MAILBOX && m)
+		say_of_mailbox(&g, m);
+	else if (j->scope == METADATA_OF_MAILBOX)
+		outcome = REQUEST_NO_MAILBOX;
+	request_done(&r, j->request, outcome, "");
+	view_say(j->view, &r.out);
+	view_let_go(j->view);
+	buf_free(&j->mailbox);
+	buf_free(&j->entries);
+	free(j);
+}
+
+void metadata_get_asked(void *context, const struct msg_metadata_get *msg)
+{
+	struct request *r = context;
+	struct metadata_job *j = xcalloc(1, sizeof *j);
+	*j = (struct metadata_job){.job.run = get, .view = view_keep(r->view), .request = msg->request, .scope = msg->scope, .depth = msg->depth};
+	buf_add(&j->mailbox, msg->mailbox);
+	buf_add(&j->entries, msg->entries);
+	account_when_durable(r->account, &j->job);
+}
+
+/* ---- setting ---- */
+
+static size_t count_entries(const struct account *a, uint32_t mailbox)
+{
+	BUF_AUTO from = {0}, to = {0};
+	make_key(&from, mailbox, SPAN(""));
+	make_key(&to, mailbox + 1, SPAN(""));
+	struct engine_scan *scan = engine_scan_open(a->worker->engine, account_partition(a), buf_span(&from), buf_span(&to));
+	struct span key, value;
+	size_t count = 0;
+	while (engine_scan_next(scan, &key, &value, NULL) > 0)
+		count++;
+	engine_scan_close(scan);
+	return count;
+}
+
+/* RFC 6154 §5.4: one mailbox for each use here. */
+static enum request_outcome set_use(struct mailbox *m, struct span value, bool is_nil)
+{
+	static const struct {
+		const char *name;
+		enum special_use use;
+	} uses[] = {{"\\Drafts", USE_DRAFTS}, {"\\Sent", USE_SENT}, {"\\Junk", USE_JUNK}, {"\\Trash", USE_TRASH}, {"\\Archive", USE_ARCHIVE}};
+	enum special_use use = USE_NONE;
+	for (size_t i = 0; !is_nil && i < sizeof uses / sizeof uses[0]; i++)
+		if (span_equal_nocase(value, span_cstr(uses[i].name)))
+			use = uses[i].use;
+	struct mailbox *other = use ? mailbox_of_use(m->account, use) : NULL;
+	if ((!is_nil && value.len && use == USE_NONE) || (other && other != m))
+		return REQUEST_BAD_USE;
+	m->special_use = (uint8_t)use;
+	return REQUEST_OK;
+}
+
+/* Entries come as pairs of words: a name, and "v" with the value or nothing for NIL. All are set, or none. */
+static enum request_outcome set_entries(struct account *a, struct mailbox *m, const struct span *words, size_t count)
+{
+	uint32_t id = m ? m->id : 0;
+	enum request_outcome outcome = REQUEST_OK;
+	if (count_entries(a, id) + count / 2 > ENTRIES_MOST)
+		return REQUEST_TOO_MANY;
+	for (size_t i = 0; outcome == REQUEST_OK && i + 1 < count; i += 2)
+		if (m && span_equal(words[i], span_cstr(SPECIAL_USE)))
+			outcome = set_use(m, span_skip(words[i + 1], 1), words[i + 1].len == 0);
+	for (size_t i = 0; outcome == REQUEST_OK && i + 1 < count; i += 2) {
+		BUF_AUTO key = {0};
+		make_key(&key, id, words[i]);
+		if (m && span_equal(words[i], span_cstr(SPECIAL_USE)))
+			continue;
+		if (words[i + 1].len == 0)
+			batch_delete(&a->batch, account_partition(a), buf_span(&key));
+		else
+			batch_put(&a->batch, account_partition(a), buf_span(&key), span_skip(words[i + 1], 1));
+	}
+	if (outcome == REQUEST_OK && m) {
+		mailbox_next_modseq(m); /* RFC 7162 §3.2 */
+		mailbox_put(m);
+	}
+	return outcome;
+}
+
+void metadata_set_asked(void *context, const struct msg_metadata_set *msg)
+{
+	struct request *r = context;
+	ARENA_AUTO arena = {0};
+	struct span *words;
+	ssize_t count = words_unpack(msg->entries, &arena, &words);
+	struct mailbox *m = msg->mailbox.len ? mailbox_find(r->account, msg->mailbox) : NULL;
+	enum request_outcome outcome = REQUEST_OK;
+	if (msg->mailbox.len && !m)
+		outcome = REQUEST_NO_MAILBOX;
+	for (ssize_t i = 0; outcome == REQUEST_OK && i < count; i++)
+		if (words[i].len > (i % 2 ? VALUE_BYTES_MOST : 255))
+			outcome = REQUEST_LIMIT;
+	if (outcome == REQUEST_OK)
+		outcome = count < 0 ? REQUEST_FAILED : set_entries(r->account, m, words, (size_t)count);
+	request_done(r, msg->request, outcome, "");
+}
+
+void metadata_copy(struct mailbox *from, struct mailbox *to)
+{
+	struct account *a = from->account;
+	BUF_AUTO start = {0}, end = {0}, key = {0};
+	make_key(&start, from->id, SPAN(""));
+	make_key(&end, from->id + 1, SPAN(""));
+	struct engine_scan *scan = engine_scan_open(a->worker->engine, account_partition(a), buf_span(&start), buf_span(&end));
+	struct span row, value;
+	while (engine_scan_next(scan, &row, &value, NULL) > 0) {
+		make_key(&key, to->id, span_skip(row, 5));
+		batch_put(&a->batch, account_partition(a), buf_span(&key), value);
+	}
+	engine_scan_close(scan);
+}
