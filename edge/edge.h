@@ -36,6 +36,7 @@ struct edge_process {
 	struct map addresses;       /* open connections by address: edge/listener.c */
 	struct map proxied;         /* connections whose PROXY header is awaited: edge/proxied.c */
 	struct rates connection_rates, message_rates, unknown_rates; /* by network_key of the client */
+	struct timer *imap_progress; /* edge/imap/progress.c; NULL before the first session */
 	struct imap_idlers *idlers; /* edge/imap/idle.c; NULL before the first */
 	uint64_t last_token;
 	uint64_t accepted_count, refused_count, limited_count; /* limited: times that somebody has reached a limit of the hour */

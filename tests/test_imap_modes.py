@@ -2,7 +2,9 @@
 and LIST-STATUS (RFC 5819), CREATE-SPECIAL-USE (RFC 6154)."""
 import base64
 import imaplib
+import os
 import re
+import signal
 import zlib
 
 import pytest
@@ -202,3 +204,38 @@ def test_python_and_its_utf8(server, i):
     assert client.append('"Olá"', None, None, 'Subject: é\r\n\r\nx'.encode())[0] == 'OK'
     assert client.select('"Olá"')[1] == [b'1']
     client.logout()
+
+
+# ---- LANGUAGE, INPROGRESS ----
+
+def test_what_people_read_is_in_their_language(server, i):
+    """RFC 5255 §3: chosen from what the client names; codes and BAD stay as they are."""
+    assert i.ok('LANGUAGE') == [b'* LANGUAGE (en pt)']
+    reply = i.command('LANGUAGE fr PT-BR en')
+    assert reply == 'OK LANGUAGE terminado' and i.untagged == [b'* LANGUAGE (pt)', b'* NAMESPACE (("" "/")) NIL NIL']
+    assert i.no('SELECT nowhere') == 'NO [NONEXISTENT] Não existe nenhuma pasta com esse nome'
+    assert i.command('NOOP') == 'OK NOOP terminado'
+    assert i.bad('FROB') == 'BAD There is no such command'
+    i.no('LANGUAGE de fr')
+    assert i.command('NOOP') == 'OK NOOP terminado'
+    i.ok('LANGUAGE DEFAULT')
+    assert i.command('NOOP') == 'OK NOOP done'
+    i.ok('LANGUAGE pt')
+    assert i.ok('LOGOUT') == [b'* BYE Adeus']
+    with server.imap() as stranger:
+        stranger.ok('LANGUAGE pt')
+        assert stranger.no('LOGIN v@example.test wrong') == 'NO [AUTHENTICATIONFAILED] Utilizador ou palavra-passe errados'
+        for bad in ('LANGUAGE ', 'LANGUAGE (pt)', 'LANGUAGE pt '):
+            stranger.bad(bad)
+
+
+def test_who_waits_long_is_told_that_it_goes_on(server, i):
+    """RFC 9585 §4: here the store stands still for more than ten seconds."""
+    pid = dict(server.pids())['store']
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        tag = i.send_command('STATUS INBOX (MESSAGES)')
+        assert i.response() == b'* OK [INPROGRESS ("%s" NIL NIL)] Still at it' % tag
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert i.result(tag).startswith('OK')

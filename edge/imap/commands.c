@@ -7,6 +7,7 @@ static const struct imap_command commands[] = {
 	{"CAPABILITY", IMAP_ANY_STATE, 0, "§6.1.1", imap_capability},
 	{"NOOP", IMAP_ANY_STATE, 0, "§6.1.2", imap_noop},
 	{"LOGOUT", IMAP_ANY_STATE, 0, "§6.1.3", imap_logout},
+	{"LANGUAGE", IMAP_ANY_STATE, 0, "RFC 5255", imap_language},
 	{"ID", IMAP_ANY_STATE, 0, "RFC 2971", imap_id},
 	/* before login */
 	{"STARTTLS", IMAP_NOT_AUTHENTICATED, 0, "§6.2.1", imap_starttls},

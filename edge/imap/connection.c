@@ -27,6 +27,7 @@ void imap_unauthenticate(struct imap_session *s, struct imap_parser *p)
 	imap_leave_mailbox(s);
 	s->state = IMAP_NOT_AUTHENTICATED;
 	s->enabled = 0;
+	s->language = LANGUAGE_ENGLISH;
 	connection_log_out(c);
 	connection_set_timeout(c, IMAP_TIMEOUT_BEFORE_LOGIN_MS);
 	imap_ok(s, "UNAUTHENTICATE done");

@@ -22,7 +22,7 @@ void imap_logout(struct imap_session *s, struct imap_parser *p)
 		return;
 	}
 	s->state = IMAP_NOT_AUTHENTICATED; /* no changes are told any more */
-	buf_add_cstr(&s->out, "* BYE Goodbye\r\n");
+	buf_add_cstr(&s->out, s->language == LANGUAGE_PORTUGUESE ? "* BYE Adeus\r\n" : "* BYE Goodbye\r\n");
 	imap_ok(s, "LOGOUT done");
 	connection_close(s->connection);
 }

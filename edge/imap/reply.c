@@ -1,6 +1,7 @@
 /* How a command ends: its tagged reply, after what has changed in the mailbox (RFC 3501 §7, RFC 5530). */
 #include "edge/imap/session.h"
 
+#include "base/clock.h"
 #include "base/die.h"
 
 #include <openssl/crypto.h>
@@ -16,7 +17,7 @@ static void finish(struct imap_session *s, const char *status, struct span text)
 	buf_clear(&s->reply);
 	buf_add(&s->reply, s->tag.len ? s->tag : SPAN("*"));
 	buf_printf(&s->reply, " %s ", status);
-	buf_add(&s->reply, text);
+	imap_translate(s, text, &s->reply);
 	buf_add_cstr(&s->reply, "\r\n");
 	bool may_expunge = !s->running || s->is_uid || !(s->running->flags & IMAP_NO_EXPUNGE);
 	if (s->state != IMAP_SELECTED || !s->running || !imap_view_refresh(s, may_expunge)) {
@@ -135,6 +136,7 @@ void imap_flush(struct imap_session *s)
 {
 	if (s->out.len)
 		connection_write(s->connection, buf_span(&s->out));
+	s->has_written |= s->out.len > 0;
 	if (s->out.cap > 2 * IMAP_OUT_BYTES)
 		buf_free(&s->out);
 	else
@@ -166,6 +168,7 @@ void imap_say_reply(struct imap_session *s)
 	buf_free(&s->command);
 	arena_free(&s->arena);
 	s->running = NULL;
+	s->has_written = false;
 	s->is_uid = false;
 	s->work = NULL;
 	s->tag = (struct span){0};
@@ -176,8 +179,10 @@ void imap_say_reply(struct imap_session *s)
 
 void imap_bye(struct imap_session *s, const char *why)
 {
+	BUF_AUTO text = {0};
 	imap_flush(s);
-	connection_printf(s->connection, "* BYE %.500s\r\n", why);
+	imap_translate(s, span_slice(span_cstr(why), 0, 500), &text);
+	connection_printf(s->connection, "* BYE %s\r\n", buf_cstr(&text));
 	connection_close(s->connection);
 }
 
@@ -185,6 +190,7 @@ struct channel *imap_asking(struct imap_session *s, const struct imap_answers *a
 {
 	struct channel *store = s->connection->edge->store;
 	s->request++;
+	s->asked_ms = clock_monotonic_ms();
 	s->answers = answers;
 	if (!store) {
 		imap_bye(s, "[UNAVAILABLE] The server restarts: connect again");

@@ -295,6 +295,7 @@ static void open_session(struct connection *c)
 	s->state = IMAP_NOT_AUTHENTICATED;
 	c->state = s;
 	connection_set_timeout(c, IMAP_TIMEOUT_BEFORE_LOGIN_MS);
+	imap_progress_watch(c->edge);
 	buf_add_cstr(&s->out, "* OK [");
 	imap_add_capabilities(s, &s->out);
 	buf_printf(&s->out, "] %s carteiro ready\r\n", child_hostname(c->edge->self));

@@ -10,6 +10,7 @@
 #include "edge/imap/imap.h"
 #include "edge/imap/view.h"
 #include "wire/imap_command.h"
+#include "wire/language.h"
 
 enum {
 	IMAP_COMMAND_BYTES_BEFORE_LOGIN = 8 * 1024, /* attack E73 */
@@ -91,6 +92,7 @@ struct imap_session {
 	struct imap_view view;         /* of the selected mailbox */
 	unsigned bad_count, login_failures;
 	unsigned enabled;              /* bits of enum imap_enabled */
+	enum language language;        /* of what people read: language.c */
 
 	/* the command that is being read or run */
 	struct imap_scanner scanner;
@@ -104,6 +106,8 @@ struct imap_session {
 	bool is_uid;
 	void *work;                    /* of the command's own file, in the arena */
 	uint32_t request;              /* number of the last question to store */
+	int64_t asked_ms;              /* when: monotonic */
+	bool has_written;              /* of the command's answer */
 	const struct imap_answers *answers;
 	struct buf out;                /* responses that are not written yet */
 	struct buf reply;              /* the tagged one, which waits until the changes have been told */
@@ -170,6 +174,16 @@ void imap_skip_literal(struct imap_session *s);
 /* "+ text" */
 void imap_continuation(struct imap_session *s, const char *text);
 
+/* ---- language.c ---- */
+
+/* Appends the text of a reply, code and all, in the client's language. */
+void imap_translate(const struct imap_session *s, struct span text, struct buf *out);
+
+/* ---- progress.c ---- */
+
+/* Sessions of this process are told from now on that what they wait for goes on. */
+void imap_progress_watch(struct edge_process *e);
+
 /* ---- capability.c ---- */
 
 /* Appends the capabilities as they are now: RFC 3501 §7.2.1. */
@@ -232,9 +246,12 @@ void imap_contexts_searched(struct imap_session *s, const struct msg_search_done
 void imap_contexts_failed(struct imap_session *s, const struct msg_request_done *m);
 
 /* ---- handlers, by file ---- */
+/* The answer to NAMESPACE: RFC 2342. */
+#define IMAP_NAMESPACES "* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n"
 #define IMAP_HANDLER(name) void name(struct imap_session *s, struct imap_parser *p)
 IMAP_HANDLER(imap_capability); /* capability.c */
 IMAP_HANDLER(imap_enable);
+IMAP_HANDLER(imap_language);   /* language.c */
 IMAP_HANDLER(imap_compress);   /* connection.c */
 IMAP_HANDLER(imap_unauthenticate);
 IMAP_HANDLER(imap_noop);       /* login.c */

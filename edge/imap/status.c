@@ -96,7 +96,7 @@ void imap_namespace(struct imap_session *s, struct imap_parser *p)
 		imap_bad(s, p);
 		return;
 	}
-	buf_add_cstr(&s->out, "* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n");
+	buf_add_cstr(&s->out, IMAP_NAMESPACES);
 	imap_ok(s, "NAMESPACE done");
 }
 
