@@ -213,3 +213,11 @@ def test_replace_of_a_message_that_has_gone_meanwhile(server, i):
     i.send(text(1) + b'\r\n')
     assert i.result(tag).startswith('NO [EXPUNGEISSUED]')
     assert count(i, 'Drafts') == 0
+
+
+def test_messages_that_end_where_the_windows_do(i):
+    """Store and filter take some pieces of 64 KiB ahead: what stands behind a literal that fills them is read when they have room again."""
+    for pieces in range(1, 13):
+        for size in (pieces * 65536 - 1, pieces * 65536, pieces * 65536 + 1):
+            message = (b'Subject: x\r\n\r\n' + (b'z' * 76 + b'\r\n') * (size // 78 + 1))[:size]
+            assert append(i, 'APPEND INBOX ', message, '', ask=False).startswith('OK')

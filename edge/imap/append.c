@@ -144,10 +144,10 @@ static void on_writable(struct connection *c)
 	struct imap_session *s = c->state;
 	if (!s || !s->delivery || c->is_closing)
 		return;
-	if (s->input == IMAP_INPUT_MESSAGE)
-		connection_continue(c);
-	else if (s->appending->is_blocked)
+	if (s->appending->is_blocked)
 		imap_catenate_go_on(s);
+	else
+		connection_continue(c); /* the literal goes on, or what stands behind it */
 }
 
 /* The mailbox has been looked for before the client sends what may be much. */
