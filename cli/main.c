@@ -51,6 +51,7 @@ static const char help[] =
 	"  carteiro quota set ADDRESS|DOMAIN|*@DOMAIN SIZE|none [MESSAGES] | unset TARGET | show TARGET | list\n"
 	"  carteiro expire set ADDRESS|*@DOMAIN MAILBOX AFTER|never | unset TARGET MAILBOX | list | run\n"
 	"  carteiro restore list ADDRESS | ADDRESS ID|MAILBOX|all [SINCE]\n"
+	"  carteiro verify [--repair] [ADDRESS]\n"
 	"  carteiro queue list | show ID | retry ID|all | hold ID|all | release ID|all | remove ID\n"
 	"  carteiro trace ID|ADDRESS|MESSAGE-ID   what became of a message\n"
 	"  carteiro report tls [send]       what others report of TLS to us, and what we count for them; send: tell them now\n"
@@ -108,7 +109,7 @@ static const struct {
 } commands[] = {
 	{"run", run}, {"setup", cli_setup}, {"check", cli_check}, {"user", cli_user}, {"settings", settings},
 	{"status", forward_to_running}, {"reload", forward_to_running}, {"stop", forward_to_running},
-	{"drop", cli_drop}, {"domain", cli_domain}, {"dkim", cli_dkim}, {"alias", cli_alias}, {"queue", forward}, {"quota", forward}, {"expire", forward}, {"restore", forward_to_running}, {"route", forward}, {"trace", forward}, {"report", forward},
+	{"drop", cli_drop}, {"domain", cli_domain}, {"dkim", cli_dkim}, {"alias", cli_alias}, {"queue", forward}, {"quota", forward}, {"expire", forward}, {"verify", forward_to_running}, {"restore", forward_to_running}, {"route", forward}, {"trace", forward}, {"report", forward},
 };
 
 /* Under its other names the program is what programs have always called. The words are sendmail's own then, options and all. */

@@ -2,11 +2,13 @@
 #include "store/blob.h"
 
 #include "base/checked.h"
+#include "base/die.h"
 #include "base/pack.h"
 
 #include <errno.h>
+#include <openssl/evp.h>
 
-enum { HEAD_VERSION = 1 };
+enum { HEAD_VERSION = 2 };
 
 static struct blob_id engine_id(struct id128 id)
 {
@@ -58,6 +60,34 @@ void blob_compose(const struct blob_head *head, struct span received, struct buf
 	buf_add(out, span_skip(received, at));
 }
 
+static void digest_of(struct span bytes, unsigned char out[BLOB_DIGEST_BYTES])
+{
+	if (EVP_Digest(bytes.ptr, bytes.len, out, NULL, EVP_sha256(), NULL) != 1)
+		die("store: no SHA-256");
+}
+
+static void pack_cuts(const struct blob_head *head, struct buf *out)
+{
+	for (size_t i = 0; i < head->cut_count; i++) {
+		pack_u64(out, head->cuts[i].offset);
+		pack_u64(out, head->cuts[i].length);
+	}
+}
+
+/* What proves the message, as the head says that it is. */
+static void make_digest(const struct blob_head *head, unsigned char out[BLOB_DIGEST_BYTES])
+{
+	BUF_AUTO parts = {0};
+	if (head->whole.len) {
+		digest_of(head->whole, out);
+		return;
+	}
+	pack_bytes(&parts, head->prefix);
+	pack_cuts(head, &parts);
+	buf_add(&parts, span_of(head->received_digest, BLOB_DIGEST_BYTES));
+	digest_of(buf_span(&parts), out);
+}
+
 void blob_put_message(struct batch *b, struct id128 blob, struct span message, struct blob_head *head)
 {
 	uint32_t piece = 0;
@@ -67,6 +97,7 @@ void blob_put_message(struct batch *b, struct id128 blob, struct span message, s
 		return;
 	}
 	head->received = message.len;
+	digest_of(message, head->received_digest);
 	for (; message.len; message = span_skip(message, BLOB_PIECE_BYTES))
 		batch_blob_put(b, blob, ++piece, span_slice(message, 0, BLOB_PIECE_BYTES));
 }
@@ -74,12 +105,12 @@ void blob_put_message(struct batch *b, struct id128 blob, struct span message, s
 void blob_head_put(struct batch *b, struct id128 blob, const struct blob_head *head)
 {
 	BUF_AUTO value = {0}, cuts = {0};
-	for (size_t i = 0; i < head->cut_count; i++) {
-		pack_u64(&cuts, head->cuts[i].offset);
-		pack_u64(&cuts, head->cuts[i].length);
-	}
+	unsigned char digest[BLOB_DIGEST_BYTES];
+	pack_cuts(head, &cuts);
+	make_digest(head, digest);
 	pack_u8(&value, HEAD_VERSION);
 	pack_u64(&value, head->received);
+	pack_bytes(&value, span_of(digest, sizeof digest));
 	pack_bytes(&value, buf_span(&cuts));
 	pack_bytes(&value, head->prefix);
 	pack_bytes(&value, head->whole);
@@ -101,10 +132,13 @@ int blob_head_get(struct engine *e, struct id128 blob, struct buf *memory, struc
 	struct unpacker u = {.rest = buf_span(memory)};
 	uint8_t version = unpack_u8(&u);
 	*head = (struct blob_head){.received = unpack_u64(&u)};
+	struct span digest = unpack_bytes(&u, BLOB_DIGEST_BYTES);
+	if (digest.len == BLOB_DIGEST_BYTES)
+		memcpy(head->digest, digest.ptr, BLOB_DIGEST_BYTES);
 	struct unpacker cuts = {.rest = unpack_bytes(&u, SIZE_MAX)};
 	head->prefix = unpack_bytes(&u, SIZE_MAX);
 	head->whole = unpack_bytes(&u, SIZE_MAX);
-	if (version != HEAD_VERSION || !unpack_done(&u) || unpack_cuts(&cuts, head->received, head))
+	if (version != HEAD_VERSION || digest.len != BLOB_DIGEST_BYTES || !unpack_done(&u) || unpack_cuts(&cuts, head->received, head))
 		return error_set(why, EBADMSG, "a blob's head is damaged");
 	return 1;
 }
@@ -159,5 +193,41 @@ int blob_read(struct engine *e, struct id128 blob, uint64_t offset, uint64_t len
 		if (i < head.cut_count)
 			at = end + head.cuts[i].length;
 	}
+	return 1;
+}
+
+static int digest_received(struct engine *e, struct id128 blob, struct blob_head *head, struct error *why)
+{
+	EVP_MD_CTX *sha256 = EVP_MD_CTX_new();
+	uint64_t at = 0;
+	int result = 0;
+	if (!sha256 || EVP_DigestInit_ex(sha256, EVP_sha256(), NULL) != 1)
+		die("store: no SHA-256");
+	while (result == 0 && at < head->received) {
+		BUF_AUTO piece = {0};
+		uint64_t left = head->received - at, length = left < BLOB_PIECE_BYTES ? left : BLOB_PIECE_BYTES;
+		result = read_received(e, blob, at, length, &piece, why);
+		EVP_DigestUpdate(sha256, piece.ptr, piece.len);
+		at += length;
+	}
+	EVP_DigestFinal_ex(sha256, head->received_digest, NULL);
+	EVP_MD_CTX_free(sha256);
+	return result;
+}
+
+int blob_verify(struct engine *e, struct id128 blob, uint64_t *size, struct error *why)
+{
+	BUF_AUTO memory = {0};
+	struct blob_head head;
+	unsigned char digest[BLOB_DIGEST_BYTES];
+	int found = blob_head_get(e, blob, &memory, &head, why);
+	if (found <= 0)
+		return found;
+	if (!head.whole.len && digest_received(e, blob, &head, why))
+		return -1;
+	make_digest(&head, digest);
+	*size = blob_size(&head);
+	if (memcmp(digest, head.digest, sizeof digest) != 0)
+		return error_set(why, EBADMSG, "its checksum is another one");
 	return 1;
 }

@@ -11,6 +11,7 @@
 
 enum {
 	BLOB_CUTS_MOST = 128,
+	BLOB_DIGEST_BYTES = 32,
 	BLOB_INLINE_MOST = 30 * 1024, /* with a prefix (ipc/messages.def) it fits into one piece */
 };
 
@@ -23,6 +24,8 @@ struct blob_head {
 	struct blob_cut cuts[BLOB_CUTS_MOST];
 	size_t cut_count;
 	uint64_t received; /* bytes in pieces 1, 2, ... */
+	unsigned char received_digest[BLOB_DIGEST_BYTES]; /* their SHA-256 */
+	unsigned char digest[BLOB_DIGEST_BYTES]; /* of the whole, or of prefix, cuts and received_digest: made by blob_head_put */
 	struct span whole; /* the whole message, if it is small; then there is nothing else */
 };
 
@@ -40,6 +43,8 @@ void blob_delete(struct batch *b, struct id128 blob, uint64_t received);
 /* Appends at most `length` bytes of the message from `offset` on. 1, 0 if there is no such blob, -1 with *why.
  * Fewer bytes than asked for: the message's end. */
 int blob_read(struct engine *e, struct id128 blob, uint64_t offset, uint64_t length, struct buf *out, struct error *why);
+/* Reads all of it, and holds it against its checksum. 1 with the message's size, 0 if there is none, -1 with *why. */
+int blob_verify(struct engine *e, struct id128 blob, uint64_t *size, struct error *why);
 /* 1 with the head's numbers (its spans point into *memory), 0 if there is none, -1 with *why. */
 int blob_head_get(struct engine *e, struct id128 blob, struct buf *memory, struct blob_head *head, struct error *why);
 

@@ -1,4 +1,4 @@
-/* `carteiro restore` and `carteiro expire`: deleted messages that come back, and rules by which messages go. */
+/* `carteiro restore`, `expire` and `verify`: deleted messages that come back, rules by which messages go, and the proof of what is there. */
 #include "store/command_run.h"
 
 #include "base/clock.h"
@@ -6,6 +6,7 @@
 #include "store/directory/expire.h"
 #include "store/housekeeping.h"
 #include "store/mailbox/removed.h"
+#include "store/verify.h"
 #include "wire/date.h"
 
 #include <stdlib.h>
@@ -198,4 +199,24 @@ void expire_run(struct command_run *c)
 {
 	c->is_elsewhere = true;
 	housekeeping_run(c->store, on_round, c);
+}
+
+/* ---- verify ---- */
+
+void verify_some(struct command_run *c)
+{
+	struct directory_entry entry = {0};
+	struct span name;
+	size_t word = 1;
+	bool is_repair = false;
+	for (; word < c->count && span_starts_with(c->words[word], SPAN("--")); word++) {
+		is_repair |= span_equal(c->words[word], SPAN("--repair"));
+		if (!span_equal(c->words[word], SPAN("--repair"))) {
+			command_fail(c, CODE_USAGE, "the option of verify is --repair");
+			return;
+		}
+	}
+	if (word < c->count && !command_find_user(c, word, &name, &entry))
+		return;
+	verify_run(c, entry.account, is_repair);
 }

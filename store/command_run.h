@@ -81,6 +81,7 @@ void expire_set(struct command_run *c);
 void expire_unset(struct command_run *c);
 void expire_list(struct command_run *c);
 void expire_run(struct command_run *c);
+void verify_some(struct command_run *c);
 
 /* store/command_report.c */
 void report_tls(struct command_run *c);

@@ -35,6 +35,7 @@ struct accepted *deliver_accept(struct delivery *d)
 		accepted_release(m);
 		return NULL;
 	}
+	memcpy(m->head.received_digest, d->digest, BLOB_DIGEST_BYTES);
 	m->head_memory = d->prefix;
 	d->prefix = (struct buf){0};
 	m->head.prefix = buf_span(&m->head_memory);

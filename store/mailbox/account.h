@@ -18,6 +18,8 @@ enum {
 	ACCOUNTS_LOADED_MOST = 4000, /* of a worker, of those that nobody has open */
 };
 
+#define MAILBOX_OF_DAMAGED "Damaged messages" /* store/verify.h */
+
 struct view;
 struct indexing;
 
