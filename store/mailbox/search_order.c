@@ -27,7 +27,8 @@ static struct span *read_column(const struct search *s, const struct mailbox *m,
 			moved = arena_dup(a, buf_span(&c->memory));
 		for (; i < count && found[i].uid / SEGMENT_ROWS == segment; i++) {
 			struct span v = c->values[found[i].uid % SEGMENT_ROWS];
-			values[i] = !v.ptr ? (struct span){0} : moved.len ? span_of(moved.ptr + (v.ptr - c->memory.ptr), v.len) : arena_dup(a, v);
+			if (v.ptr)
+				values[i] = moved.len ? span_of(moved.ptr + (v.ptr - c->memory.ptr), v.len) : arena_dup(a, v);
 		}
 	}
 	buf_free(&c->memory);
