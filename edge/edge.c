@@ -82,13 +82,14 @@ ON_SESSION(search_found)
 ON_SESSION(search_done)
 ON_SESSION(changes)
 ON_SESSION(mailbox_changed)
+ON_SESSION(mailbox_event)
 
 static const struct store_to_edge store_handlers = {
 	.session_opened = on_session_opened, .session_ended = on_session_ended, .sender_answer = on_sender_answer,
 	.rcpt_answer = on_rcpt_answer, .delivery_credit = on_delivery_credit, .delivery_result = on_delivery_result,
 	.mailbox_row = on_mailbox_row, .mailbox_opened = on_mailbox_opened, .uid_rows = on_uid_rows,
 	.request_done = on_request_done, .fetch_rows = on_fetch_rows, .body_piece = on_body_piece, .copy_done = on_copy_done, .quota_row = on_quota_row, .metadata_row = on_metadata_row,
-	.search_found = on_search_found, .search_done = on_search_done, .changes = on_changes, .mailbox_changed = on_mailbox_changed,
+	.search_found = on_search_found, .search_done = on_search_done, .changes = on_changes, .mailbox_changed = on_mailbox_changed, .mailbox_event = on_mailbox_event,
 };
 
 static void on_store_closed(void *context, bool is_violation)

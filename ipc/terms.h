@@ -90,6 +90,13 @@ enum request_outcome {
 enum mail_flag { FLAG_SEEN = 1, FLAG_ANSWERED = 2, FLAG_FLAGGED = 4, FLAG_DELETED = 8, FLAG_DRAFT = 16 };
 enum { KEYWORDS_MOST = 64 }; /* of a mailbox: a bit each */
 
+/* mailbox_event.kind */
+enum mailbox_event_kind {
+	MAILBOX_EVENT_MESSAGES, MAILBOX_EVENT_CREATED, MAILBOX_EVENT_DELETED, MAILBOX_EVENT_RENAMED, MAILBOX_EVENT_SUBSCRIBED, MAILBOX_EVENT_METADATA,
+	MAILBOX_EVENT_SERVER_METADATA,
+};
+enum mailbox_change { CHANGE_NEW = 1, CHANGE_EXPUNGED = 2, CHANGE_FLAGS = 4 };
+
 /* metadata_get.scope */
 enum metadata_scope { METADATA_OF_SERVER, METADATA_OF_MAILBOX, METADATA_OF_ALL /* mailboxes */ };
 

@@ -31,6 +31,7 @@ static const struct imap_command commands[] = {
 	{"NAMESPACE", IMAP_LOGGED_IN, 0, "RFC 2342", imap_namespace},
 	{"ESEARCH", IMAP_LOGGED_IN, 0, "RFC 7377", imap_esearch},
 	{"IDLE", IMAP_LOGGED_IN, 0, "RFC 2177", imap_idle},
+	{"NOTIFY", IMAP_LOGGED_IN, 0, "RFC 5465", imap_notify},
 	{"GETMETADATA", IMAP_LOGGED_IN, 0, "RFC 5464", imap_getmetadata},
 	{"SETMETADATA", IMAP_LOGGED_IN, 0, "RFC 5464", imap_setmetadata},
 	{"GETQUOTA", IMAP_LOGGED_IN, 0, "RFC 9208", imap_getquota},

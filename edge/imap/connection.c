@@ -1,5 +1,5 @@
 /* Commands about the connection, whatever it is used for: COMPRESS (RFC 4978), UNAUTHENTICATE (RFC 8437). */
-#include "edge/imap/session.h"
+#include "edge/imap/notify.h"
 
 void imap_compress(struct imap_session *s, struct imap_parser *p)
 {
@@ -25,6 +25,7 @@ void imap_unauthenticate(struct imap_session *s, struct imap_parser *p)
 		return;
 	}
 	imap_leave_mailbox(s);
+	imap_notify_free(s);
 	s->state = IMAP_NOT_AUTHENTICATED;
 	s->enabled = 0;
 	s->language = LANGUAGE_ENGLISH;

@@ -2,6 +2,7 @@
 #include "edge/imap/fetch.h"
 
 #include "base/die.h"
+#include "ipc/words.h"
 
 #include <roaring/roaring.h>
 #include <stdlib.h>
@@ -182,6 +183,15 @@ void imap_fetch_changed(struct imap_session *s, struct buf *ranges, uint64_t sin
 	imap_fetch_imply(&p, &what, IMAP_FETCH_UID);
 	struct imap_fetching *f = fetching_new(s, &what, ranges);
 	f->changed_since = since;
+	f->after = end;
+	ask_rows(s);
+}
+
+void imap_fetch_new(struct imap_session *s, const struct imap_fetch *what, uint32_t first_uid, void (*end)(struct imap_session *s))
+{
+	struct buf ranges = {0};
+	ranges_add_range(&ranges, first_uid, UINT32_MAX);
+	struct imap_fetching *f = fetching_new(s, what, &ranges);
 	f->after = end;
 	ask_rows(s);
 }

@@ -5,7 +5,7 @@
  * for there may be ten thousand of them. */
 #include "base/clock.h"
 #include "base/die.h"
-#include "edge/imap/session.h"
+#include "edge/imap/notify.h"
 
 struct imap_idlers {
 	struct imap_session *first, *last;
@@ -105,11 +105,14 @@ void imap_idle(struct imap_session *s, struct imap_parser *p)
 void imap_idle_push(struct imap_session *s)
 {
 	struct connection *c = s->connection;
+	bool is_between = s->input == IMAP_INPUT_COMMAND && !s->running && !s->fetching && !s->view.is_asking && imap_notify_pushes(s);
 	/* a client that does not read is told later, in one go */
-	if (s->input != IMAP_INPUT_IDLE || s->reply.len || !s->view.is_stale || c->is_closing ||
+	if ((s->input != IMAP_INPUT_IDLE && !is_between) || s->reply.len || !s->view.is_stale || c->is_closing ||
 	    connection_backlog(c) >= CONNECTION_BACKLOG_MOST)
 		return;
-	imap_view_refresh(s, true);
+	s->view.is_pushing = imap_view_refresh(s, true) && is_between;
+	if (s->view.is_pushing && !c->is_waiting)
+		connection_wait(c);
 }
 
 void imap_idle_line(struct imap_session *s, struct span line)

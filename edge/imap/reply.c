@@ -1,5 +1,5 @@
 /* How a command ends: its tagged reply, after what has changed in the mailbox (RFC 3501 §7, RFC 5530). */
-#include "edge/imap/session.h"
+#include "edge/imap/notify.h"
 
 #include "base/clock.h"
 #include "base/die.h"
@@ -156,6 +156,7 @@ static void add_reply(struct imap_session *s)
 void imap_say_reply(struct imap_session *s)
 {
 	imap_contexts_refresh(s);
+	imap_notify_add(s);
 	add_reply(s);
 	imap_flush(s);
 	if (s->starts_deflate)

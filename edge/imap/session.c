@@ -1,5 +1,5 @@
 /* An IMAP session's life: the greeting, reading commands with their literals, and store's answers. */
-#include "edge/imap/session.h"
+#include "edge/imap/notify.h"
 
 #include "base/die.h"
 #include "base/log.h"
@@ -280,10 +280,15 @@ static void on_mailbox_changed(void *context, const struct msg_mailbox_changed *
 	imap_idle_push(s);
 }
 
+static void on_mailbox_event(void *context, const struct msg_mailbox_event *m)
+{
+	imap_notify_event(((struct connection *)context)->state, m);
+}
+
 static const struct store_to_edge store_handlers = {
 	.mailbox_row = on_mailbox_row, .mailbox_opened = on_mailbox_opened, .uid_rows = on_uid_rows,
 	.request_done = on_request_done, .fetch_rows = on_fetch_rows, .body_piece = on_body_piece, .copy_done = on_copy_done, .quota_row = on_quota_row, .metadata_row = on_metadata_row,
-	.search_found = on_search_found_of_any, .search_done = on_search_done_of_any, .changes = on_changes, .mailbox_changed = on_mailbox_changed,
+	.search_found = on_search_found_of_any, .search_done = on_search_done_of_any, .changes = on_changes, .mailbox_changed = on_mailbox_changed, .mailbox_event = on_mailbox_event,
 };
 
 /* ---- the connection ---- */
@@ -329,8 +334,10 @@ static void drained(struct connection *c)
 	struct imap_session *s = c->state;
 	if (s->fetching)
 		imap_fetch_go_on(s);
-	else if (s->input == IMAP_INPUT_IDLE)
+	else if (s->input == IMAP_INPUT_IDLE) {
 		imap_idle_push(s);
+		imap_notify_flush(s);
+	}
 	else if (c->is_waiting && !s->running && !c->login_number && !s->view.is_asking)
 		connection_continue(c); /* input had stopped for want of room */
 }
@@ -342,6 +349,7 @@ static void closed(struct connection *c)
 		log_event(LOG_LEVEL_INFO, "imap-end", log_s("user", buf_span(&c->user)), log_c("client", c->address));
 	imap_idle_leave(s);
 	imap_append_abandon(s);
+	imap_notify_free(s);
 	imap_fetch_free(s);
 	imap_search_free(s);
 	imap_view_close(s);

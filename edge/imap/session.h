@@ -51,6 +51,8 @@ enum imap_enabled {
 struct imap_session;
 struct imap_fetching;
 struct imap_appending;
+struct imap_notifying;
+struct imap_fetch;
 struct imap_searching;
 
 enum imap_command_flags {
@@ -119,6 +121,7 @@ struct imap_session {
 	struct imap_session *idle_before, *idle_behind;
 	int64_t idle_due_ms;
 
+	struct imap_notifying *notifying; /* notify.c; NULL: NOTIFY is off */
 	struct imap_fetching *fetching; /* fetch.c */
 	struct imap_searching *searching; /* search.c */
 	struct imap_appending *appending; /* append.c */
@@ -212,6 +215,8 @@ int64_t imap_silence_ms(const struct imap_session *s);             /* login.c */
 void imap_fetch_go_on(struct imap_session *s);                     /* fetch.c: there is room to write again */
 /* Tells UID, FLAGS and MODSEQ of what has changed among the UIDs in *ranges, which it takes over; then `end`. */
 void imap_fetch_changed(struct imap_session *s, struct buf *ranges, uint64_t since, void (*end)(struct imap_session *s));
+/* Tells what is asked for of the messages from that UID on, without setting \Seen; then `end`. */
+void imap_fetch_new(struct imap_session *s, const struct imap_fetch *what, uint32_t first_uid, void (*end)(struct imap_session *s));
 /* vanished.c: tells which of these UIDs have gone since that MODSEQ (RFC 7162 §3.2.10.1); then `then`. */
 void imap_say_vanished(struct imap_session *s, struct span ranges, uint64_t since, void (*then)(struct imap_session *s));
 /* Appends UIDs or numbers as a sequence-set: copy.c. */
@@ -288,6 +293,7 @@ IMAP_HANDLER(imap_cancel_update); /* search_context.c */
 IMAP_HANDLER(imap_append);     /* append.c */
 IMAP_HANDLER(imap_replace);
 IMAP_HANDLER(imap_idle);       /* idle.c */
+IMAP_HANDLER(imap_notify);     /* notify.c */
 IMAP_HANDLER(imap_getmetadata); /* metadata.c */
 IMAP_HANDLER(imap_setmetadata);
 IMAP_HANDLER(imap_getquota);   /* quota.c */

@@ -2,7 +2,7 @@
 #include "edge/imap/view.h"
 
 #include "base/pack.h"
-#include "edge/imap/session.h"
+#include "edge/imap/notify.h"
 #include "ipc/words.h"
 
 #include <roaring/roaring.h>
@@ -326,7 +326,8 @@ static void take_row(struct imap_session *s, const struct imap_row *row)
 		roaring_bitmap_add(v->uids, row->uid);
 		v->has_new_messages = true;
 	} else if (!(row->modseq <= v->own_modseq && roaring_bitmap_contains(v->own, row->uid))) {
-		say_fetch(s, row);
+		if (imap_notify_wants(s, IMAP_EVENT_FLAGS))
+			say_fetch(s, row);
 	}
 }
 
@@ -411,6 +412,8 @@ void imap_view_tell_again(struct imap_session *s)
 
 static bool may_expunge_now(const struct imap_session *s)
 {
+	if (!s->running && s->input == IMAP_INPUT_COMMAND && imap_notify_delays_expunge(s))
+		return false;
 	return !s->running || s->is_uid || !(s->running->flags & IMAP_NO_EXPUNGE);
 }
 
@@ -418,7 +421,7 @@ bool imap_view_refresh(struct imap_session *s, bool may_expunge)
 {
 	struct imap_view *v = &s->view;
 	struct channel *store = s->connection->edge->store;
-	if (!v->uids)
+	if (!v->uids || !imap_notify_wants(s, IMAP_EVENT_NEW))
 		return false;
 	if (v->is_asking)
 		return true;
@@ -469,6 +472,7 @@ void imap_view_changes(struct imap_session *s, const struct msg_changes *m)
 		return;
 	v->is_asking = false;
 	v->modseq = m->highestmodseq;
+	uint32_t first_new = v->has_new_messages ? v->uidnext : 0;
 	add_recent(v, m->first_recent_uid > v->uidnext ? m->first_recent_uid : v->uidnext, m->uidnext);
 	v->uidnext = m->uidnext;
 	roaring_bitmap_clear(v->own);
@@ -478,8 +482,16 @@ void imap_view_changes(struct imap_session *s, const struct msg_changes *m)
 	say_expunged(s, may_expunge_now(s));
 	say_new_messages(s);
 	imap_contexts_refresh(s);
-	if (s->reply.len)
+	if (s->reply.len) {
 		imap_say_reply(s);
-	else
-		imap_flush(s);
+		return;
+	}
+	imap_flush(s);
+	if (!v->is_pushing)
+		return;
+	v->is_pushing = false;
+	if (first_new)
+		imap_notify_new_messages(s, first_new);
+	if (!s->fetching)
+		connection_continue(s->connection);
 }

@@ -29,6 +29,7 @@ struct imap_view {
 	bool has_no_recent;               /* IMAP4rev2 */
 	bool is_stale;                    /* store has said that something has changed */
 	bool is_asking;
+	bool is_pushing;                  /* without a command: NOTIFY. The next command is read when that is over */
 	bool has_new_messages;            /* EXISTS is due */
 	uint64_t unsaid_modseq;           /* since this MODSEQ messages have gone whose EXPUNGE waits */
 	bool has_told_unsaid;             /* the client has been told so */

@@ -76,6 +76,8 @@ struct account {
 	size_t uses_bound;
 	struct map recent_threads; /* threading.h */
 	uint32_t last_removed;    /* so that entries of removed.h have numbers of their own */
+	struct view *watchers;    /* who wants to hear of every change: NOTIFY */
+	const struct view *acting; /* whose message is being worked on: it is not told of what it does itself */
 	unsigned view_count;
 	unsigned indexing_count;  /* questions and jobs of the indexer that are under way */
 };
@@ -149,8 +151,10 @@ int mailbox_keywords(struct mailbox *m, struct span words, bool may_add, uint64_
 void mailbox_pack_keywords(const struct mailbox *m, struct buf *out);
 /* The next MODSEQ; whatever gets it is a change that views hear of. */
 uint64_t mailbox_next_modseq(struct mailbox *m);
-/* Tells the views that there is something new (store/mailbox/view.c). */
-void mailbox_notify(struct mailbox *m);
+/* Tells the views that there is something new (store/mailbox/view.c), and those who watch the whole account: bits of enum mailbox_change. */
+void mailbox_notify(struct mailbox *m, unsigned changes);
+/* Tells those who watch that mailboxes have changed: `name` and `other` as in the message mailbox_event. */
+void account_tell_watchers(struct account *a, uint8_t kind, struct span name, struct span other);
 /* Forgets the mailbox and deletes its messages; is_final: they cannot be brought back. */
 void mailbox_erase(struct mailbox *m, bool is_final);
 /* Adds a message (UID, MODSEQ and counters are set here) and returns its row. */

@@ -113,7 +113,7 @@ void flags_asked(void *context, const struct msg_flags_ask *msg)
 		mailbox_put(m);
 	}
 	if (f.modseq)
-		mailbox_notify(m);
+		mailbox_notify(m, CHANGE_FLAGS);
 	say_failed(&f);
 	say_rows(&f, true);
 	buf_free(&f.rows);

@@ -193,7 +193,7 @@ void mailbox_delete_asked(void *context, const struct msg_mailbox_delete *msg)
 		bool is_own = r->view->mailbox == m;
 		if (is_own)
 			view_leave_mailbox(r->view);
-		mailbox_notify(m);
+		mailbox_notify(m, 0);
 		mailbox_erase(m, false);
 		request_done(r, msg->request, is_own ? REQUEST_OK_LEFT : REQUEST_OK, "");
 	}
@@ -201,9 +201,11 @@ void mailbox_delete_asked(void *context, const struct msg_mailbox_delete *msg)
 
 static void set_name(struct mailbox *m, struct span name)
 {
-	free(m->name);
+	char *old = m->name;
 	m->name = span_strdup(name);
 	mailbox_put(m);
+	account_tell_watchers(m->account, MAILBOX_EVENT_RENAMED, name, span_cstr(old));
+	free(old);
 }
 
 /* RFC 3501 §6.3.5: renaming INBOX moves its messages to a new mailbox. INBOX itself stays, with its UIDVALIDITY: whoever has it

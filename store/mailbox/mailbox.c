@@ -152,6 +152,7 @@ struct mailbox *mailbox_add(struct account *a, struct span name, uint8_t special
 	a->mailboxes[a->mailbox_count++] = m;
 	account_put(a);
 	mailbox_put(m);
+	account_tell_watchers(a, MAILBOX_EVENT_CREATED, span_cstr(m->name), SPAN(""));
 	return m;
 }
 
@@ -225,7 +226,7 @@ struct row *mailbox_append(struct mailbox *m, struct row *row)
 	if (m->index.tail_first != tail_first || m->is_record_stale)
 		mailbox_put(m);
 	indexer_appended(m, row->uid);
-	mailbox_notify(m);
+	mailbox_notify(m, CHANGE_NEW);
 	return &m->index.rows[m->index.count - 1];
 }
 
@@ -286,7 +287,7 @@ void mailbox_remove(struct mailbox *m, struct span ranges, bool keep_blobs)
 	index_remove(&m->index, ranges, &a->batch, account_partition(a), m->id);
 	indexer_removed(m, ranges);
 	mailbox_put(m);
-	mailbox_notify(m);
+	mailbox_notify(m, CHANGE_EXPUNGED);
 }
 
 void mailbox_erase(struct mailbox *m, bool is_final)
@@ -316,6 +317,7 @@ void mailbox_erase(struct mailbox *m, bool is_final)
 			memmove(&a->mailboxes[i], &a->mailboxes[i + 1], (--a->mailbox_count - i) * sizeof *a->mailboxes);
 			break;
 		}
+	account_tell_watchers(a, MAILBOX_EVENT_DELETED, span_cstr(m->name), SPAN(""));
 	m->is_gone = true;
 	view_mailbox_gone(m); /* frees it when its last view is closed */
 }

@@ -166,6 +166,8 @@ static enum request_outcome set_entries(struct account *a, struct mailbox *m, co
 		else
 			batch_put(&a->batch, account_partition(a), buf_span(&key), span_skip(words[i + 1], 1));
 	}
+	for (size_t i = 0; outcome == REQUEST_OK && i + 1 < count; i += 2)
+		account_tell_watchers(a, m ? MAILBOX_EVENT_METADATA : MAILBOX_EVENT_SERVER_METADATA, m ? span_cstr(m->name) : SPAN(""), words[i]);
 	if (outcome == REQUEST_OK && m) {
 		mailbox_next_modseq(m); /* RFC 7162 §3.2 */
 		mailbox_put(m);

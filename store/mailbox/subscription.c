@@ -65,6 +65,7 @@ void account_subscribe(struct account *a, struct span name)
 	buf_add(&key, name);
 	pack_u8(&value, SUBSCRIPTION_VERSION);
 	batch_put(&a->batch, account_partition(a), buf_span(&key), buf_span(&value));
+	account_tell_watchers(a, MAILBOX_EVENT_SUBSCRIBED, name, SPAN(""));
 }
 
 void account_unsubscribe(struct account *a, struct span name)
@@ -81,6 +82,7 @@ void account_unsubscribe(struct account *a, struct span name)
 	buf_add_char(&key, 's');
 	buf_add(&key, name);
 	batch_delete(&a->batch, account_partition(a), buf_span(&key));
+	account_tell_watchers(a, MAILBOX_EVENT_SUBSCRIBED, name, SPAN(""));
 }
 
 void account_forget_subscriptions(struct account *a)

@@ -19,7 +19,7 @@ static const struct edge_to_store handlers = {
 	.mailbox_list_ask = mailbox_list_asked, .mailbox_create = mailbox_create_asked, .mailbox_delete = mailbox_delete_asked,
 	.mailbox_rename = mailbox_rename_asked, .mailbox_subscribe = mailbox_subscribe_asked,
 	.mailbox_open = mailbox_open_asked, .mailbox_close = mailbox_close_asked, .changes_ask = changes_asked, .vanished_ask = vanished_asked,
-	.fetch_ask = fetch_asked, .fetch_more = fetch_more_asked, .body_ask = body_asked, .message_ask = message_asked, .quota_ask = quota_asked, .metadata_get = metadata_get_asked, .metadata_set = metadata_set_asked, .flags_ask = flags_asked,
+	.fetch_ask = fetch_asked, .fetch_more = fetch_more_asked, .body_ask = body_asked, .message_ask = message_asked, .quota_ask = quota_asked, .notify_set = notify_set_asked, .metadata_get = metadata_get_asked, .metadata_set = metadata_set_asked, .flags_ask = flags_asked,
 	.copy_ask = copy_asked, .expunge_ask = expunge_asked, .search_ask = search_asked,
 };
 
@@ -58,11 +58,16 @@ static void run_message(struct worker *w, struct job *j)
 		struct parcel *p = parcel_new(m->peer);
 		msg_session_ended_pack(&p->frames, 0, &(struct msg_session_ended){.session = m->session, .why = SPAN("the account cannot be read")});
 		worker_say(w, p);
-	} else if (edge_to_store_dispatch(&handlers, &r, m->type, buf_span(&m->payload))) {
-		say_violation(w, m->peer);
 	} else {
-		account_say(r.account, m->peer, &r.out);
-		account_settle(r.account);
+		r.account->acting = v;
+		bool is_bad = edge_to_store_dispatch(&handlers, &r, m->type, buf_span(&m->payload)) != 0;
+		r.account->acting = NULL;
+		if (is_bad) {
+			say_violation(w, m->peer);
+		} else {
+			account_say(r.account, m->peer, &r.out);
+			account_settle(r.account);
+		}
 	}
 	buf_free(&r.out);
 	buf_free(&m->payload);
@@ -102,12 +107,16 @@ void view_release(struct view *v)
 		free_view(v);
 }
 
+static void watch(struct view *v, bool is_on);
+
 static void run_close(struct worker *w, struct job *j)
 {
 	struct message_job *m = (struct message_job *)j;
 	struct view *v = map_take(&w->views, m->session);
 	if (v) {
 		view_close_mailbox(v);
+		if (v->is_watching)
+			watch(v, false);
 		account_settle(v->account);
 		v->is_closed = true;
 		if (v->searches)
@@ -218,7 +227,35 @@ void view_mailbox_gone(struct mailbox *m)
 		mailbox_free(m);
 }
 
-void mailbox_notify(struct mailbox *m)
+void account_tell_watchers(struct account *a, uint8_t kind, struct span name, struct span other)
+{
+	for (const struct view *v = a->watchers; v; v = v->next_watcher) {
+		if (v == a->acting)
+			continue;
+		struct buf out = {0};
+		struct msg_mailbox_event event = {.session = v->session, .kind = kind, .name = name, .other = other,
+		                                  .is_subscribed = account_subscription(a, name) >= 0};
+		msg_mailbox_event_pack(&out, 0, &event);
+		account_say(a, v->peer, &out);
+	}
+}
+
+static void tell_watchers_of_messages(struct mailbox *m, unsigned changes)
+{
+	struct account *a = m->account;
+	for (const struct view *v = a->watchers; v; v = v->next_watcher) {
+		if (v == a->acting || v->mailbox == m)
+			continue;
+		struct buf out = {0};
+		struct msg_mailbox_event event = {.session = v->session, .kind = MAILBOX_EVENT_MESSAGES, .changes = (uint8_t)changes, .name = span_cstr(m->name),
+		                                  .is_subscribed = account_subscription(a, span_cstr(m->name)) >= 0, .messages = m->messages, .unseen = m->unseen,
+		                                  .uidnext = m->uidnext, .uidvalidity = m->uidvalidity, .highestmodseq = m->highestmodseq};
+		msg_mailbox_event_pack(&out, 0, &event);
+		account_say(a, v->peer, &out);
+	}
+}
+
+void mailbox_notify(struct mailbox *m, unsigned changes)
 {
 	for (struct view *v = m->views; v; v = v->next) {
 		if (v->is_told)
@@ -228,4 +265,26 @@ void mailbox_notify(struct mailbox *m)
 		msg_mailbox_changed_pack(&out, 0, &(struct msg_mailbox_changed){.session = v->session});
 		account_say(m->account, v->peer, &out);
 	}
+	if (changes && m->account->watchers)
+		tell_watchers_of_messages(m, changes);
+}
+
+static void watch(struct view *v, bool is_on)
+{
+	struct view **at = &v->account->watchers;
+	while (*at && *at != v)
+		at = &(*at)->next_watcher;
+	if (is_on && !*at)
+		*at = v;
+	else if (!is_on && *at)
+		*at = v->next_watcher;
+	v->next_watcher = is_on ? v->next_watcher : NULL;
+	v->is_watching = is_on;
+}
+
+void notify_set_asked(void *context, const struct msg_notify_set *msg)
+{
+	struct request *r = context;
+	watch(r->view, msg->is_on);
+	request_done(r, msg->request, REQUEST_OK, "");
 }

@@ -29,6 +29,8 @@ struct view {
 	bool is_read_only;
 	bool is_told;            /* it knows that there is something new, and has not asked yet */
 	uint64_t heard_modseq;   /* it has asked for what came after this, and so heard of all before */
+	bool is_watching;
+	struct view *next_watcher; /* of the same account */
 	unsigned kept;           /* by jobs that are under way: view_keep */
 	bool is_closed;          /* freed as soon as nothing of it is under way */
 	struct cursor cursor;
@@ -99,6 +101,7 @@ void metadata_get_asked(void *context, const struct msg_metadata_get *m);       
 void metadata_set_asked(void *context, const struct msg_metadata_set *m);
 /* Gives a mailbox the annotations of another. */
 void metadata_copy(struct mailbox *from, struct mailbox *to);
+void notify_set_asked(void *context, const struct msg_notify_set *m);               /* view.c */
 void quota_asked(void *context, const struct msg_quota_ask *m);                     /* quota.c */
 void search_asked(void *context, const struct msg_search_ask *m);                   /* search.c */
 
