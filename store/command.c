@@ -357,6 +357,7 @@ static const struct {
 	{"quota", "set", 4, 5, quota_set},
 	{"quota", "show", 3, 3, quota_show},
 	{"quota", "unset", 3, 3, quota_unset},
+	{"grant", NULL, 2, 2, grant},
 	{"trace", NULL, 2, 2, trace},
 	{"report", "tls", 2, 3, report_tls},
 };

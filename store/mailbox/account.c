@@ -5,6 +5,7 @@
 #include "base/die.h"
 #include "base/log.h"
 #include "base/pack.h"
+#include "store/mailbox/import.h"
 #include "store/store.h"
 
 #include <errno.h>
@@ -188,6 +189,7 @@ struct account *account_get(struct worker *w, uint64_t id, struct error *why)
 		return NULL;
 	}
 	sum_usage(a);
+	a->has_unique_ids = unique_ids_are_there(a);
 	if (found == 0 && a->mailbox_count == 0)
 		make_first_mailboxes(a);
 	account_say_usage(a);
@@ -208,8 +210,7 @@ void account_measure(struct engine *e, uint64_t id, uint64_t *bytes, uint64_t *m
 	free(a.mailboxes);
 }
 
-/* Nothing of the account is only in memory. */
-static bool is_on_disk(const struct account *a)
+bool account_is_on_disk(const struct account *a)
 {
 	return batch_is_empty(&a->batch) && a->submitted == atomic_load(&a->durable);
 }
@@ -225,7 +226,7 @@ void account_evict(struct worker *w)
 	for (size_t n = ACCOUNTS_LOADED_MOST / 16; n && oldest; n--) {
 		struct account *a = oldest;
 		oldest = a->newer;
-		if (a->view_count == 0 && a->indexing_count == 0 && is_on_disk(a))
+		if (a->view_count == 0 && a->indexing_count == 0 && account_is_on_disk(a))
 			free_account(a);
 	}
 }
@@ -280,7 +281,7 @@ void account_settle(struct account *a)
 
 static void say(struct account *a, struct parcel *p)
 {
-	if (is_on_disk(a)) {
+	if (account_is_on_disk(a)) {
 		worker_say(a->worker, p);
 		return;
 	}
@@ -307,7 +308,7 @@ void account_call_loop(struct account *a, loop_fn *fn, void *context)
 void account_when_durable(struct account *a, struct job *j)
 {
 	account_settle(a);
-	if (is_on_disk(a))
+	if (account_is_on_disk(a))
 		j->run(a->worker, j);
 	else
 		submit(a, j);

@@ -65,6 +65,7 @@ struct account {
 	uint64_t bytes, messages; /* of all mailboxes */
 	uint64_t said_bytes, said_messages; /* to store/usage.h */
 	bool has_said_usage;
+	bool has_unique_ids;      /* messages may have UIDLs of their own: import.h */
 	bool has_warned;          /* its owner knows that its quota nears its end */
 	struct batch batch;
 	uint64_t submitted;       /* number of the last commit */
@@ -88,6 +89,8 @@ void account_say(struct account *a, peer_id peer, struct buf *frames);
 void account_call_loop(struct account *a, loop_fn *fn, void *context);
 /* Ends an operation: submits account->batch if there is anything in it. */
 void account_settle(struct account *a);
+/* Nothing of the account is only in memory. */
+bool account_is_on_disk(const struct account *a);
 /* Ends the operation, and runs the job when everything submitted so far is on the disk (now, if it is): for what reads the
  * engine. */
 void account_when_durable(struct account *a, struct job *j);
@@ -145,7 +148,7 @@ uint64_t mailbox_next_modseq(struct mailbox *m);
 void mailbox_notify(struct mailbox *m);
 /* Forgets the mailbox and deletes its messages. */
 void mailbox_erase(struct mailbox *m);
-/* Adds a message (UID, MODSEQ and counters are set here) and returns its row. */
+/* Adds a message (MODSEQ, counters, and a UID that is less than UIDNEXT, are set here) and returns its row. */
 struct row *mailbox_append(struct mailbox *m, struct row *row);
 /* Takes messages out. */
 void mailbox_remove(struct mailbox *m, struct span ranges, bool keep_blobs);
