@@ -36,6 +36,8 @@ int cli_alias(const struct cli *c);
 int cli_user(const struct cli *c);
 /* import.c: mail from elsewhere */
 int cli_import(const struct cli *c);
+/* export.c: mail for elsewhere */
+int cli_export(const struct cli *c);
 /* server.c */
 struct server;
 /* Connects to the server that runs with this configuration; if none does, starts one for the commands alone, which ends with

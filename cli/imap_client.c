@@ -1,5 +1,7 @@
 #include "cli/imap_client.h"
 
+#include "wire/imap_reply.h"
+
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -135,14 +137,6 @@ static int add_line(struct imap_client *c)
 	}
 }
 
-/* The literal that the line's end announces. */
-static bool ends_in_literal(struct span line, uint64_t *size)
-{
-	ssize_t brace = span_rchr(line, '{');
-	return span_ends_with(line, SPAN("}")) && brace >= 0 &&
-	       span_to_u64(span_slice(line, (size_t)brace + 1, line.len - (size_t)brace - 2), UINT32_MAX, size) == 0;
-}
-
 int imap_client_rest(struct imap_client *c, uint64_t inline_most, uint64_t *literal)
 {
 	uint64_t size;
@@ -150,7 +144,7 @@ int imap_client_rest(struct imap_client *c, uint64_t inline_most, uint64_t *lite
 	for (;;) {
 		if (add_line(c))
 			return -1;
-		if (!ends_in_literal(buf_span(&c->response), &size))
+		if (!imap_reply_literal(buf_span(&c->response), &size))
 			return 0;
 		buf_add_cstr(&c->response, "\r\n");
 		if (size > inline_most) {
@@ -227,56 +221,4 @@ void imap_client_add_string(struct buf *out, struct span text)
 		buf_add_char(out, text.ptr[i]);
 	}
 	buf_add_char(out, '"');
-}
-
-/* ---- LIST ---- */
-
-/* A quoted string, a literal or an atom. */
-static bool take_text(struct span *rest, struct buf *out)
-{
-	uint64_t size;
-	ssize_t end = span_find(*rest, SPAN("\r\n"));
-	if (span_starts_with(*rest, SPAN("{")) && end > 0 && ends_in_literal(span_slice(*rest, 0, (size_t)end), &size)) {
-		struct span text = span_slice(span_skip(*rest, (size_t)end + 2), 0, (size_t)size);
-		buf_add(out, text);
-		*rest = span_skip(*rest, (size_t)end + 2 + text.len);
-		return text.len == size;
-	}
-	if (!span_starts_with(*rest, SPAN("\""))) {
-		struct span word = span_next_word(rest);
-		buf_add(out, word);
-		return word.len > 0;
-	}
-	for (size_t i = 1; i < rest->len; i++) {
-		if (rest->ptr[i] == '"') {
-			*rest = span_skip(*rest, i + 1);
-			return true;
-		}
-		if (rest->ptr[i] == '\\')
-			i++;
-		if (i < rest->len)
-			buf_add_char(out, rest->ptr[i]);
-	}
-	return false;
-}
-
-bool imap_client_take_list(struct span r, struct imap_listed *out)
-{
-	BUF_AUTO separator = {0};
-	buf_clear(&out->name);
-	buf_clear(&out->attributes);
-	bool is_list = span_starts_with_nocase(r, SPAN("* LIST (")), is_lsub = span_starts_with_nocase(r, SPAN("* LSUB ("));
-	ssize_t end = span_chr(r, ')');
-	if ((!is_list && !is_lsub) || end < 0)
-		return false;
-	buf_add_char(&out->attributes, ' ');
-	buf_add(&out->attributes, span_slice(r, 8, (size_t)end - 8));
-	buf_add_char(&out->attributes, ' ');
-	r = span_trim(span_skip(r, (size_t)end + 1));
-	bool is_flat = span_starts_with_nocase(r, SPAN("NIL "));
-	if (!take_text(&r, &separator))
-		return false;
-	out->separator = is_flat || separator.len != 1 ? 0 : separator.ptr[0];
-	r = span_trim(r);
-	return take_text(&r, &out->name) && out->name.len > 0;
 }

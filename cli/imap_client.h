@@ -42,14 +42,4 @@ int imap_client_result(struct imap_client *c, void (*each)(void *context, struct
 /* Appends a quoted string, or a literal+ where that cannot have it. */
 void imap_client_add_string(struct buf *out, struct span text);
 
-/* ---- what is said ---- */
-
-struct imap_listed {
-	struct buf name;        /* as it was written, without quotes */
-	char separator;         /* 0: none */
-	struct buf attributes;  /* with a SP before and behind each */
-};
-/* A LIST or LSUB response. False if it is none. */
-bool imap_client_take_list(struct span response, struct imap_listed *out);
-
 #endif

@@ -7,15 +7,15 @@
 #define CLI_IMPORT_H
 
 #include "base/arena.h"
+#include "cli/account_session.h"
 #include "cli/cli.h"
-#include "cli/imap_client.h"
 
 enum {
 	IMPORT_SOURCE_BYTES = 16,
 	IMPORT_GROUP_MESSAGES = 100,
 	IMPORT_GROUP_BYTES = 1024 * 1024, /* what a larger message is streamed alone */
 	IMPORT_ASK_MOST = 1000,           /* sources in one question */
-	EXIT_NOT_ALL = 1, EXIT_IMPORT_USAGE = 64, EXIT_NO_INPUT = 66, EXIT_NO_SERVER = 69, EXIT_BROKEN_OFF = 75,
+	EXIT_NOT_ALL = 1, EXIT_IMPORT_USAGE = 64, EXIT_NO_INPUT = 66, EXIT_BROKEN_OFF = 75,
 };
 
 /* Takes some bytes of a message. -1 to stop. */
@@ -36,18 +36,9 @@ struct import_message {
 	uint64_t offset, length;
 };
 
-struct import_target_mailbox {
-	char *name;
-	char *attributes;        /* of LIST, with a SP before and behind each */
-};
-
 struct import {
 	const struct cli *cli;
-	struct config config;
-	struct imap_client client;
-	struct buf user;
-	struct import_target_mailbox *mailboxes; /* of the account */
-	size_t mailbox_count;
+	struct account_session session;
 	struct buf mailbox;      /* the one that messages go into */
 	bool keeps_uids;         /* into it */
 	uint32_t uidvalidity;    /* if so */

@@ -3,20 +3,15 @@
  * is read. A group that is refused is said again message by message, so that one bad message keeps no other out. */
 #include "cli/import.h"
 
-#include "base/base64.h"
 #include "base/clock.h"
 #include "base/die.h"
-#include "ipc/words.h"
 #include "wire/date.h"
 #include "wire/imap_command.h"
 
-#include <errno.h>
 #include <openssl/evp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 enum { PROGRESS_MS = 100 };
@@ -62,117 +57,27 @@ static void lose(struct import *i)
 {
 	if (i->is_broken)
 		return;
-	i->is_broken = true;
+	i->is_broken = i->session.client.is_lost = true; /* a message that was announced may be half said: nothing follows */
 	clear_bar(i);
-	fprintf(stderr, "carteiro: the server went away (%s): run the same command again, it goes on where it has stopped\n", i->client.why.text);
+	fprintf(stderr, "carteiro: the server went away (%s): run the same command again, it goes on where it has stopped\n", i->session.client.why.text);
 }
 
 /* ---- the session ---- */
 
-/* The words that a running server says to `grant`. */
-static int ask_grant(struct import *i, const char *address, struct buf *token)
-{
-	struct server *s = server_connect(i->cli->config_file, false);
-	struct span words[] = {SPAN("grant"), span_cstr(address)};
-	BUF_AUTO said = {0};
-	if (!s)
-		return EXIT_NO_SERVER;
-	int code = server_ask(s, words, 2, &said);
-	server_close(s);
-	struct span rest = span_trim(buf_span(&said));
-	if (code) {
-		fprintf(stderr, "carteiro: %.*s\n", SPAN_ARG(rest));
-		return code;
-	}
-	ssize_t space = span_chr(rest, ' ');
-	buf_add(token, span_slice(rest, 0, space < 0 ? 0 : (size_t)space));
-	buf_add(&i->user, span_skip(rest, space < 0 ? 0 : (size_t)space + 1));
-	return 0;
-}
-
-static int connect_local(struct import *i)
-{
-	struct sockaddr_un at = {.sun_family = AF_UNIX};
-	int n = snprintf(at.sun_path, sizeof at.sun_path, "%s/imap", i->config.run_dir);
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || n < 0 || (size_t)n >= sizeof at.sun_path || connect(fd, (struct sockaddr *)&at, sizeof at)) {
-		fprintf(stderr, "carteiro: cannot open %s/imap: %s\n", i->config.run_dir, strerror(errno));
-		if (fd >= 0)
-			close(fd);
-		return -1;
-	}
-	imap_client_open(&i->client, fd);
-	return 0;
-}
-
-static int log_in(struct import *i, struct span token)
-{
-	BUF_AUTO message = {0}, line = {0};
-	uint64_t none;
-	buf_add_char(&message, 0);
-	buf_add(&message, buf_span(&i->user));
-	buf_add_char(&message, 0);
-	buf_add(&message, token);
-	buf_add_cstr(&line, "AUTHENTICATE PLAIN ");
-	base64_encode(buf_span(&message), &line);
-	int bad = imap_client_response(&i->client, UINT64_MAX, &none) || imap_client_command(&i->client, buf_span(&line), NULL, NULL) ||
-	          imap_client_command(&i->client, SPAN("ENABLE UTF8=ACCEPT"), NULL, NULL);
-	explicit_bzero(message.ptr, message.cap);
-	explicit_bzero(line.ptr, line.cap);
-	if (bad)
-		fprintf(stderr, "carteiro: the server does not let this command in: %s\n", i->client.why.text);
-	return bad;
-}
-
-static void add_mailbox(struct import *i, struct span name, struct span attributes)
-{
-	i->mailboxes = xrealloc_array(i->mailboxes, i->mailbox_count + 1, sizeof *i->mailboxes);
-	i->mailboxes[i->mailbox_count++] = (struct import_target_mailbox){span_strdup(name), span_strdup(attributes)};
-}
-
-static void on_list(void *context, struct span response)
-{
-	struct imap_listed listed = {0};
-	if (imap_client_take_list(response, &listed))
-		add_mailbox(context, buf_span(&listed.name), buf_span(&listed.attributes));
-	buf_free(&listed.name);
-	buf_free(&listed.attributes);
-}
-
 int import_open(struct import *i, const char *address)
 {
-	BUF_AUTO token = {0};
 	i->is_terminal = isatty(STDERR_FILENO);
-	i->client.fd = -1;
-	if (cli_read_config(i->cli->config_file, &i->config))
-		return 78;
-	int code = ask_grant(i, address, &token);
-	if (code)
-		return code;
-	bool is_in = connect_local(i) == 0 && log_in(i, buf_span(&token)) == 0 &&
-	             imap_client_command(&i->client, SPAN("LIST (SPECIAL-USE) \"\" \"*\" RETURN (SPECIAL-USE)"), on_list, i) == 0 &&
-	             imap_client_command(&i->client, SPAN("LIST \"\" \"*\""), on_list, i) == 0;
-	explicit_bzero(token.ptr, token.cap);
-	return is_in ? 0 : EXIT_NO_SERVER;
+	return account_session_open(&i->session, i->cli->config_file, address);
 }
 
 void import_close(struct import *i)
 {
-	if (i->client.fd >= 0 && !i->is_broken)
-		imap_client_command(&i->client, SPAN("LOGOUT"), NULL, NULL);
-	imap_client_close(&i->client);
-	for (size_t n = 0; n < i->mailbox_count; n++) {
-		free(i->mailboxes[n].name);
-		free(i->mailboxes[n].attributes);
-	}
-	free(i->mailboxes);
+	account_session_close(&i->session);
 	for (size_t n = 0; n < 2; n++) {
 		arena_free(&i->groups[n].memory);
 		buf_free(&i->groups[n].bytes);
 	}
-	buf_free(&i->user);
 	buf_free(&i->mailbox);
-	config_free(&i->config);
 }
 
 /* ---- mailboxes ---- */
@@ -194,16 +99,16 @@ struct span import_target_name(const struct import *i, struct span name, const c
 	if (!use)
 		return name;
 	snprintf(word, sizeof word, " %s ", use);
-	for (size_t n = 0; n < i->mailbox_count; n++)
-		if (strcasestr(i->mailboxes[n].attributes, word))
-			return span_cstr(i->mailboxes[n].name);
+	for (size_t n = 0; n < i->session.mailbox_count; n++)
+		if (strcasestr(i->session.mailboxes[n].attributes, word))
+			return span_cstr(i->session.mailboxes[n].name);
 	return name;
 }
 
 static bool is_there(const struct import *i, struct span name)
 {
-	for (size_t n = 0; n < i->mailbox_count; n++)
-		if (span_equal(span_cstr(i->mailboxes[n].name), name))
+	for (size_t n = 0; n < i->session.mailbox_count; n++)
+		if (span_equal(span_cstr(i->session.mailboxes[n].name), name))
 			return true;
 	return span_equal_nocase(name, SPAN("INBOX"));
 }
@@ -214,7 +119,7 @@ static int say_name(struct import *i, const char *command, struct span name, con
 	buf_printf(&line, "%s ", command);
 	imap_client_add_string(&line, name);
 	buf_add_cstr(&line, behind);
-	int result = imap_client_command(&i->client, buf_span(&line), NULL, NULL);
+	int result = imap_client_command(&i->session.client, buf_span(&line), NULL, NULL);
 	if (result < 0)
 		lose(i);
 	return result;
@@ -244,10 +149,10 @@ int import_mailbox(struct import *i, struct span name, const char *use, uint32_t
 		int refused = say_name(i, "CREATE", target, "");
 		if (refused) {
 			if (!i->is_broken)
-				import_failed(i, SPAN("the mailbox"), i->client.why.text);
+				import_failed(i, SPAN("the mailbox"), i->session.client.why.text);
 			return -1;
 		}
-		add_mailbox(i, target, SPAN(" "));
+		account_session_add(&i->session, target, SPAN(" "));
 	}
 	i->uidvalidity = uidvalidity;
 	int result = uidvalidity ? restate(i, uidvalidity, 1) : 1;
@@ -317,7 +222,7 @@ int import_known(struct import *i, unsigned char (*sources)[IMPORT_SOURCE_BYTES]
 		buf_add_char(&line, ' ');
 		add_hex(&line, sources[n]);
 	}
-	if (i->is_broken || imap_client_command(&i->client, buf_span(&line), on_sources, &said) || said.len != count) {
+	if (i->is_broken || imap_client_command(&i->session.client, buf_span(&line), on_sources, &said) || said.len != count) {
 		lose(i);
 		return -1;
 	}
@@ -410,7 +315,7 @@ static void add_head(const struct import *i, const struct import_message *m, con
 
 static void add_append(struct import *i, struct buf *out)
 {
-	imap_client_tag(&i->client, out);
+	imap_client_tag(&i->session.client, out);
 	buf_add_cstr(out, "APPEND ");
 	imap_client_add_string(out, buf_span(&i->mailbox));
 }
@@ -444,7 +349,7 @@ static uint64_t count_uids(struct span text)
 
 static void count_taken(struct import *i, size_t sent)
 {
-	uint64_t uids = count_uids(buf_span(&i->client.response));
+	uint64_t uids = count_uids(buf_span(&i->session.client.response));
 	if (uids > sent)
 		uids = sent;
 	i->mailbox_count_of.brought += uids;
@@ -465,7 +370,7 @@ static int send_bytes(void *context, struct span bytes)
 	if (bytes.len > s->left)
 		return -1;
 	s->left -= bytes.len;
-	return imap_client_write(&s->import->client, bytes);
+	return imap_client_write(&s->import->session.client, bytes);
 }
 
 /* Streamed: read once for its size, and once more. */
@@ -476,16 +381,16 @@ static void send_alone(struct import *i, const struct import_message *m, const s
 	struct sending sending = {i, size->size};
 	add_append(i, &head);
 	add_head(i, m, size, &head);
-	if (imap_client_write(&i->client, buf_span(&head)))
+	if (imap_client_write(&i->session.client, buf_span(&head)))
 		return lose(i);
-	if (m->read(m, send_bytes, &sending, &why) || sending.left || imap_client_write(&i->client, SPAN("\r\n"))) {
-		if (!i->client.is_lost)
-			error_set(&i->client.why, 0, "%.*s changed while it was read", SPAN_ARG(m->label));
+	if (m->read(m, send_bytes, &sending, &why) || sending.left || imap_client_write(&i->session.client, SPAN("\r\n"))) {
+		if (!i->session.client.is_lost)
+			error_set(&i->session.client.why, 0, "%.*s changed while it was read", SPAN_ARG(m->label));
 		return lose(i);
 	}
-	switch (imap_client_result(&i->client, NULL, NULL)) {
+	switch (imap_client_result(&i->session.client, NULL, NULL)) {
 	case 0: count_taken(i, 1); break;
-	case 1: import_failed(i, m->label, i->client.why.text); break;
+	case 1: import_failed(i, m->label, i->session.client.why.text); break;
 	default: lose(i); break;
 	}
 }
@@ -516,13 +421,13 @@ static void hear(struct import *i)
 	if (!i->is_sent)
 		return;
 	i->is_sent = false;
-	int result = i->is_broken ? -1 : imap_client_result(&i->client, NULL, NULL);
+	int result = i->is_broken ? -1 : imap_client_result(&i->session.client, NULL, NULL);
 	if (result < 0)
 		lose(i);
 	else if (result == 0)
 		count_taken(i, g->count);
 	else if (g->count == 1)
-		import_failed(i, g->messages[0]->label, i->client.why.text);
+		import_failed(i, g->messages[0]->label, i->session.client.why.text);
 	else
 		send_singly(i, g);
 	empty(g);
@@ -539,8 +444,8 @@ static void send_group(struct import *i)
 	i->filling = !i->filling;
 	i->is_sent = true;
 	add_append(i, &head);
-	if (i->is_broken || imap_client_write(&i->client, buf_span(&head)) || imap_client_write(&i->client, buf_span(&g->bytes)) ||
-	    imap_client_write(&i->client, SPAN("\r\n")))
+	if (i->is_broken || imap_client_write(&i->session.client, buf_span(&head)) || imap_client_write(&i->session.client, buf_span(&g->bytes)) ||
+	    imap_client_write(&i->session.client, SPAN("\r\n")))
 		lose(i);
 }
 
@@ -570,7 +475,7 @@ void import_add(struct import *i, const struct import_message *m)
 	i->seen++;
 	import_progress(i);
 	int bad = m->read(m, measure, &size, &why);
-	if (bad || size.size == 0 || size.size > i->config.message_size_limit_bytes) {
+	if (bad || size.size == 0 || size.size > i->session.config.message_size_limit_bytes) {
 		import_failed(i, m->label, bad ? why.text : size.size ? "it is larger than message_size_limit" : "it is empty");
 		return;
 	}

@@ -50,6 +50,7 @@ static const char help[] =
 	"  carteiro sendmail [OPTION]... [ADDRESS]...   send a message from standard input, as sendmail(8) does\n"
 	"  carteiro import maildir ADDRESS FOLDER   mail of Dovecot and Courier, with its UIDs; a second time, what is new\n"
 	"  carteiro import mbox ADDRESS FILE|FOLDER [MAILBOX]   files as Dovecot, UW imapd and mutt write them\n"
+	"  carteiro export maildir|mbox ADDRESS FOLDER [MAILBOX]   mail as Dovecot reads it; a second time, what is new\n"
 	"  carteiro quota set ADDRESS|DOMAIN|*@DOMAIN SIZE|none [MESSAGES] | unset TARGET | show TARGET | list\n"
 	"  carteiro queue list | show ID | retry ID|all | hold ID|all | release ID|all | remove ID\n"
 	"  carteiro trace ID|ADDRESS|MESSAGE-ID   what became of a message\n"
@@ -108,7 +109,7 @@ static const struct {
 } commands[] = {
 	{"run", run}, {"setup", cli_setup}, {"check", cli_check}, {"user", cli_user}, {"settings", settings},
 	{"status", forward_to_running}, {"reload", forward_to_running}, {"stop", forward_to_running},
-	{"drop", cli_drop}, {"import", cli_import}, {"domain", cli_domain}, {"dkim", cli_dkim}, {"alias", cli_alias}, {"queue", forward}, {"quota", forward}, {"route", forward}, {"trace", forward}, {"report", forward},
+	{"drop", cli_drop}, {"import", cli_import}, {"export", cli_export}, {"domain", cli_domain}, {"dkim", cli_dkim}, {"alias", cli_alias}, {"queue", forward}, {"quota", forward}, {"route", forward}, {"trace", forward}, {"report", forward},
 };
 
 /* Under its other names the program is what programs have always called. The words are sendmail's own then, options and all. */

@@ -234,3 +234,127 @@ def test_twenty_thousand_messages_in_bounded_memory(server, user, tmp_path):
     assert p.returncode == 0 and counts(p.stdout.read()) == (count, 0, 0)
     print('%d messages/s, %d KB' % (count / (time.monotonic() - began), most))
     assert most < 200 * 1024  # with the sanitizers' own; the files' names and UIDs are a part
+
+
+# ---- mbox ----
+
+
+def test_mboxes_of_dovecot_come_whole_and_once(server, user, tmp_path):
+    (tmp_path / 'd/mail').mkdir(parents=True)
+    with Dovecot(tmp_path / 'd', 'mbox:{home}/mail:INBOX={home}/mail/inbox') as d:
+        with d.imap() as theirs:
+            fill(theirs, ('INBOX', 'Work/2024', 'Sent Items', 'Entw&APw-rfe'))
+        out = server.must('import', 'mbox', user, str(tmp_path / 'd/mail'))
+        assert counts(out) == (48, 0, 0), out
+        with d.imap() as theirs, server.imap(user) as ours:
+            for name, our_name in (('INBOX', 'INBOX'), ('Work/2024', 'Work/2024'), ('Entw&APw-rfe', 'Entw&APw-rfe'), ('Sent Items', 'Sent')):
+                one, other = contents(theirs, name), contents(ours, our_name)
+                assert one[0] == other[0] and sorted(one[2]) == sorted(other[2]), name
+                for uid, (flags, date, body) in one[2].items():
+                    # what Dovecot quotes when it writes, it shows quoted
+                    assert (flags, body.replace(b'\r\n>From', b'\r\nFrom')) == (other[2][uid][0], other[2][uid][2].replace(b'\r\n>From', b'\r\nFrom'))
+                    assert abs(date - other[2][uid][1]) < 1
+            assert theirs.append('INBOX', message(1000)).startswith('OK')
+            assert theirs.append('INBOX', message(1)).startswith('OK')  # the same bytes once more
+        out = server.must('import', 'mbox', user, str(tmp_path / 'd/mail'))
+        assert counts(out) == (2, 48, 0), out
+
+
+MBOX = b'''From a@b.c Thu Dec 24 18:00:01 2020 +0000
+Subject: first
+Content-Length: 4711
+
+From me Thu Dec 24 without a time
+>From me, quoted
+
+From b@b.c Thu Dec 24 18:00 +0100 2020
+Subject: second
+Content-Length: 85
+Status: RO
+
+body
+
+From c@b.c Thu Dec 24 18:00:01 2020
+which Content-Length says is no From_ line
+
+From MAILER-DAEMON Fri Dec 25 18:00:01 2020 +0000
+Subject: third
+X-Status: F
+
+'''
+
+
+def test_dialects_of_mbox_are_told_apart(server, user, tmp_path):
+    (tmp_path / 'box').write_bytes(MBOX)
+    (tmp_path / 'none').write_bytes(b'just a text\n')
+    out = server.must('import', 'mbox', user, str(tmp_path / 'box'), 'Old/box')
+    assert counts(out) == (3, 0, 0), out
+    with server.imap(user) as ours:
+        messages = contents(ours, 'Old/box')[2]
+    assert [m[0] for m in messages.values()] == [frozenset(), {'\\seen'}, {'\\flagged'}]
+    assert messages[1][2] == b'Subject: first\r\n\r\nFrom me Thu Dec 24 without a time\r\nFrom me, quoted\r\n'
+    assert messages[2][2].endswith(b'\r\nFrom c@b.c Thu Dec 24 18:00:01 2020\r\nwhich Content-Length says is no From_ line\r\n')
+    assert messages[3][1] - messages[2][1] == 25 * 3600 + 1
+    done = server.command('import', 'mbox', user, str(tmp_path / 'none'))
+    assert done.returncode == 1 and 'neither an mbox nor an mbx' in done.stderr
+
+
+def test_mbx_of_uw_imapd_keeps_uids_flags_and_keywords(server, user, tmp_path):
+    one, two = b'Subject: one\r\n\r\nbody\r\n', b'Subject: two\r\n\r\nFrom me\r\n'
+    head = b'*mbx*\r\n3e0a1b2c0000000c\r\n$Label1\r\nFoo\r\n'
+    head += b'\r\n' * 28
+    head = head.ljust(2046) + b'\r\n'
+    (tmp_path / 'box').write_bytes(
+        head + b'24-Dec-2002 18:00:00 +0100,%d;000000020005-00000005\r\n' % len(one) + one + b' 1-Jan-2003 18:00:00 +0100,%d;000000008000-00000006\r\n' % len(two) + two +
+        b' 1-Jan-2003 18:00:00 +0100,%d;000000000011-00000007\r\n' % len(two) + two)
+    assert counts(server.must('import', 'mbox', user, str(tmp_path / 'box'), 'Box')) == (2, 0, 0)
+    assert counts(server.must('import', 'mbox', user, str(tmp_path / 'box'), 'Box')) == (0, 2, 0)
+    with server.imap(user) as ours:
+        assert contents(ours, 'Box') == (0x3e0a1b2c, 13, {
+            5: (frozenset({'\\seen', '\\flagged', 'foo'}), time_of('24-Dec-2002 18:00:00 +0100'), one),
+            7: (frozenset({'\\seen'}), time_of(' 1-Jan-2003 18:00:00 +0100'), two)})
+
+
+# ---- away ----
+
+
+@pytest.fixture
+def filled(server, user, tmp_path):
+    (tmp_path / 'd').mkdir()
+    with server.imap(user) as ours:
+        fill(ours, ('INBOX', 'Work/2024', 'Work', 'Sent', 'Entw&APw-rfe'))
+    return user
+
+
+def test_dovecot_serves_an_exported_maildir_with_the_same_uids(server, filled, tmp_path):
+    out = server.must('export', 'maildir', filled, str(tmp_path / 'd/Maildir'))
+    assert re.search(r'^60 written, 0 there already, 0 not written$', out, re.M), out
+    files = sorted(str(p) for p in (tmp_path / 'd/Maildir').rglob('cur/*'))
+    with server.imap(filled) as ours:
+        ours.ok('SELECT INBOX')
+        ours.ok('UID STORE 1 +FLAGS.SILENT (\\Flagged)')
+        assert ours.append('Work', message(500)).startswith('OK')
+    out = server.must('export', 'maildir', filled, str(tmp_path / 'd/Maildir'))
+    assert re.search(r'^1 written, 60 there already, 0 not written$', out, re.M), out
+    assert len(set(files) & {str(p) for p in (tmp_path / 'd/Maildir').rglob('cur/*')}) == 59
+    with Dovecot(tmp_path / 'd') as d, d.imap() as theirs, server.imap(filled) as ours:
+        for name in ('INBOX', 'Work/2024', 'Work', 'Sent', 'Entw&APw-rfe'):
+            same(theirs, ours, name)
+        assert any(b'Work/2024' in r for r in theirs.ok('LSUB "" "*"'))
+
+
+def test_dovecot_serves_exported_mboxes_with_the_same_uids(server, filled, tmp_path):
+    out = server.must('export', 'mbox', filled, str(tmp_path / 'd/mail'))
+    assert re.search(r'^60 written, 0 there already, 0 not written$', out, re.M), out
+    out = server.must('export', 'mbox', filled, str(tmp_path / 'd/mail'))
+    assert re.search(r'^0 written, 60 there already, 0 not written$', out, re.M), out
+    with Dovecot(tmp_path / 'd', 'mbox:{home}/mail:INBOX={home}/mail/INBOX') as d, d.imap() as theirs, server.imap(filled) as ours:
+        for name, their_name in (('INBOX', 'INBOX'), ('Work', 'Work.mbox'), ('Work/2024', 'Work/2024'), ('Sent', 'Sent'), ('Entw&APw-rfe', 'Entw&APw-rfe')):
+            one, other = contents(theirs, their_name), contents(ours, name)
+            assert one[:2] == other[:2], name
+            assert {uid: (flags, body.replace(b'\r\n>From', b'\r\nFrom')) for uid, (flags, _, body) in one[2].items()} == {
+                uid: (flags, body) for uid, (flags, _, body) in other[2].items()}
+    again = server.add_user('again-' + filled)
+    assert counts(server.must('import', 'mbox', again, str(tmp_path / 'd/mail'))) == (60, 0, 0)
+    with server.imap(again) as mine, server.imap(filled) as ours:
+        assert contents(mine, 'INBOX')[2] == contents(ours, 'INBOX')[2]

@@ -22,7 +22,8 @@ bool mbox_from_parse(struct span line, struct mbox_date *out);
 void mbox_from_write(int64_t utc_seconds, struct buf *out);
 
 /* The message in a form that goes into a mailbox, and what the fields say that servers keep their state in and take out again (Status,
- * X-Status, X-Keywords, X-UID, X-IMAP, X-IMAPbase, Content-Length). One ">" of those before "From " goes (mboxrd). Bytes may come in any
+ * X-Status, X-Keywords, X-UID, X-IMAP, X-IMAPbase, Content-Length). One ">" of those before "From " goes (mboxrd), where they are no more than
+ * anybody writes (32). Bytes may come in any
  * pieces. Start with a zeroed one, and end with mbox_read_end and mbox_read_free. */
 struct mbox_reader {
 	bool is_body, is_in_line, is_dropped;
