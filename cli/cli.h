@@ -34,6 +34,10 @@ int cli_drop(const struct cli *c);
 int cli_alias(const struct cli *c);
 /* user.c: what needs a password typed or hashed */
 int cli_user(const struct cli *c);
+/* import.c: mail from elsewhere */
+int cli_import(const struct cli *c);
+/* export.c: mail for elsewhere */
+int cli_export(const struct cli *c);
 /* server.c */
 struct server;
 /* Connects to the server that runs with this configuration; if none does, starts one for the commands alone, which ends with
@@ -41,6 +45,8 @@ struct server;
 struct server *server_connect(const char *config_file, bool may_start);
 /* Carries one command out there, prints what it says, and returns its exit status. */
 int server_command(struct server *s, const struct span *words, size_t count);
+/* The same, and what it says is appended to *said. */
+int server_ask(struct server *s, const struct span *words, size_t count, struct buf *said);
 void server_close(struct server *s);
 /* If a server runs: it reads its keys again. 0, or an exit status. */
 int server_reload_keys(const char *config_file);

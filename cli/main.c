@@ -48,6 +48,9 @@ static const char help[] =
 	"  carteiro alias show ADDRESS      where an address leads, and by which of the directory and the tables\n"
 	"  carteiro alias import FILE [DOMAIN]   lines as aliases(5) and Postfix's virtual(5) have them\n"
 	"  carteiro sendmail [OPTION]... [ADDRESS]...   send a message from standard input, as sendmail(8) does\n"
+	"  carteiro import maildir ADDRESS FOLDER   mail of Dovecot and Courier, with its UIDs; a second time, what is new\n"
+	"  carteiro import mbox ADDRESS FILE|FOLDER [MAILBOX]   files as Dovecot, UW imapd and mutt write them\n"
+	"  carteiro export maildir|mbox ADDRESS FOLDER [MAILBOX]   mail as Dovecot reads it; a second time, what is new\n"
 	"  carteiro quota set ADDRESS|DOMAIN|*@DOMAIN SIZE|none [MESSAGES] | unset TARGET | show TARGET | list\n"
 	"  carteiro expire set ADDRESS|*@DOMAIN MAILBOX AFTER|never | unset TARGET MAILBOX | list | run\n"
 	"  carteiro restore list ADDRESS | ADDRESS ID|MAILBOX|all [SINCE]\n"
@@ -109,7 +112,7 @@ static const struct {
 } commands[] = {
 	{"run", run}, {"setup", cli_setup}, {"check", cli_check}, {"user", cli_user}, {"settings", settings},
 	{"status", forward_to_running}, {"reload", forward_to_running}, {"stop", forward_to_running},
-	{"drop", cli_drop}, {"domain", cli_domain}, {"dkim", cli_dkim}, {"alias", cli_alias}, {"queue", forward}, {"quota", forward}, {"expire", forward}, {"verify", forward_to_running}, {"restore", forward_to_running}, {"route", forward}, {"trace", forward}, {"report", forward},
+	{"drop", cli_drop}, {"import", cli_import}, {"export", cli_export}, {"domain", cli_domain}, {"dkim", cli_dkim}, {"alias", cli_alias}, {"queue", forward}, {"quota", forward}, {"expire", forward}, {"verify", forward_to_running}, {"restore", forward_to_running}, {"route", forward}, {"trace", forward}, {"report", forward},
 };
 
 /* Under its other names the program is what programs have always called. The words are sendmail's own then, options and all. */

@@ -24,14 +24,18 @@ struct server {
 	struct channel *channel;
 	pid_t own;   /* the master that was started; 0: it ran already */
 	int own_log; /* what it said */
+	struct buf *said; /* takes what the command says; NULL: it is printed */
 	int code;
 	bool is_finished, is_gone;
 };
 
 static void on_output(void *context, const struct msg_output *m)
 {
-	(void)context;
-	fwrite(m->text.ptr, 1, m->text.len, stdout);
+	struct server *s = context;
+	if (s->said)
+		buf_add(s->said, m->text);
+	else
+		fwrite(m->text.ptr, 1, m->text.len, stdout);
 }
 
 static void on_finished(void *context, const struct msg_finished *m)
@@ -153,6 +157,14 @@ int server_command(struct server *s, const struct span *words, size_t count)
 	if ((s->code == EXIT_UNAVAILABLE || s->code == EXIT_LATER) && s->own_log)
 		show_log(s);
 	return s->code;
+}
+
+int server_ask(struct server *s, const struct span *words, size_t count, struct buf *said)
+{
+	s->said = said;
+	int code = server_command(s, words, count);
+	s->said = NULL;
+	return code;
 }
 
 void server_close(struct server *s)

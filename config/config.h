@@ -35,7 +35,7 @@ enum config_protocol {
 
 enum { CONFIG_PROTOCOLS = 8 };
 /* Not one that is configured: SMTP for the programs of this machine, on the socket run_dir/submit. */
-enum { CONFIG_LOCAL = CONFIG_PROTOCOLS };
+enum { CONFIG_LOCAL = CONFIG_PROTOCOLS, CONFIG_LOCAL_IMAP };
 
 enum sender_checks { SENDER_CHECKS_OFF, SENDER_CHECKS_REPORT, SENDER_CHECKS_OBEY };
 enum milter_default { MILTER_DEFAULT_TEMPFAIL, MILTER_DEFAULT_ACCEPT, MILTER_DEFAULT_REJECT };

@@ -234,7 +234,7 @@ bool connection_is_deflated(const struct connection *c)
 bool connection_may_login(const struct connection *c)
 {
 	enum plaintext_login allowed = child_config(c->edge->self)->plaintext_login;
-	return connection_is_secured(c) || allowed == PLAINTEXT_LOGIN_ON || (allowed == PLAINTEXT_LOGIN_LOOPBACK && c->is_loopback);
+	return connection_is_secured(c) || c->protocol->is_local || allowed == PLAINTEXT_LOGIN_ON || (allowed == PLAINTEXT_LOGIN_LOOPBACK && c->is_loopback);
 }
 
 void connection_end_login(struct connection *c, enum login_outcome outcome)
@@ -319,6 +319,7 @@ void connection_log_out(struct connection *c)
 {
 	connection_leave_session(c);
 	buf_free(&c->user);
+	c->is_administrator = false;
 }
 
 void connection_session_opened(struct edge_process *e, const struct msg_session_opened *m)
@@ -349,6 +350,7 @@ void connection_login_answered(struct edge_process *e, const struct msg_login_an
 		buf_add(&c->user, m->user);
 	else
 		e->refused_count++;
+	c->is_administrator = m->outcome == LOGIN_OK && m->is_administrator;
 	connection_end_login(c, (enum login_outcome)m->outcome);
 }
 

@@ -17,7 +17,8 @@ enum sasl_mechanism { SASL_NONE, SASL_PLAIN, SASL_EXTERNAL, SASL_SCRAM };
 
 struct protocol {
 	const char *name;              /* "smtp", for logs and login_ask */
-	bool is_submission, is_lmtp, is_local; /* of SMTP's relatives */
+	bool is_submission, is_lmtp;   /* of SMTP's relatives */
+	bool is_local;                 /* of a socket that programs of this machine open: there is no network that TLS would keep out */
 	bool ends_without_a_word;      /* where the client is silent for too long; else `shutdown` is called */
 	void (*open)(struct connection *c);    /* greet; after the handshake where TLS comes first */
 	void (*input)(struct connection *c);   /* read with connection_peek or connection_line, as long as nothing is waited for */
@@ -43,6 +44,7 @@ struct connection {
 	char address[46];              /* of the client */
 	struct buf user;               /* the account's name once logged in; empty before */
 	bool is_loopback;
+	bool is_administrator;         /* logged in by a grant (vault/grant.h) */
 	bool is_waiting;               /* for another process: input is not called */
 	bool is_held;                  /* nor here: it must read what was written to it first */
 	bool is_closing;

@@ -19,6 +19,8 @@ struct delivery {
 	uint32_t hold_s;
 	struct buf reverse_path, helo, with, mailbox, keywords, envid, forwarded_by;
 	uint64_t internaldate_ms;
+	uint32_t uid;
+	struct buf unique_id, source;
 	struct arena memory;
 	struct delivery_recipient *recipients;
 	size_t recipient_count;
@@ -34,7 +36,8 @@ struct delivery {
 static void free_delivery(struct delivery *d)
 {
 	map_take(&d->edge->deliveries, id128_hash(d->id));
-	struct buf *bufs[] = {&d->reverse_path, &d->helo, &d->with, &d->mailbox, &d->keywords, &d->envid, &d->forwarded_by, &d->piece};
+	struct buf *bufs[] = {&d->reverse_path, &d->helo, &d->with, &d->mailbox, &d->keywords, &d->envid, &d->forwarded_by, &d->piece,
+	                      &d->unique_id, &d->source};
 	for (size_t i = 0; i < sizeof bufs / sizeof bufs[0]; i++)
 		buf_free(bufs[i]);
 	arena_free(&d->memory);
@@ -72,6 +75,9 @@ struct delivery *delivery_new(struct connection *c, const struct delivery_facts 
 	d->priority = facts->priority;
 	d->hold_s = facts->hold_s;
 	buf_add(&d->envid, facts->envid);
+	d->uid = facts->uid;
+	buf_add(&d->unique_id, facts->unique_id);
+	buf_add(&d->source, facts->source);
 	buf_add(&d->forwarded_by, facts->forwarded_by);
 	d->recipients = arena_alloc_array(&d->memory, facts->recipient_count, sizeof *d->recipients);
 	for (; d->recipient_count < facts->recipient_count; d->recipient_count++) {
@@ -114,7 +120,8 @@ static void begin(struct delivery *d)
 	             .filter = (uint8_t)d->filter, .facts = d->facts, .reverse_path = buf_span(&d->reverse_path),
 	             .client_address = span_cstr(c ? c->address : ""), .mailbox = buf_span(&d->mailbox), .flags = d->flags,
 	             .keywords = buf_span(&d->keywords), .internaldate_ms = d->internaldate_ms, .ret = d->ret, .envid = buf_span(&d->envid),
-	             .priority = d->priority, .hold_s = d->hold_s);
+	             .priority = d->priority, .hold_s = d->hold_s, .uid = d->uid, .unique_id = buf_span(&d->unique_id),
+	             .source = buf_span(&d->source));
 	for (size_t i = 0; i < d->recipient_count; i++)
 		channel_send(e->store, delivery_rcpt, .delivery = d->id, .address = d->recipients[i].address,
 		             .notify = d->recipients[i].notify, .orcpt = d->recipients[i].orcpt);

@@ -38,6 +38,8 @@ struct delivery_facts {
 	uint8_t flags;
 	struct span keywords;      /* a list of words */
 	uint64_t internaldate_ms;
+	uint32_t uid;              /* as in delivery_begin, with the next two */
+	struct span unique_id, source;
 	const struct delivery_recipient *recipients;
 	size_t recipient_count;
 	struct span forwarded_by;  /* our domain that sends it on to another server; empty: it stays here */

@@ -78,6 +78,8 @@ ON_SESSION(body_piece)
 ON_SESSION(copy_done)
 ON_SESSION(quota_row)
 ON_SESSION(metadata_row)
+ON_SESSION(import_sources)
+ON_SESSION(unique_ids)
 ON_SESSION(search_found)
 ON_SESSION(search_done)
 ON_SESSION(changes)
@@ -88,7 +90,7 @@ static const struct store_to_edge store_handlers = {
 	.session_opened = on_session_opened, .session_ended = on_session_ended, .sender_answer = on_sender_answer,
 	.rcpt_answer = on_rcpt_answer, .delivery_credit = on_delivery_credit, .delivery_result = on_delivery_result,
 	.mailbox_row = on_mailbox_row, .mailbox_opened = on_mailbox_opened, .uid_rows = on_uid_rows,
-	.request_done = on_request_done, .fetch_rows = on_fetch_rows, .body_piece = on_body_piece, .copy_done = on_copy_done, .quota_row = on_quota_row, .metadata_row = on_metadata_row,
+	.request_done = on_request_done, .fetch_rows = on_fetch_rows, .body_piece = on_body_piece, .copy_done = on_copy_done, .quota_row = on_quota_row, .metadata_row = on_metadata_row, .import_sources = on_import_sources, .unique_ids = on_unique_ids,
 	.search_found = on_search_found, .search_done = on_search_done, .changes = on_changes, .mailbox_changed = on_mailbox_changed, .mailbox_event = on_mailbox_event,
 };
 
@@ -228,13 +230,13 @@ static void attach(void *context, enum role role, unsigned index, int fd)
 
 static void on_listener(void *context, unsigned number, bool is_tls, int fd)
 {
-	static const struct protocol *const protocols[CONFIG_PROTOCOLS + 1] = {
-		[CONFIG_LOCAL] = &local_protocol,
+	static const struct protocol *const protocols[CONFIG_LOCAL_IMAP + 1] = {
+		[CONFIG_LOCAL] = &local_protocol, [CONFIG_LOCAL_IMAP] = &local_imap_protocol,
 		[CONFIG_SMTP] = &smtp_protocol, [CONFIG_LMTP] = &lmtp_protocol, [CONFIG_SUBMISSION] = &submission_protocol,
 		[CONFIG_SUBMISSIONS] = &submission_protocol, [CONFIG_IMAP] = &imap_protocol, [CONFIG_IMAPS] = &imap_protocol,
 		[CONFIG_POP3] = &pop3_protocol, [CONFIG_POP3S] = &pop3_protocol};
 	struct edge_process *e = context;
-	if (number > CONFIG_LOCAL || e->listener_count == EDGE_LISTENERS_MOST) {
+	if (number > CONFIG_LOCAL_IMAP || e->listener_count == EDGE_LISTENERS_MOST) {
 		close(fd);
 		return;
 	}

@@ -17,7 +17,7 @@
 enum { BACKLOG = 128, LOOK_MS = 60 * 1000 };
 
 struct local {
-	char path[108];
+	char submit_path[108], imap_path[108];
 	struct timer *look;
 };
 
@@ -33,25 +33,37 @@ static int make_folder(struct master *m, struct error *why)
 	return 0;
 }
 
-int local_open(struct master *m, struct error *why)
+/* -1 with *why. The mode of the socket says who may open it. */
+static int listen_at(const struct master *m, const char *name, mode_t mask, char path[108], struct error *why)
 {
 	struct sockaddr_un at = {.sun_family = AF_UNIX};
+	int n = snprintf(path, sizeof at.sun_path, "%s/%s", m->config.run_dir, name);
+	if (n < 0 || (size_t)n >= sizeof at.sun_path) {
+		path[0] = 0;
+		return error_set(why, 0, "run_dir is too long for a socket's name: %s", m->config.run_dir);
+	}
+	strcpy(at.sun_path, path);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	unlink(path); /* of one that was killed: no other runs, control_open has seen to that */
+	mode_t before = umask(mask);
+	int bad = fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof at);
+	umask(before);
+	if (bad || listen(fd, BACKLOG))
+		return error_set(why, errno, "cannot listen on %s: %s", path, strerror(errno));
+	return fd;
+}
+
+int local_open(struct master *m, struct error *why)
+{
 	struct local *l = m->local = xcalloc(1, sizeof *l);
-	m->submit_fd = -1;
+	m->submit_fd = m->imap_fd = -1;
 	if (m->is_offline)
 		return 0;
-	int n = snprintf(l->path, sizeof l->path, "%s/submit", m->config.run_dir);
-	if (n < 0 || (size_t)n >= sizeof at.sun_path)
-		return error_set(why, 0, "run_dir is too long for a socket's name: %s", m->config.run_dir);
-	strcpy(at.sun_path, l->path);
-	m->submit_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	unlink(l->path); /* of one that was killed: no other runs, control_open has seen to that */
-	mode_t mask = umask(0111);
-	int bad = m->submit_fd < 0 || bind(m->submit_fd, (struct sockaddr *)&at, sizeof at);
-	umask(mask);
-	if (bad || listen(m->submit_fd, BACKLOG))
-		return error_set(why, errno, "cannot listen on %s: %s", l->path, strerror(errno));
-	return make_folder(m, why);
+	m->submit_fd = listen_at(m, "submit", 0111, l->submit_path, why);
+	if (m->submit_fd < 0)
+		return -1;
+	m->imap_fd = listen_at(m, "imap", 0177, l->imap_path, why);
+	return m->imap_fd < 0 ? -1 : make_folder(m, why);
 }
 
 static bool has_files(struct master *m)
@@ -90,6 +102,10 @@ void local_close(struct master *m)
 	timer_free(m->local->look);
 	if (m->submit_fd >= 0)
 		close(m->submit_fd);
-	if (m->local->path[0])
-		unlink(m->local->path);
+	if (m->imap_fd >= 0)
+		close(m->imap_fd);
+	if (m->local->submit_path[0])
+		unlink(m->local->submit_path);
+	if (m->local->imap_path[0])
+		unlink(m->local->imap_path);
 }

@@ -268,6 +268,8 @@ void process_start(struct process *p)
 	if (p->role == ROLE_EDGE_USER && m->submit_fd >= 0) {
 		channel_send(p->channel, listen, .protocol = CONFIG_LOCAL);
 		channel_send_fd(p->channel, m->submit_fd);
+		channel_send(p->channel, listen, .protocol = CONFIG_LOCAL_IMAP);
+		channel_send_fd(p->channel, m->imap_fd);
 	}
 	channel_send(p->channel, start);
 	log_event(LOG_LEVEL_INFO, "process-started", log_c("process", role_name(p->role)), log_n("index", p->index),

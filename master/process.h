@@ -48,6 +48,7 @@ struct master {
 	struct local *local;     /* master/local.c */
 	struct home *homes;      /* master/home.c: questions about users of the machine */
 	int submit_fd;           /* on which programs of this machine hand over mail; -1: none */
+	int imap_fd;             /* on which commands that have a grant speak IMAP; -1: none */
 	uid_t uid;               /* what children run as; 0 if master is not root */
 	gid_t gid;
 };

@@ -364,6 +364,7 @@ static const struct {
 	{"expire", "set", 5, 5, expire_set},
 	{"expire", "unset", 4, 4, expire_unset},
 	{"verify", NULL, 1, 3, verify_some},
+	{"grant", NULL, 2, 2, grant},
 	{"trace", NULL, 2, 2, trace},
 	{"report", "tls", 2, 3, report_tls},
 };

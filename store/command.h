@@ -13,4 +13,9 @@ void command_renew(struct store *s, const struct msg_password_renew *m);
 /* At the start: erases what a removed account has left, if the process ended amid that. */
 void command_erase_removed(struct store *s);
 
+/* vault has made the token that a command asked for. */
+void grant_answered(struct store *s, const struct msg_grant_answer *m);
+/* Nobody else answers those that wait for it. */
+void grants_vault_gone(struct store *s);
+
 #endif

@@ -32,6 +32,8 @@ struct command_run {
 	struct batch batch;
 	struct job job;   /* of one that reads the whole store */
 	struct table_look look; /* of one that tells where an address leads */
+	uint64_t grant;    /* the number of its question to vault */
+	struct span granted; /* and whose name is in it */
 	bool is_elsewhere; /* another thread, or a table that is asked, is at it, and finishes it */
 	uint8_t code;
 };
@@ -82,6 +84,8 @@ void expire_unset(struct command_run *c);
 void expire_list(struct command_run *c);
 void expire_run(struct command_run *c);
 void verify_some(struct command_run *c);
+/* store/command_grant.c */
+void grant(struct command_run *c);
 
 /* store/command_report.c */
 void report_tls(struct command_run *c);

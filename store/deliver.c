@@ -53,7 +53,7 @@ void deliver_free(struct delivery *d)
 	EVP_MD_CTX_free(d->sha256);
 	arena_free(&d->recipients_memory);
 	struct buf *bufs[] = {&d->reverse_path, &d->client, &d->mailbox, &d->keywords, &d->block, &d->tls_report, &d->text, &d->prefix, &d->cuts,
-	                      &d->authors, &d->message_id, &d->thread_ids, &d->cache, &d->envid, &d->sender, &d->rcpt_added, &d->rcpt_removed};
+	                      &d->authors, &d->message_id, &d->thread_ids, &d->cache, &d->envid, &d->sender, &d->rcpt_added, &d->rcpt_removed, &d->unique_id};
 	for (size_t i = 0; i < sizeof bufs / sizeof bufs[0]; i++)
 		buf_free(bufs[i]);
 	free(d->recipients);
@@ -141,6 +141,10 @@ int deliver_begin(struct store_peer *edge, const struct msg_delivery_begin *m)
 	bool is_of_user = needs_login || m->kind == DELIVERY_LOCAL;
 	if (is_of_user != (edge->role == ROLE_EDGE_USER) || (needs_login && (!session || !session->account)))
 		return -1; /* strangers' edges only accept mail; users' edges act for who has logged in, and for programs of this machine */
+	bool is_import = m->uid || m->unique_id.len || m->source.len;
+	if (is_import && (m->kind != DELIVERY_APPEND || !session || !session->is_administrator || m->uid == UINT32_MAX ||
+	                  (m->source.len && m->source.len != sizeof d->source)))
+		return -1;
 	if (!d)
 		d = new_delivery(s, m->delivery);
 	d->has_begun = true;
@@ -160,6 +164,11 @@ int deliver_begin(struct store_peer *edge, const struct msg_delivery_begin *m)
 	buf_add(&d->client, m->client_address);
 	buf_add(&d->mailbox, m->mailbox);
 	buf_add(&d->keywords, m->keywords);
+	d->uid = m->uid;
+	d->has_source = m->source.len > 0;
+	if (d->has_source)
+		memcpy(d->source, m->source.ptr, sizeof d->source);
+	buf_add(&d->unique_id, m->unique_id);
 	d->ret = m->ret;
 	d->priority = m->priority;
 	d->hold_s = m->kind == DELIVERY_SUBMISSION ? m->hold_s : 0;

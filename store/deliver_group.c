@@ -20,7 +20,7 @@ struct group {
 static enum request_outcome request_outcome(enum delivery_outcome outcome)
 {
 	switch (outcome) {
-	case DELIVERED: return REQUEST_OK;
+	case DELIVERED: case DELIVERY_DISCARDED: return REQUEST_OK;
 	case DELIVERY_NO_MAILBOX: return REQUEST_NO_MAILBOX;
 	case DELIVERY_NO_SPACE: return REQUEST_NO_SPACE;
 	case DELIVERY_UNKNOWN: return REQUEST_EXPUNGED;

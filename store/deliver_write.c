@@ -114,6 +114,10 @@ struct append *deliver_append(struct delivery *d, struct accepted *m, uint64_t a
 		a->flags = d->flags & 31;
 		buf_add(&a->mailbox, buf_span(&d->mailbox));
 		buf_add(&a->keywords, buf_span(&d->keywords));
+		a->uid = d->uid;
+		buf_add(&a->unique_id, buf_span(&d->unique_id));
+		a->has_source = d->has_source;
+		memcpy(a->source, d->source, sizeof a->source);
 	}
 	return a;
 }

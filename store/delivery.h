@@ -5,6 +5,7 @@
 
 #include "store/deliver.h"
 #include "store/directory/directory.h"
+#include "store/mailbox/append.h"
 
 #include <openssl/evp.h>
 
@@ -18,6 +19,10 @@ struct delivery {
 	uint32_t hold_s;
 	struct buf reverse_path, client, mailbox, keywords, envid;
 	uint64_t internaldate_ms;
+	uint32_t uid;            /* of an import (store/mailbox/append.h), as the next */
+	struct buf unique_id;
+	bool has_source;
+	unsigned char source[SOURCE_BYTES];
 	struct arena recipients_memory;
 	struct given_recipient *recipients;
 	size_t recipient_count, recipient_room;
@@ -67,9 +72,6 @@ void deliver_discard(struct delivery *d);
 /* A table has to answer before it can go on: deliver_write, or what comes before it, begins again then. */
 void deliver_wait_for_table(struct delivery *d);
 
-struct accepted;
-struct append;
-struct append_result;
 /* The message as it will be kept. NULL if filter's cuts make no sense. */
 struct accepted *deliver_accept(struct delivery *d);
 /* What puts it into that account's mailbox. */

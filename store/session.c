@@ -105,6 +105,7 @@ bool session_bind(struct store *store, const struct msg_session_bind *m)
 		return false;
 	s->account = m->account;
 	s->master = m->master;
+	s->is_administrator = m->is_administrator;
 	s->has_app = m->app.len == sizeof s->app;
 	if (s->has_app) {
 		memcpy(s->app, m->app.ptr, sizeof s->app);

@@ -10,6 +10,7 @@ struct session {
 	peer_id peer;
 	uint64_t account; /* 0: nobody has logged in */
 	uint64_t master;  /* the master user who acts for it; 0: nobody does */
+	bool is_administrator; /* it was bound by a grant: whoever commands the server imports mail */
 	bool has_app;     /* it was bound by the password of an application, */
 	unsigned char app[APP_DIGEST_BYTES]; /* with this digest, */
 	int64_t expires_s; /* which expires then; 0: never */

@@ -208,15 +208,21 @@ static const struct edge_to_store edge_handlers = {
 	.delivery_end = on_delivery_end, .delivery_cancel = on_delivery_cancel, .append_ask = on_append_ask, .delivery_filter_lost = on_delivery_filter_lost, .delivery_query = on_delivery_query,
 };
 
+/* What only a session that a grant has let in may ask. */
+static bool is_for_import(uint16_t type)
+{
+	return type == MSG_IMPORT_MAILBOX_ASK || type == MSG_IMPORT_SOURCES_ASK;
+}
+
 static bool is_for_account(uint16_t type)
 {
 	switch (type) {
 	case MSG_MAILBOX_LIST_ASK: case MSG_MAILBOX_CREATE: case MSG_MAILBOX_DELETE: case MSG_MAILBOX_RENAME:
 	case MSG_MAILBOX_SUBSCRIBE: case MSG_MAILBOX_OPEN: case MSG_MAILBOX_CLOSE: case MSG_FETCH_ASK: case MSG_FETCH_MORE:
-	case MSG_BODY_ASK: case MSG_FLAGS_ASK: case MSG_COPY_ASK: case MSG_EXPUNGE_ASK: case MSG_SEARCH_ASK: case MSG_CHANGES_ASK: case MSG_VANISHED_ASK: case MSG_MESSAGE_ASK: case MSG_QUOTA_ASK: case MSG_METADATA_GET: case MSG_METADATA_SET: case MSG_NOTIFY_SET:
+	case MSG_BODY_ASK: case MSG_FLAGS_ASK: case MSG_COPY_ASK: case MSG_EXPUNGE_ASK: case MSG_SEARCH_ASK: case MSG_CHANGES_ASK: case MSG_VANISHED_ASK: case MSG_MESSAGE_ASK: case MSG_QUOTA_ASK: case MSG_METADATA_GET: case MSG_METADATA_SET: case MSG_NOTIFY_SET: case MSG_UNIQUE_IDS_ASK:
 		return true;
 	}
-	return false;
+	return is_for_import(type);
 }
 
 /* Messages about an account begin with the session; they go to the account's worker unread. */
@@ -230,7 +236,7 @@ static int dispatch_edge(const void *handlers, void *context, uint16_t type, str
 	struct session *s = u.bad ? NULL : session_find(p, id);
 	if (!s)
 		return u.bad ? -1 : 0; /* ended by us while the message was on its way */
-	if (!s->account)
+	if (!s->account || (is_for_import(type) && !s->is_administrator))
 		return -1;
 	if (type == MSG_COPY_ASK || type == MSG_QUOTA_ASK)
 		usage_of_account(p->store, s->account); /* so that the worker knows its limits as they are now */
@@ -319,7 +325,13 @@ static void on_password_renew(void *context, const struct msg_password_renew *m)
 	command_renew(p->store, m);
 }
 
-static const struct vault_to_store vault_handlers = {.password_renew = on_password_renew, .account_ask = on_account_ask, .session_bind = on_session_bind};
+static void on_grant_answer(void *context, const struct msg_grant_answer *m)
+{
+	struct store_peer *p = context;
+	grant_answered(p->store, m);
+}
+
+static const struct vault_to_store vault_handlers = {.grant_answer = on_grant_answer, .password_renew = on_password_renew, .account_ask = on_account_ask, .session_bind = on_session_bind};
 
 /* ---- from resolve ---- */
 
@@ -437,6 +449,8 @@ static void on_peer_closed(void *context, bool is_violation)
 	sign_peer_gone(s, gone);
 	if (was.role == ROLE_FILTER)
 		filter_gone(s, gone);
+	if (was.role == ROLE_VAULT)
+		grants_vault_gone(s);
 	if (was.role == ROLE_RELAY || was.role == ROLE_PIPE)
 		queue_relay_gone(s, gone);
 	if (was.role == ROLE_RESOLVE || was.role == ROLE_MASTER)

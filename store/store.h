@@ -55,6 +55,8 @@ struct store {
 	struct routes *routes;   /* store/directory/route.c; NULL: to be read */
 	struct signing *signings; /* store/sign.h */
 	uint64_t last_signing;
+	struct map grants;       /* store/command_grant.c */
+	uint64_t last_grant;
 	struct reports *reports; /* store/report/report.h; NULL until it is opened */
 	struct policy_counts policies; /* store/directory/policy.h */
 	uint64_t next_account;   /* 0: not read yet */

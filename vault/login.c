@@ -19,6 +19,7 @@
 #include "base/die.h"
 #include "base/log.h"
 #include "vault/external.h"
+#include "vault/grant.h"
 #include "vault/memory.h"
 #include "vault/scram.h"
 #include "vault/scram_keys.h"
@@ -78,7 +79,7 @@ static void answer(struct login *l)
 	bool is_ok = l->outcome == LOGIN_OK;
 	if (login_is_heard(l))
 		channel_send(l->edge->channel, login_answer, .id = l->id, .outcome = (uint8_t)l->outcome, .user = is_ok ? buf_span(&l->owner_name) : SPAN(""),
-		             .signature = is_ok && l->scram ? scram_signature(l->scram) : SPAN(""));
+		             .signature = is_ok && l->scram ? scram_signature(l->scram) : SPAN(""), .is_administrator = is_ok && l->is_grant);
 	login_free(l);
 }
 
@@ -107,7 +108,7 @@ static void answer_later(struct login *l)
 
 static const char *way_of(const struct login *l)
 {
-	return l->scram ? scram_mechanism(l->scram) : l->is_external ? "certificate" : l->is_app ? "application" : "password";
+	return l->scram ? scram_mechanism(l->scram) : l->is_grant ? "grant" : l->is_external ? "certificate" : l->is_app ? "application" : "password";
 }
 
 /* Whose mail it was to be: of a master user the other's. */
@@ -151,11 +152,10 @@ void login_end(struct login *l, enum login_outcome outcome, const char *why)
 
 /* ---- the check ---- */
 
-void login_take_right(struct login *l)
+void login_bind(struct login *l)
 {
 	struct vault_process *v = l->vault;
 	bool is_master = l->acting == ACTING_FOR_ANOTHER;
-	throttle_right(v->throttle, &l->guesser);
 	l->state = LOGIN_BINDS;
 	if (l->acting == ACTING_FORBIDDEN)
 		login_end(l, LOGIN_FORBIDDEN, "it is no master user, or there is nobody of that name to act for");
@@ -164,9 +164,15 @@ void login_take_right(struct login *l)
 	else if (v->store)
 		channel_send(v->store, session_bind, .id = l->number, .session = l->session, .account = l->owner, .credential = l->owner_credential,
 		             .master = is_master ? l->account : 0, .master_credential = is_master ? l->credential : 0,
-		             .app = l->is_app ? span_of(l->app, sizeof l->app) : SPAN(""), .protocol = buf_span(&l->protocol));
+		             .app = l->is_app ? span_of(l->app, sizeof l->app) : SPAN(""), .protocol = buf_span(&l->protocol), .is_administrator = l->is_grant);
 	else
 		login_end(l, LOGIN_LATER, "the store is not there");
+}
+
+void login_take_right(struct login *l)
+{
+	throttle_right(l->vault->throttle, &l->guesser);
+	login_bind(l);
 }
 
 bool login_is_held(struct login *l, enum throttle_verdict verdict)
@@ -290,14 +296,14 @@ struct login *login_new(struct edge_peer *e, uint64_t id, uint64_t session, stru
 	buf_add(&l->authzid, authzid);
 	buf_add(&l->client, client);
 	buf_add(&l->protocol, protocol);
+	map_put(&v->logins, l->number, l);
 	return l;
 }
 
 void login_ask_account(struct login *l)
 {
 	struct vault_process *v = l->vault;
-	bool is_full = v->logins.count >= LOGINS_MOST;
-	map_put(&v->logins, l->number, l);
+	bool is_full = v->logins.count > LOGINS_MOST;
 	if (!v->store || is_full)
 		login_end(l, LOGIN_LATER, is_full ? "too many logins wait" : "the store is not there");
 	else
@@ -320,6 +326,8 @@ void login_asked(struct edge_peer *e, const struct msg_login_ask *m)
 	l->password_len = m->password.len <= sizeof l->password ? m->password.len : 0;
 	if (l->password_len)
 		memcpy(l->password, m->password.ptr, l->password_len);
+	if (grant_take(l, m->password))
+		return;
 	look_for_app(l);
 	login_ask_account(l);
 }

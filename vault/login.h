@@ -29,6 +29,7 @@ struct login {
 	struct buf owner_name, app_name;
 	unsigned char app[APP_DIGEST_BYTES]; /* of the password, if it has the form of an application's */
 	bool may_be_app, is_app;  /* and it is one of the account's */
+	bool is_grant;            /* by a token: vault/grant.h */
 	bool is_external;         /* by a certificate, */
 	struct digest handshake;  /* which was shown in that one: vault/external.c */
 	bool wants_scram;         /* the account has no keys for it, or not as they are made now */
@@ -57,7 +58,9 @@ void login_ask_account(struct login *l);
 bool login_is_heard(const struct login *l);
 /* True if the throttle holds it back: then it has ended so. */
 bool login_is_held(struct login *l, enum throttle_verdict verdict);
-/* He is who he says: binds the session, if he acts for himself or may act for another, and ends. */
+/* He is who he says: binds the session, if he acts for himself or may act for another, and ends. The first is no guesser who may have
+ * guessed right. */
+void login_bind(struct login *l);
 void login_take_right(struct login *l);
 /* Says so in the log, and to the edge, now or in its time; frees it then. */
 void login_end(struct login *l, enum login_outcome outcome, const char *why);

@@ -6,7 +6,7 @@
  *                  hash, lets the throttle judge (vault/throttle.c), checks on the pool (vault/password.c), and binds the
  *                  session at store; scram_first, scram_final, scram_drop -> vault/scram.c, and external_ask -> vault/external.c, with
  *                  ways of the same steps
- *   from store     account_answer, session_bound -> vault/login.c; scram_offer -> vault/scram.c */
+ *   from store     account_answer, session_bound -> vault/login.c; scram_offer -> vault/scram.c; grant_ask -> vault/grant.c */
 #include "vault/vault.h"
 
 #include "base/die.h"
@@ -15,6 +15,7 @@
 #include "base/tls.h"
 #include "vault/dkim.h"
 #include "vault/external.h"
+#include "vault/grant.h"
 #include "vault/keys.h"
 #include "vault/scram.h"
 
@@ -80,6 +81,11 @@ static void on_scram_drop(void *context, const struct msg_scram_drop *m)
 	scram_dropped(context, m);
 }
 
+static void on_grant_ask(void *context, const struct msg_grant_ask *m)
+{
+	grant_asked(context, m);
+}
+
 static void on_scram_offer(void *context, const struct msg_scram_offer *m)
 {
 	scram_offer_said(context, m);
@@ -101,7 +107,7 @@ static const struct edge_to_vault edge_handlers = {
 	.sign_ask = on_sign_ask, .certificate_ask = on_certificate_ask, .login_ask = on_login_ask, .external_ask = on_external_ask, .scram_first = on_scram_first,
 	.scram_final = on_scram_final, .scram_drop = on_scram_drop};
 static const struct store_to_vault store_handlers = {
-	.account_answer = on_account_answer, .session_bound = on_session_bound, .scram_offer = on_scram_offer};
+	.account_answer = on_account_answer, .session_bound = on_session_bound, .scram_offer = on_scram_offer, .grant_ask = on_grant_ask};
 
 static void on_edge_closed(void *context, bool is_violation)
 {

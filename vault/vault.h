@@ -35,6 +35,16 @@ struct filter_peer {
 	unsigned index;
 };
 
+enum { GRANTS_MOST = 64, GRANT_DIGEST_BYTES = 32 };
+
+/* vault/grant.h */
+struct grant {
+	unsigned char digest[GRANT_DIGEST_BYTES]; /* of the token */
+	int64_t until_ms;        /* 0: there is none */
+	uint64_t account, credential;
+	struct buf name;
+};
+
 struct vault_process {
 	struct child *self;
 	struct loop *loop;
@@ -57,6 +67,7 @@ struct vault_process {
 	uint64_t last_login;
 	unsigned answers_held;
 	struct external *external;  /* vault/external.c; NULL before it is loaded */
+	struct grant grants[GRANTS_MOST]; /* vault/grant.c */
 	/* vault/scram.c: as store has said */
 	bool is_scram_offered;
 	unsigned char salt_secret[32];

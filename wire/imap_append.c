@@ -36,13 +36,66 @@ static bool take_date(struct imap_parser *p, struct imap_append_step *out)
 	return true;
 }
 
-/* [SP flag-list] [SP date-time] SP, and what the message is. */
+/* RFC 1939 §7: 1 to 70 printable characters. */
+static bool is_unique_id(struct span id)
+{
+	for (size_t i = 0; i < id.len; i++)
+		if (id.ptr[i] <= ' ' || id.ptr[i] >= 0x7f)
+			return false;
+	return id.len > 0 && id.len <= IMAP_APPEND_UNIQUE_ID_MOST;
+}
+
+bool imap_append_take_source(struct imap_parser *p, unsigned char source[IMAP_APPEND_SOURCE_BYTES])
+{
+	struct span hex;
+	if (!imap_take_atom(p, &hex))
+		return false;
+	if (hex.len != 2 * IMAP_APPEND_SOURCE_BYTES)
+		return imap_fail(p, "A source is 32 hexadecimal digits");
+	for (size_t i = 0; i < hex.len; i += 2) {
+		int high = ascii_hex_value(hex.ptr[i]), low = ascii_hex_value(hex.ptr[i + 1]);
+		if (high < 0 || low < 0)
+			return imap_fail(p, "A source is 32 hexadecimal digits");
+		source[i / 2] = (unsigned char)(high << 4 | low);
+	}
+	return true;
+}
+
+/* "(" name SP value *(SP name SP value) ")", each name once. */
+static bool take_import(struct imap_parser *p, struct imap_append_step *out)
+{
+	out->has_import = true;
+	if (!imap_take_space(p) || !imap_take_char(p, '('))
+		return false;
+	do {
+		if (!out->uid && imap_take_word(p, "UID")) {
+			if (!imap_take_space(p) || !imap_take_number(p, 1, &out->uid))
+				return false;
+			if (out->uid == UINT32_MAX)
+				return imap_fail(p, "There is no UID behind that one");
+		} else if (!out->unique_id.len && imap_take_word(p, "UIDL")) {
+			if (!imap_take_space(p) || !imap_take_string(p, &out->unique_id))
+				return false;
+			if (!is_unique_id(out->unique_id))
+				return imap_fail(p, "A UIDL is 1 to 70 printable characters");
+		} else if (!out->has_source && imap_take_word(p, "SOURCE")) {
+			if (!imap_take_space(p) || !imap_append_take_source(p, out->source))
+				return false;
+			out->has_source = true;
+		} else {
+			return imap_fail(p, "Expected UID, UIDL or SOURCE, each once");
+		}
+	} while (!imap_next_is(p, ')') && imap_take_space(p));
+	return imap_take_char(p, ')') && imap_take_space(p);
+}
+
+/* [SP flag-list] [SP date-time] [SP append-ext] SP, and what the message is. */
 static enum imap_append_kind begin_message(struct imap_parser *p, struct imap_append_reader *r, struct imap_append_step *out)
 {
 	uint64_t size;
 	bool is_binary;
 	if (!imap_take_space(p) || (imap_next_is(p, '(') && (!imap_take_flags(p, false, &out->flags) || !imap_take_space(p))) ||
-	    (imap_next_is(p, '"') && !take_date(p, out)))
+	    (imap_next_is(p, '"') && !take_date(p, out)) || (imap_take_word(p, "X-CARTEIRO") && !take_import(p, out)))
 		return IMAP_APPEND_FAULT;
 	if (imap_next_is_literal_head(p, &size, &is_binary)) {
 		r->place = IMAP_APPEND_AT_LITERAL;

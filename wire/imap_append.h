@@ -1,5 +1,6 @@
 /* What APPEND and REPLACE put together: RFC 9051 §6.3.12, with several messages (RFC 3502), messages in parts (RFC 4469), binary ones
- * (RFC 3516 §4.4), those in UTF-8 (RFC 6855 §4) and the replacing of one (RFC 8508).
+ * (RFC 3516 §4.4), those in UTF-8 (RFC 6855 §4) and the replacing of one (RFC 8508). Whoever imports mail says more of a message, in an
+ * append-ext of RFC 4466 §2.4: X-CARTEIRO (UID 5 UIDL "its id by POP3" SOURCE 0123456789abcdef0123456789abcdef).
  *
  * The messages' bytes come between the lines of the command, in literals that nobody holds as a whole. So the command is read in chunks,
  * each up to the literal that it announces or to the command's end, and each is a row of steps. */
@@ -7,6 +8,8 @@
 #define WIRE_IMAP_APPEND_H
 
 #include "wire/imap_command.h"
+
+enum { IMAP_APPEND_SOURCE_BYTES = 16, IMAP_APPEND_UNIQUE_ID_MOST = 70 };
 
 enum imap_append_kind {
 	IMAP_APPEND_BEGIN, /* a message, with its flags and date */
@@ -23,6 +26,12 @@ struct imap_append_step {
 	struct imap_flags flags;
 	bool has_date;
 	int64_t date_seconds;
+	/* of X-CARTEIRO: who may say it is the caller's to know */
+	bool has_import;
+	uint32_t uid;          /* that it is to have; 0: any */
+	struct span unique_id; /* RFC 1939 §7; empty: the usual one */
+	bool has_source;       /* a hash of where it comes from */
+	unsigned char source[IMAP_APPEND_SOURCE_BYTES];
 	uint64_t size_bytes;
 	bool is_binary;    /* of a literal8: it may have NULs */
 	bool is_whole;     /* the literal is the message, not a part of one */
@@ -40,6 +49,9 @@ struct imap_append_reader {
 
 /* The next step of a chunk, which p holds without its last CR LF. */
 enum imap_append_kind imap_append_next(struct imap_parser *p, struct imap_append_reader *r, struct imap_append_step *out);
+
+/* The hash of a source, in hexadecimal digits. */
+bool imap_append_take_source(struct imap_parser *p, unsigned char source[IMAP_APPEND_SOURCE_BYTES]);
 
 /* True, with the size, if nothing but a literal's announcement is left: "{5}", "{5+}", or "~{5}" of a literal8. */
 bool imap_next_is_literal_head(const struct imap_parser *p, uint64_t *size, bool *is_binary);

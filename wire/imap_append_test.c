@@ -45,6 +45,17 @@ static void chunks_become_steps(void **state)
 		{{" {5} x"}, {"f"}},
 		{{" {5}", "x"}, {"bt", "df"}},
 		{{" {99999999999}"}, {"f"}},
+		{{" () \" 1-Jan-2026 10:00:00 +0000\" X-CARTEIRO (UID 5 UIDL \"a b\") {5}"}, {"f"}},
+		{{" X-CARTEIRO (UID 5) {5+}", " X-CARTEIRO (UIDL abc) {5}"}, {"bt", "df"}},
+		{{" X-CARTEIRO () {5}"}, {"f"}},
+		{{" X-CARTEIRO (UID 0) {5}"}, {"f"}},
+		{{" X-CARTEIRO (UID 4294967295) {5}"}, {"f"}},
+		{{" X-CARTEIRO (UID 5 UID 6) {5}"}, {"f"}},
+		{{" X-CARTEIRO (UIDL \"\") {5}"}, {"f"}},
+		{{" X-CARTEIRO (SOURCE 0123456789abcdef0123456789abcde) {5}"}, {"f"}},
+		{{" X-CARTEIRO (SOURCE 0123456789abcdef0123456789abcdeg) {5}"}, {"f"}},
+		{{" X-CARTEIRO (NAME x) {5}"}, {"f"}},
+		{{" X-OTHER (UID 5) {5}"}, {"f"}},
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -108,12 +119,30 @@ static void urls_are_read(void **state)
 	}
 }
 
+static void an_import_says_more_of_a_message(void **state)
+{
+	ARENA_AUTO a = {0};
+	struct imap_append_reader r = {0};
+	struct imap_append_step step;
+	struct imap_parser p = {.rest = SPAN(" (\\Seen) X-CARTEIRO (UIDL \"1f.x\" SOURCE 000102030405060708090a0b0c0d0eFF UID 77) {5+}"), .arena = &a};
+	(void)state;
+	assert_int_equal(imap_append_next(&p, &r, &step), IMAP_APPEND_BEGIN);
+	assert_true(step.has_import && step.has_source);
+	assert_int_equal(step.uid, 77);
+	assert_span(step.unique_id, "1f.x");
+	for (unsigned i = 0; i < sizeof step.source; i++)
+		assert_int_equal(step.source[i], i == 15 ? 255 : i);
+	assert_int_equal(imap_append_next(&p, &r, &step), IMAP_APPEND_TEXT);
+	assert_false(step.has_import);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(chunks_become_steps),
 		cmocka_unit_test(steps_tell_what_comes),
 		cmocka_unit_test(urls_are_read),
+		cmocka_unit_test(an_import_says_more_of_a_message),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

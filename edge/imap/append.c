@@ -112,6 +112,10 @@ static void on_kept(struct imap_session *s, const struct msg_copy_done *m)
 	BUF_AUTO text = {0};
 	bool is_replace = s->appending->replaced_uid != 0;
 	forget(s);
+	if (!m->to.len) {
+		imap_ok(s, "APPEND done: all have come before"); /* of an import */
+		return;
+	}
 	buf_printf(&text, "[APPENDUID %u ", m->uidvalidity);
 	imap_add_set(&text, m->to);
 	buf_add_cstr(&text, "] ");
@@ -172,6 +176,11 @@ static void begin_message(struct imap_session *s, const struct imap_append_step 
 	int64_t date_ms = step->has_date ? step->date_seconds * 1000 : clock_wall_ms();
 	BUF_AUTO keywords = {0};
 	bool has_literal = w->has_literal;
+	if (step->has_import && !s->connection->is_administrator) {
+		imap_append_fail(s, "[NOPERM] X-CARTEIRO is for whoever imports mail");
+		return;
+	}
+	s->appending->is_import |= step->has_import;
 	if (!imap_pack_keywords(s, &step->flags, &keywords)) {
 		imap_append_abandon(s);
 		skip_rest(s, has_literal, 0);
@@ -179,7 +188,9 @@ static void begin_message(struct imap_session *s, const struct imap_append_step 
 	}
 	unsigned facts = (connection_is_secured(s->connection) ? FACT_SECURED : 0) | (is_binary ? FACT_BINARY : 0);
 	struct delivery_facts facts_of = {.kind = DELIVERY_APPEND, .mailbox = w->mailbox, .flags = step->flags.system, .keywords = buf_span(&keywords),
-	                                  .internaldate_ms = date_ms > 0 ? (uint64_t)date_ms : 0, .priority = PRIORITY_NORMAL, .facts = (uint8_t)facts};
+	                                  .internaldate_ms = date_ms > 0 ? (uint64_t)date_ms : 0, .priority = PRIORITY_NORMAL, .facts = (uint8_t)facts,
+	                                  .uid = step->uid, .unique_id = step->unique_id,
+	                                  .source = step->has_source ? span_of(step->source, sizeof step->source) : SPAN("")};
 	s->delivery = delivery_new(s->connection, &facts_of, &events);
 	if (!s->delivery)
 		imap_append_fail(s, "[UNAVAILABLE] Nothing can be stored now: try again later");
@@ -219,7 +230,7 @@ static void end_message(struct imap_session *s)
 		connection_wait(s->connection);
 	if (delivery_size(s->delivery) == 0)
 		imap_append_fail(s, "[CANNOT] A message is not empty");
-	else if (w->parked.len == 0 && !w->replaced_uid && w->first && w->first->step.kind == IMAP_APPEND_END)
+	else if (w->parked.len == 0 && !w->replaced_uid && !w->is_import && w->first && w->first->step.kind == IMAP_APPEND_END)
 		delivery_end(s->delivery);
 	else if (w->parked.len == IMAP_APPEND_MESSAGES_MOST * sizeof(struct id128))
 		imap_append_fail(s, "[LIMIT] Too many messages in one command");

@@ -23,6 +23,7 @@ struct imap_appending {
 	bool has_literal;               /* the chunk ends in a literal that was announced and is not taken yet */
 	bool is_binary;                 /* the one that is being read */
 	uint32_t replaced_uid;          /* of REPLACE */
+	bool is_import;                 /* a message has come before, and adds no UID, or has its own: they are kept in store's way for several */
 	struct buf parked;              /* ids of messages that are whole and wait in store */
 	/* a part that a URL names: catenate.c */
 	struct span url;

@@ -37,6 +37,9 @@ static const struct imap_command commands[] = {
 	{"GETQUOTA", IMAP_LOGGED_IN, 0, "RFC 9208", imap_getquota},
 	{"GETQUOTAROOT", IMAP_LOGGED_IN, 0, "RFC 9208", imap_getquotaroot},
 	{"SETQUOTA", IMAP_LOGGED_IN, 0, "RFC 9208", imap_setquota},
+	/* of an import */
+	{"X-MAILBOX", IMAP_LOGGED_IN, IMAP_ADMINISTRATOR, "import.c", imap_import_mailbox},
+	{"X-SOURCES", IMAP_LOGGED_IN, IMAP_ADMINISTRATOR, "import.c", imap_import_sources},
 	/* with a mailbox */
 	{"CHECK", IMAP_SELECTED, 0, "§6.4.1", imap_check},
 	{"CLOSE", IMAP_SELECTED, 0, "§6.4.2", imap_close},

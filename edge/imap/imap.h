@@ -4,6 +4,6 @@
 
 #include "edge/connection.h"
 
-extern const struct protocol imap_protocol;
+extern const struct protocol imap_protocol, local_imap_protocol; /* the latter: of run_dir/imap */
 
 #endif

@@ -49,6 +49,8 @@ static bool begin_command(struct imap_session *s, struct imap_parser *p)
 		return false;
 	}
 	s->running = imap_command_find(name, s->is_uid);
+	if (s->running && (s->running->flags & IMAP_ADMINISTRATOR) && !s->connection->is_administrator)
+		s->running = NULL;
 	bool has_numbers = s->running && (s->running->flags & IMAP_HAS_UID) && !s->is_uid && (s->enabled & IMAP_ENABLED_UIDONLY);
 	if (s->running && (s->running->states & s->state) && !has_numbers)
 		return true;
@@ -221,6 +223,7 @@ ON_ANSWER(body_piece, piece)
 ON_ANSWER(copy_done, copied)
 ON_ANSWER(quota_row, quota)
 ON_ANSWER(metadata_row, metadata)
+ON_ANSWER(import_sources, sources)
 
 /* Of a command, or of a result that is followed. */
 #define ON_SEARCH_ANSWER(message, field, follow) \
@@ -287,7 +290,7 @@ static void on_mailbox_event(void *context, const struct msg_mailbox_event *m)
 
 static const struct store_to_edge store_handlers = {
 	.mailbox_row = on_mailbox_row, .mailbox_opened = on_mailbox_opened, .uid_rows = on_uid_rows,
-	.request_done = on_request_done, .fetch_rows = on_fetch_rows, .body_piece = on_body_piece, .copy_done = on_copy_done, .quota_row = on_quota_row, .metadata_row = on_metadata_row,
+	.request_done = on_request_done, .fetch_rows = on_fetch_rows, .body_piece = on_body_piece, .copy_done = on_copy_done, .quota_row = on_quota_row, .metadata_row = on_metadata_row, .import_sources = on_import_sources,
 	.search_found = on_search_found_of_any, .search_done = on_search_done_of_any, .changes = on_changes, .mailbox_changed = on_mailbox_changed, .mailbox_event = on_mailbox_event,
 };
 
@@ -368,6 +371,9 @@ static void shutdown_session(struct connection *c, const char *why)
 		imap_bye(s, why);
 }
 
-const struct protocol imap_protocol = {
-	.name = "imap", .open = open_session, .input = input, .drained = drained, .secured = secured, .closed = closed,
-	.shutdown = shutdown_session, .logged_in = imap_logged_in, .challenge = imap_challenge, .store = &store_handlers};
+#define IMAP_FUNCTIONS \
+	.open = open_session, .input = input, .drained = drained, .secured = secured, .closed = closed, .shutdown = shutdown_session, \
+	.logged_in = imap_logged_in, .challenge = imap_challenge, .store = &store_handlers
+
+const struct protocol imap_protocol = {.name = "imap", IMAP_FUNCTIONS};
+const struct protocol local_imap_protocol = {.name = "imap", .is_local = true, IMAP_FUNCTIONS};

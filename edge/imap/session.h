@@ -58,6 +58,7 @@ struct imap_searching;
 enum imap_command_flags {
 	IMAP_HAS_UID = 1,    /* there is a UID form: RFC 3501 §6.4.8 */
 	IMAP_ONLY_UID = 2,   /* of this meaning there is only the UID form: RFC 4315 §2.1 */
+	IMAP_ADMINISTRATOR = 8, /* to everybody else there is no such command */
 	IMAP_NO_EXPUNGE = 4, /* EXPUNGE may not be said at its end, unless it is the UID form: RFC 3501 §7.4.1 */
 };
 
@@ -82,6 +83,7 @@ struct imap_answers {
 	void (*copied)(struct imap_session *s, const struct msg_copy_done *m);
 	void (*quota)(struct imap_session *s, const struct msg_quota_row *m);
 	void (*metadata)(struct imap_session *s, const struct msg_metadata_row *m);
+	void (*sources)(struct imap_session *s, const struct msg_import_sources *m);
 	void (*found)(struct imap_session *s, const struct msg_search_found *m);
 	void (*searched)(struct imap_session *s, const struct msg_search_done *m);
 	void (*done)(struct imap_session *s, const struct msg_request_done *m); /* NULL: NO, with the outcome's code */
@@ -292,6 +294,8 @@ IMAP_HANDLER(imap_esearch);
 IMAP_HANDLER(imap_cancel_update); /* search_context.c */
 IMAP_HANDLER(imap_append);     /* append.c */
 IMAP_HANDLER(imap_replace);
+IMAP_HANDLER(imap_import_mailbox); /* import.c */
+IMAP_HANDLER(imap_import_sources);
 IMAP_HANDLER(imap_idle);       /* idle.c */
 IMAP_HANDLER(imap_notify);     /* notify.c */
 IMAP_HANDLER(imap_getmetadata); /* metadata.c */

@@ -49,7 +49,10 @@ static void stat(struct pop3_session *s, struct span argument)
  * UIDVALIDITY is the same (RFC 9051 §2.3.1.1). */
 static void add_unique_id(const struct pop3_session *s, const struct pop3_message *m, struct buf *out)
 {
-	buf_printf(out, "%08x%08x", s->uidvalidity, m->uid);
+	if (m->unique_id)
+		buf_add_cstr(out, s->unique_ids.ptr + m->unique_id);
+	else
+		buf_printf(out, "%08x%08x", s->uidvalidity, m->uid);
 }
 
 static void say_scan(struct pop3_session *s, const struct pop3_message *m, bool is_uidl, const char *front)

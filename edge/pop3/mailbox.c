@@ -96,6 +96,49 @@ static void on_fetch_rows(void *context, const struct msg_fetch_rows *m)
 		channel_send(c->edge->store, fetch_more, .session = c->session, .request = s->request);
 		return;
 	}
+	buf_add_char(&s->unique_ids, 0);
+	channel_send(c->edge->store, unique_ids_ask, .session = c->session, .request = ++s->request, .mailbox = SPAN("INBOX"), .from_uid = 1);
+}
+
+static struct pop3_message *find_uid(const struct pop3_session *s, uint32_t uid)
+{
+	size_t low = 0, high = s->count;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (s->messages[middle].uid < uid)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < s->count && s->messages[low].uid == uid ? &s->messages[low] : NULL;
+}
+
+/* Those that messages have brought along from another server: a client fetches none of them again. */
+static void on_unique_ids(void *context, const struct msg_unique_ids *m)
+{
+	struct connection *c = context;
+	struct pop3_session *s = c->state;
+	struct unpacker u = {.rest = m->rows};
+	if (s->state != POP3_OPENING || m->request != s->request)
+		return;
+	while (u.rest.len && !u.bad) {
+		uint32_t uid = unpack_u32(&u);
+		struct span id = unpack_bytes(&u, POP3_UNIQUE_ID_MOST);
+		struct pop3_message *one = find_uid(s, uid);
+		if (!one || u.bad)
+			continue;
+		one->unique_id = (uint32_t)s->unique_ids.len;
+		buf_add(&s->unique_ids, id);
+		buf_add_char(&s->unique_ids, 0);
+	}
+	if (u.bad) {
+		give_up(s, true, "unique ids");
+		return;
+	}
+	if (m->next_uid) {
+		channel_send(c->edge->store, unique_ids_ask, .session = c->session, .request = ++s->request, .mailbox = SPAN("INBOX"), .from_uid = m->next_uid);
+		return;
+	}
 	s->state = POP3_TRANSACTION;
 	pop3_reply(s, "+OK %zu %s", s->count, pop3_text(POP3_TEXT_MESSAGES, s->language));
 	connection_continue(c);
@@ -276,4 +319,4 @@ void pop3_update(struct pop3_session *s)
 }
 
 const struct store_to_edge pop3_store_handlers = {
-	.mailbox_opened = on_opened, .request_done = on_request_done, .fetch_rows = on_fetch_rows, .body_piece = on_body_piece};
+	.mailbox_opened = on_opened, .request_done = on_request_done, .fetch_rows = on_fetch_rows, .body_piece = on_body_piece, .unique_ids = on_unique_ids};

@@ -109,6 +109,7 @@ static void closed(struct connection *c)
 	buf_free(&s->user);
 	buf_free(&s->sending.header);
 	free(s->messages);
+	buf_free(&s->unique_ids);
 	free(s);
 	c->state = NULL;
 }

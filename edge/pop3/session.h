@@ -15,6 +15,7 @@ enum {
 	POP3_AUTH_LINE_MOST = 12288,
 	POP3_JUNK_MOST = 20,
 	POP3_MESSAGES_MOST = 2000000,
+	POP3_UNIQUE_ID_MOST = 70, /* RFC 1939 §7 */
 	POP3_HEADER_MOST = 256 * 1024, /* of a message for which a surrogate is made */
 };
 
@@ -22,6 +23,7 @@ enum pop3_state { POP3_AUTHORIZATION, POP3_SASL, POP3_OPENING, POP3_TRANSACTION,
 
 struct pop3_message {
 	uint32_t uid, size;
+	uint32_t unique_id;     /* where its own one is in unique_ids; 0: it has none */
 	bool is_deleted;
 };
 
@@ -34,6 +36,7 @@ struct pop3_session {
 	unsigned junk;
 	uint32_t request, uidvalidity;
 	struct pop3_message *messages;
+	struct buf unique_ids;  /* with a NUL behind each; a byte before the first */
 	size_t count, room;
 	/* of LIST and UIDL of all messages */
 	struct {

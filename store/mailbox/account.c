@@ -5,6 +5,7 @@
 #include "base/die.h"
 #include "base/log.h"
 #include "base/pack.h"
+#include "store/mailbox/import.h"
 #include "store/mailbox/removed.h"
 #include "store/mailbox/threading.h"
 #include "store/store.h"
@@ -191,6 +192,7 @@ struct account *account_get(struct worker *w, uint64_t id, struct error *why)
 		return NULL;
 	}
 	sum_usage(a);
+	a->has_unique_ids = unique_ids_are_there(a);
 	if (found == 0 && a->mailbox_count == 0)
 		make_first_mailboxes(a);
 	account_say_usage(a);

@@ -67,6 +67,7 @@ struct account {
 	uint64_t bytes, messages; /* of all mailboxes */
 	uint64_t said_bytes, said_messages; /* to store/usage.h */
 	bool has_said_usage;
+	bool has_unique_ids;      /* messages may have UIDLs of their own: import.h */
 	bool has_warned;          /* its owner knows that its quota nears its end */
 	struct batch batch;
 	uint64_t submitted;       /* number of the last commit */
@@ -157,7 +158,7 @@ void mailbox_notify(struct mailbox *m, unsigned changes);
 void account_tell_watchers(struct account *a, uint8_t kind, struct span name, struct span other);
 /* Forgets the mailbox and deletes its messages; is_final: they cannot be brought back. */
 void mailbox_erase(struct mailbox *m, bool is_final);
-/* Adds a message (UID, MODSEQ and counters are set here) and returns its row. */
+/* Adds a message (MODSEQ, counters, and a UID that is less than UIDNEXT, are set here) and returns its row. */
 struct row *mailbox_append(struct mailbox *m, struct row *row);
 /* Takes messages out; keep_blobs: they have gone elsewhere, and cannot be brought back (removed.h). */
 void mailbox_remove(struct mailbox *m, struct span ranges, bool keep_blobs);

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/pack.h"
 #include "ipc/words.h"
+#include "store/mailbox/import.h"
 #include "store/mailbox/threading.h"
 #include "store/mailbox/view.h"
 
@@ -42,6 +43,7 @@ static void end(struct append *a)
 		accepted_release(a->message);
 		buf_free(&a->mailbox);
 		buf_free(&a->keywords);
+		buf_free(&a->unique_id);
 		free(a);
 		a = next;
 	}
@@ -125,12 +127,20 @@ static struct mailbox *find_mailbox(struct account *acc, struct append *first)
 static void append(struct account *acc, struct mailbox *box, struct append *a)
 {
 	struct accepted *m = a->message;
-	struct row row = {.size = m->size, .internaldate_ms = a->internaldate_ms, .blob = m->blob,
+	if (a->is_known) {
+		a->result = (struct append_result){.outcome = DELIVERY_DISCARDED};
+		return;
+	}
+	struct row row = {.uid = a->uid, .size = m->size, .internaldate_ms = a->internaldate_ms, .blob = m->blob,
 	                  .header_bytes = m->header_bytes, .flags = a->flags};
 	row.thread = threading_join(acc, buf_span(&m->thread_ids), m->blob);
 	mailbox_keywords(box, buf_span(&a->keywords), true, &row.keywords);
 	put_message(acc, m);
 	a->result = (struct append_result){.outcome = DELIVERED, .uid = mailbox_append(box, &row)->uid, .uidvalidity = box->uidvalidity};
+	if (a->has_source)
+		source_put(acc, box, a->result.uid, span_of(a->source, sizeof a->source));
+	if (a->unique_id.len)
+		unique_id_put(box, a->result.uid, buf_span(&a->unique_id));
 }
 
 /* RFC 8508 §3.3: the message that these replace goes with their coming. False if it is not there any more. */
@@ -146,13 +156,31 @@ static bool has_room(struct account *acc, const struct append *first, struct mai
 {
 	const struct row *replaced = from ? index_find(&from->index, first->replaced_uid) : NULL;
 	uint64_t bytes = 0, messages = 0;
-	for (const struct append *a = first; a; a = a->next, messages++)
-		bytes += a->message->size;
+	for (const struct append *a = first; a; a = a->next) {
+		bytes += a->is_known ? 0 : a->message->size;
+		messages += !a->is_known;
+	}
 	if (replaced) {
 		bytes -= bytes < replaced->size ? bytes : replaced->size;
 		messages--;
 	}
 	return account_has_room(acc, bytes, messages);
+}
+
+/* Which of them have come before, also earlier in the same command. False if that cannot be read. */
+static bool find_known(struct account *acc, struct append *first)
+{
+	for (struct append *a = first; a; a = a->next) {
+		if (!a->has_source)
+			continue;
+		int known = source_is_known(acc, span_of(a->source, sizeof a->source));
+		if (known < 0)
+			return false;
+		a->is_known = known > 0;
+		for (const struct append *b = first; b != a && !a->is_known; b = b->next)
+			a->is_known = b->has_source && memcmp(a->source, b->source, sizeof a->source) == 0;
+	}
+	return true;
 }
 
 static void append_all(struct worker *w, struct account *acc, struct append *first)
@@ -189,8 +217,13 @@ static void run(struct worker *w, struct job *job)
 		worker_say(w, parcel_to_call(finish, j));
 		return;
 	}
+	/* what may be on its way to the disk now, of a session that was broken off, is no reason to take a message twice */
+	if (first->has_source && !account_is_durable(acc)) {
+		account_when_durable(acc, job);
+		return;
+	}
 	int there = first->is_repeated ? is_there(acc, first->message->delivery) : 0;
-	if (there < 0)
+	if (there < 0 || (first->has_source && !find_known(acc, first)))
 		set_outcome(first, DELIVERY_LATER);
 	else if (there > 0)
 		set_outcome(first, DELIVERED);

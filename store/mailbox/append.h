@@ -4,6 +4,8 @@
 
 #include "store/mailbox/account.h"
 
+enum { SOURCE_BYTES = 16 };
+
 /* What became of a message that filter has judged, ready to be written. Shared by the accounts that it goes to. */
 struct accepted {
 	unsigned users;         /* accounts that still work on it; atomic */
@@ -36,6 +38,12 @@ struct append {
 	uint8_t flags;
 	struct buf keywords;    /* a list of words */
 	uint64_t internaldate_ms;
+	/* of an import (mailbox/import.c): */
+	uint32_t uid;           /* it gets this one if that is at least UIDNEXT; 0: the next */
+	struct buf unique_id;   /* of POP3; empty: the usual one */
+	bool has_source;        /* it has a source, which is kept with it: if it has come before, the result is DELIVERY_DISCARDED */
+	bool is_known;          /* it has come before */
+	unsigned char source[SOURCE_BYTES];
 	void (*done)(void *context, const struct append_result *result);
 	void *context;
 	/* of several: the others, which go into the same mailbox in the same batch, or none of them does */

@@ -4,6 +4,7 @@
 #include "base/pack.h"
 #include "ipc/words.h"
 #include "store/mailbox/account.h"
+#include "store/mailbox/import.h"
 #include "store/mailbox/indexer.h"
 #include "store/mailbox/log.h"
 #include "store/mailbox/removed.h"
@@ -217,7 +218,9 @@ uint32_t mailbox_recent(struct mailbox *m)
 struct row *mailbox_append(struct mailbox *m, struct row *row)
 {
 	struct account *a = m->account;
-	row->uid = m->uidnext++;
+	/* an import brings its UIDs along (append.c): none is given twice */
+	row->uid = row->uid >= m->uidnext ? row->uid : m->uidnext;
+	m->uidnext = row->uid + 1;
 	row->modseq = mailbox_next_modseq(m);
 	row->saved_ms = (uint64_t)clock_wall_ms();
 	mailbox_count(m, row, 1);
@@ -284,6 +287,7 @@ void mailbox_remove(struct mailbox *m, struct span ranges, bool keep_blobs)
 	free(rows);
 	m->last_change_modseq = modseq;
 	log_removed(m, modseq, buf_span(&gone));
+	unique_ids_removed(m, buf_span(&gone));
 	index_remove(&m->index, ranges, &a->batch, account_partition(a), m->id);
 	indexer_removed(m, ranges);
 	mailbox_put(m);
@@ -303,7 +307,7 @@ void mailbox_erase(struct mailbox *m, bool is_final)
 	if (!is_final)
 		removed_keep(m, rows, count);
 	free(rows);
-	for (const char *letter = "chntx" INDEXER_LETTERS; *letter; letter++) {
+	for (const char *letter = "chntux" INDEXER_LETTERS; *letter; letter++) {
 		index_key(&key, *letter, m->id, 0);
 		index_key(&end, *letter, m->id + 1, 0);
 		batch_delete_range(&a->batch, account_partition(a), buf_span(&key), buf_span(&end));

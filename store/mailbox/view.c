@@ -21,6 +21,7 @@ static const struct edge_to_store handlers = {
 	.mailbox_open = mailbox_open_asked, .mailbox_close = mailbox_close_asked, .changes_ask = changes_asked, .vanished_ask = vanished_asked,
 	.fetch_ask = fetch_asked, .fetch_more = fetch_more_asked, .body_ask = body_asked, .message_ask = message_asked, .quota_ask = quota_asked, .notify_set = notify_set_asked, .metadata_get = metadata_get_asked, .metadata_set = metadata_set_asked, .flags_ask = flags_asked,
 	.copy_ask = copy_asked, .expunge_ask = expunge_asked, .search_ask = search_asked,
+	.import_mailbox_ask = import_mailbox_asked, .import_sources_ask = import_sources_asked, .unique_ids_ask = unique_ids_asked,
 };
 
 static struct view *view_get(struct worker *w, uint64_t session, uint64_t account_id, peer_id peer)

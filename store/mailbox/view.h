@@ -103,6 +103,9 @@ void metadata_set_asked(void *context, const struct msg_metadata_set *m);
 void metadata_copy(struct mailbox *from, struct mailbox *to);
 void notify_set_asked(void *context, const struct msg_notify_set *m);               /* view.c */
 void quota_asked(void *context, const struct msg_quota_ask *m);                     /* quota.c */
+void import_mailbox_asked(void *context, const struct msg_import_mailbox_ask *m);   /* import.c */
+void import_sources_asked(void *context, const struct msg_import_sources_ask *m);
+void unique_ids_asked(void *context, const struct msg_unique_ids_ask *m);
 void search_asked(void *context, const struct msg_search_ask *m);                   /* search.c */
 
 /* Appends a row as fetch_rows and changes carry it (ipc/terms.h), without what `want` adds. */

@@ -1,0 +1,360 @@
+"""Moving here and away: `carteiro import` and `carteiro export`, with Dovecot on the other side."""
+import imaplib
+import os
+import pathlib
+import re
+import shutil
+import stat
+import subprocess
+import tempfile
+import time
+
+import pytest
+
+from conftest import SANITIZERS, until
+from dovecot import Dovecot
+
+DATES = [' 1-Jan-2001 10:00:00 +0000', '24-Dec-2020 18:30:05 +0100', '05-Mar-2015 00:00:59 -0500']
+FLAGS = ['', '(\\Seen)', '(\\Answered \\Flagged $Label1)', '(\\Draft \\Seen Foo $Forwarded)', '(\\Deleted)']
+
+
+@pytest.fixture(scope='module')
+def server(make_server):
+    return make_server()
+
+
+@pytest.fixture
+def user(server, request):
+    return server.add_user(re.sub('[^a-z]', '', request.node.name.lower())[:60])
+
+
+@pytest.fixture
+def tmp_path():
+    """One that Dovecot's users may enter."""
+    path = pathlib.Path(tempfile.mkdtemp(prefix='move-'))
+    os.chmod(path, 0o755)
+    yield path
+    shutil.rmtree(path)
+
+
+def message(n):
+    return (b'From: a@remote.example\r\nMessage-ID: <%d@remote.example>\r\nSubject: =?utf-8?q?n=C3=BCmber?= %d\r\n\r\nbody %d\r\nFrom me\r\n.\r\n\xc3\xa9\r\n' % (n, n, n))
+
+
+def quoted(name):
+    return '"%s"' % name
+
+
+def fill(session, mailboxes=('INBOX', 'Work/2024', 'Sent Items', 'Entw&APw-rfe'), count=12):
+    n = 0
+    for name in mailboxes:
+        session.command('CREATE ' + quoted(name))
+        for k in range(count):
+            n += 1
+            assert session.append(name, message(n), FLAGS[n % len(FLAGS)], DATES[n % len(DATES)]).startswith('OK')
+        session.ok('SELECT ' + quoted(name))
+        session.ok('UID STORE 2,3 +FLAGS.SILENT (\\Deleted)')
+        session.ok('UID EXPUNGE 2:3')
+        session.ok('UNSELECT')
+        for k in range(2):
+            n += 1
+            assert session.append(name, message(n)).startswith('OK')
+    session.command('SUBSCRIBE "Work/2024"')
+
+
+def contents(session, name):
+    """UIDVALIDITY, UIDNEXT, and by UID: flags, date, bytes."""
+    session.ok('EXAMINE ' + quoted(name))
+    text = b'\n'.join(session.untagged).decode('latin-1')
+    uidvalidity, uidnext = (int(re.search(r'\[%s (\d+)\]' % word, text)[1]) for word in ('UIDVALIDITY', 'UIDNEXT'))
+    messages = {}
+    if re.search(r'\* 0 EXISTS', text):
+        return uidvalidity, uidnext, messages
+    for r in session.ok('UID FETCH 1:* (UID FLAGS INTERNALDATE BODY.PEEK[])'):
+        if b' FETCH (' not in r:
+            continue
+        head, _, body = r.partition(b'}\r\n')
+        uid = int(re.search(rb'UID (\d+)', head)[1])
+        flags = frozenset(re.search(rb'FLAGS \(([^)]*)\)', head)[1].decode().lower().split()) - {'\\recent'}
+        date = time_of(re.search(rb'INTERNALDATE "([^"]*)"', head)[1].decode())
+        size = int(re.search(rb'\{(\d+)$', head)[1])
+        messages[uid] = (flags, date, body[:size])
+    return uidvalidity, uidnext, messages
+
+
+def time_of(date):
+    return time.mktime(imaplib.Internaldate2tuple(('1 (INTERNALDATE "%s")' % date).encode()))
+
+
+def same(theirs, ours, name, our_name=None):
+    one, other = contents(theirs, name), contents(ours, our_name or name)
+    assert one[2] == other[2], (name, sorted(one[2]), sorted(other[2]))
+    assert one[:2] == other[:2], (name, one[:2], other[:2])
+
+
+def counts(output):
+    return tuple(int(n) for n in re.findall(r'(\d+) (?:brought|there already|not taken)', output.splitlines()[-1]))
+
+
+@pytest.mark.parametrize('location', ['maildir:{home}/Maildir', 'maildir:{home}/Maildir:LAYOUT=fs'])
+def test_a_maildir_of_dovecot_comes_whole_and_once(server, user, tmp_path, location):
+    with Dovecot(tmp_path / 'd', location) as d:
+        with d.imap() as theirs:
+            fill(theirs)
+        out = server.must('import', 'maildir', user, str(tmp_path / 'd/Maildir'))
+        assert 'Sent Items goes into Sent' in out
+        assert counts(out) == (48, 0, 0), out
+        with d.imap() as theirs, server.imap(user) as ours:
+            for name in ('INBOX', 'Work/2024', 'Entw&APw-rfe'):
+                same(theirs, ours, name)
+            same(theirs, ours, 'Sent Items', 'Sent')
+            assert any(b'Work/2024' in r for r in ours.ok('LSUB "" "*"'))
+            # a second run brings what is new, and what was deleted here stays away
+            ours.ok('SELECT INBOX')
+            ours.ok('UID STORE 1 +FLAGS.SILENT (\\Deleted)')
+            ours.ok('UID EXPUNGE 1')
+            assert theirs.append('INBOX', message(1000)).startswith('OK')
+        out = server.must('import', 'maildir', user, str(tmp_path / 'd/Maildir'))
+        assert counts(out) == (1, 48, 0), out
+        with d.imap() as theirs, server.imap(user) as ours:
+            one, other = contents(theirs, 'INBOX'), contents(ours, 'INBOX')
+            del one[2][1]
+            assert one == other
+
+
+def test_clients_of_pop3_know_what_they_have(server, user, tmp_path):
+    with Dovecot(tmp_path / 'd') as d:
+        with d.imap() as theirs:
+            fill(theirs, ('INBOX',))
+        with d.pop3() as p:
+            before = p.many('UIDL')
+        server.must('import', 'maildir', user, str(tmp_path / 'd/Maildir'))
+        with server.pop3(user) as p:
+            assert p.many('UIDL') == before
+            p.ok('DELE 1')
+            p.ok('QUIT')
+        with server.imap(user) as ours:
+            ours.ok('SELECT INBOX')
+            ours.ok('COPY 1 INBOX')
+        with server.pop3(user) as p:
+            after = p.many('UIDL')
+        assert [line.split()[1] for line in after[:-1]] == [line.split()[1] for line in before[1:]]
+        assert after[-1].split()[1] not in [line.split()[1] for line in before]
+
+
+def test_a_grant_is_for_whoever_commands_the_server(server, user, tmp_path):
+    assert stat.S_IMODE(os.stat(server.run_dir / 'imap').st_mode) == 0o600
+    with server.imap(user) as ours:
+        assert ours.append('INBOX', b'Subject: x\r\n\r\n', 'X-CARTEIRO (UID 77)').startswith('NO [NOPERM]')
+        assert ours.bad('X-SOURCES ' + '0' * 32)
+        assert ours.bad('X-MAILBOX INBOX 5 5')
+    assert 'grant-' not in server.log()
+    done = server.command('import', 'maildir', 'nobody@example.test', str(tmp_path))
+    assert done.returncode == 67 and 'no user' in done.stderr
+
+
+def test_what_cannot_be_taken_is_told_and_the_rest_comes(server, user, tmp_path):
+    m = tmp_path / 'Maildir'
+    for name in ('cur', 'new', 'tmp', '.Work/cur', '.Work/new', '.Work/tmp', '.a..b/cur'):
+        (m / name).mkdir(parents=True)
+    for n in range(150):
+        (m / 'cur' / ('%d.M1P1.host:2,S' % n)).write_bytes(message(n).replace(b'\r\n', b'\n'))
+    (m / 'cur/500.M1P1.host:2,').write_bytes(b'')
+    (m / 'cur/501.M1P1.host:2,').mkdir()
+    (m / 'cur/502.M1P1.host:2,').write_bytes(b'Subject: nul\n\nx\0y\n')
+    with open(m / 'cur/503.M1P1.host:2,', 'wb') as f:
+        f.write(b'Subject: large\n\n')
+        f.truncate(300 * 1024 * 1024)
+    done = server.command('import', 'maildir', user, str(m))
+    assert done.returncode == 1, done
+    assert counts(done.stdout) == (151, 0, 4), done.stdout + done.stderr
+    assert '500.M1P1.host:2,: it is empty' in done.stderr and '501.M1P1.host:2,: it is no file' in done.stderr
+    assert '503.M1P1.host:2,: it is larger than message_size_limit' in done.stderr and '.a..b' in done.stderr
+    with server.imap(user) as ours:
+        assert len(contents(ours, 'INBOX')[2]) == 151
+
+
+def rss_of(pid):
+    return int(re.search(r'VmHWM:\s+(\d+)', open('/proc/%d/status' % pid).read())[1])
+
+
+def make_maildir(folder, count, size=2000):
+    for name in ('cur', 'new', 'tmp'):
+        (folder / name).mkdir(parents=True)
+    for n in range(count):
+        (folder / 'cur' / ('%d.M%dP1.host:2,S' % (1000000 + n, n))).write_bytes(b'Subject: %d\n\n%s\n' % (n, b'x' * size))
+    with open(folder / 'dovecot-uidlist', 'w') as f:
+        f.write('3 V1234 N%d\n' % (2 * count + 1))
+        for n in range(count):
+            f.write('%d :%d.M%dP1.host:2,S\n' % (2 * n + 1, 1000000 + n, n))
+
+
+def uids_of(server, user):
+    with server.imap(user) as ours:
+        ours.ok('EXAMINE INBOX')
+        assert any(b'[UIDVALIDITY 1234]' in r for r in ours.untagged)
+        rows = ours.ok('UID FETCH 1:* (BODY.PEEK[HEADER.FIELDS (SUBJECT)])')
+        return {int(re.search(rb'UID (\d+)', r)[1]): int(re.search(rb'Subject: (\d+)', r)[1]) for r in rows if b'Subject' in r}
+
+
+@pytest.mark.parametrize('who', ['importer', 'store', 'edge-user', 'vault'])
+def test_after_kill_9_nothing_is_lost_or_doubled(server, user, tmp_path, who):
+    count = 3000
+    make_maildir(tmp_path / 'Maildir', count)
+    for kill_at in (200, 1200):
+        p = subprocess.Popen(server.argv('import', 'maildir', user, str(tmp_path / 'Maildir')), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                             env=dict(os.environ, **SANITIZERS))
+        with server.imap(user) as ours:
+            assert until(lambda: int(re.search(rb'MESSAGES (\d+)', ours.ok('STATUS INBOX (MESSAGES)')[0])[1]) >= kill_at or p.poll() is not None)
+            if who == 'importer':
+                p.kill()
+            else:
+                server.kill_role(who)
+        out, err = p.communicate()
+        assert p.returncode in ((-9,) if who == 'importer' else (75, 0)), (p.returncode, out, err)
+        server.wait_all_running()
+    out = server.must('import', 'maildir', user, str(tmp_path / 'Maildir'))
+    brought, known, failed = counts(out)
+    assert brought + known == count and not failed
+    assert uids_of(server, user) == {2 * n + 1: n for n in range(count)}
+
+
+def test_twenty_thousand_messages_in_bounded_memory(server, user, tmp_path):
+    count = 20000
+    make_maildir(tmp_path / 'Maildir', count)
+    began = time.monotonic()
+    p = subprocess.Popen(server.argv('import', 'maildir', user, str(tmp_path / 'Maildir')), stdout=subprocess.PIPE, text=True)
+    most = 0
+    while p.poll() is None:
+        try:
+            most = max(most, rss_of(p.pid))
+        except (TypeError, OSError):
+            pass
+        time.sleep(0.05)
+    assert p.returncode == 0 and counts(p.stdout.read()) == (count, 0, 0)
+    print('%d messages/s, %d KB' % (count / (time.monotonic() - began), most))
+    assert most < 200 * 1024  # with the sanitizers' own; the files' names and UIDs are a part
+
+
+# ---- mbox ----
+
+
+def test_mboxes_of_dovecot_come_whole_and_once(server, user, tmp_path):
+    (tmp_path / 'd/mail').mkdir(parents=True)
+    with Dovecot(tmp_path / 'd', 'mbox:{home}/mail:INBOX={home}/mail/inbox') as d:
+        with d.imap() as theirs:
+            fill(theirs, ('INBOX', 'Work/2024', 'Sent Items', 'Entw&APw-rfe'))
+        out = server.must('import', 'mbox', user, str(tmp_path / 'd/mail'))
+        assert counts(out) == (48, 0, 0), out
+        with d.imap() as theirs, server.imap(user) as ours:
+            for name, our_name in (('INBOX', 'INBOX'), ('Work/2024', 'Work/2024'), ('Entw&APw-rfe', 'Entw&APw-rfe'), ('Sent Items', 'Sent')):
+                one, other = contents(theirs, name), contents(ours, our_name)
+                assert one[0] == other[0] and sorted(one[2]) == sorted(other[2]), name
+                for uid, (flags, date, body) in one[2].items():
+                    # what Dovecot quotes when it writes, it shows quoted
+                    assert (flags, body.replace(b'\r\n>From', b'\r\nFrom')) == (other[2][uid][0], other[2][uid][2].replace(b'\r\n>From', b'\r\nFrom'))
+                    assert abs(date - other[2][uid][1]) < 1
+            assert theirs.append('INBOX', message(1000)).startswith('OK')
+            assert theirs.append('INBOX', message(1)).startswith('OK')  # the same bytes once more
+        out = server.must('import', 'mbox', user, str(tmp_path / 'd/mail'))
+        assert counts(out) == (2, 48, 0), out
+
+
+MBOX = b'''From a@b.c Thu Dec 24 18:00:01 2020 +0000
+Subject: first
+Content-Length: 4711
+
+From me Thu Dec 24 without a time
+>From me, quoted
+
+From b@b.c Thu Dec 24 18:00 +0100 2020
+Subject: second
+Content-Length: 85
+Status: RO
+
+body
+
+From c@b.c Thu Dec 24 18:00:01 2020
+which Content-Length says is no From_ line
+
+From MAILER-DAEMON Fri Dec 25 18:00:01 2020 +0000
+Subject: third
+X-Status: F
+
+'''
+
+
+def test_dialects_of_mbox_are_told_apart(server, user, tmp_path):
+    (tmp_path / 'box').write_bytes(MBOX)
+    (tmp_path / 'none').write_bytes(b'just a text\n')
+    out = server.must('import', 'mbox', user, str(tmp_path / 'box'), 'Old/box')
+    assert counts(out) == (3, 0, 0), out
+    with server.imap(user) as ours:
+        messages = contents(ours, 'Old/box')[2]
+    assert [m[0] for m in messages.values()] == [frozenset(), {'\\seen'}, {'\\flagged'}]
+    assert messages[1][2] == b'Subject: first\r\n\r\nFrom me Thu Dec 24 without a time\r\nFrom me, quoted\r\n'
+    assert messages[2][2].endswith(b'\r\nFrom c@b.c Thu Dec 24 18:00:01 2020\r\nwhich Content-Length says is no From_ line\r\n')
+    assert messages[3][1] - messages[2][1] == 25 * 3600 + 1
+    done = server.command('import', 'mbox', user, str(tmp_path / 'none'))
+    assert done.returncode == 1 and 'neither an mbox nor an mbx' in done.stderr
+
+
+def test_mbx_of_uw_imapd_keeps_uids_flags_and_keywords(server, user, tmp_path):
+    one, two = b'Subject: one\r\n\r\nbody\r\n', b'Subject: two\r\n\r\nFrom me\r\n'
+    head = b'*mbx*\r\n3e0a1b2c0000000c\r\n$Label1\r\nFoo\r\n'
+    head += b'\r\n' * 28
+    head = head.ljust(2046) + b'\r\n'
+    (tmp_path / 'box').write_bytes(
+        head + b'24-Dec-2002 18:00:00 +0100,%d;000000020005-00000005\r\n' % len(one) + one + b' 1-Jan-2003 18:00:00 +0100,%d;000000008000-00000006\r\n' % len(two) + two +
+        b' 1-Jan-2003 18:00:00 +0100,%d;000000000011-00000007\r\n' % len(two) + two)
+    assert counts(server.must('import', 'mbox', user, str(tmp_path / 'box'), 'Box')) == (2, 0, 0)
+    assert counts(server.must('import', 'mbox', user, str(tmp_path / 'box'), 'Box')) == (0, 2, 0)
+    with server.imap(user) as ours:
+        assert contents(ours, 'Box') == (0x3e0a1b2c, 13, {
+            5: (frozenset({'\\seen', '\\flagged', 'foo'}), time_of('24-Dec-2002 18:00:00 +0100'), one),
+            7: (frozenset({'\\seen'}), time_of(' 1-Jan-2003 18:00:00 +0100'), two)})
+
+
+# ---- away ----
+
+
+@pytest.fixture
+def filled(server, user, tmp_path):
+    (tmp_path / 'd').mkdir()
+    with server.imap(user) as ours:
+        fill(ours, ('INBOX', 'Work/2024', 'Work', 'Sent', 'Entw&APw-rfe'))
+    return user
+
+
+def test_dovecot_serves_an_exported_maildir_with_the_same_uids(server, filled, tmp_path):
+    out = server.must('export', 'maildir', filled, str(tmp_path / 'd/Maildir'))
+    assert re.search(r'^60 written, 0 there already, 0 not written$', out, re.M), out
+    files = sorted(str(p) for p in (tmp_path / 'd/Maildir').rglob('cur/*'))
+    with server.imap(filled) as ours:
+        ours.ok('SELECT INBOX')
+        ours.ok('UID STORE 1 +FLAGS.SILENT (\\Flagged)')
+        assert ours.append('Work', message(500)).startswith('OK')
+    out = server.must('export', 'maildir', filled, str(tmp_path / 'd/Maildir'))
+    assert re.search(r'^1 written, 60 there already, 0 not written$', out, re.M), out
+    assert len(set(files) & {str(p) for p in (tmp_path / 'd/Maildir').rglob('cur/*')}) == 59
+    with Dovecot(tmp_path / 'd') as d, d.imap() as theirs, server.imap(filled) as ours:
+        for name in ('INBOX', 'Work/2024', 'Work', 'Sent', 'Entw&APw-rfe'):
+            same(theirs, ours, name)
+        assert any(b'Work/2024' in r for r in theirs.ok('LSUB "" "*"'))
+
+
+def test_dovecot_serves_exported_mboxes_with_the_same_uids(server, filled, tmp_path):
+    out = server.must('export', 'mbox', filled, str(tmp_path / 'd/mail'))
+    assert re.search(r'^60 written, 0 there already, 0 not written$', out, re.M), out
+    out = server.must('export', 'mbox', filled, str(tmp_path / 'd/mail'))
+    assert re.search(r'^0 written, 60 there already, 0 not written$', out, re.M), out
+    with Dovecot(tmp_path / 'd', 'mbox:{home}/mail:INBOX={home}/mail/INBOX') as d, d.imap() as theirs, server.imap(filled) as ours:
+        for name, their_name in (('INBOX', 'INBOX'), ('Work', 'Work.mbox'), ('Work/2024', 'Work/2024'), ('Sent', 'Sent'), ('Entw&APw-rfe', 'Entw&APw-rfe')):
+            one, other = contents(theirs, their_name), contents(ours, name)
+            assert one[:2] == other[:2], name
+            assert {uid: (flags, body.replace(b'\r\n>From', b'\r\nFrom')) for uid, (flags, _, body) in one[2].items()} == {
+                uid: (flags, body) for uid, (flags, _, body) in other[2].items()}
+    again = server.add_user('again-' + filled)
+    assert counts(server.must('import', 'mbox', again, str(tmp_path / 'd/mail'))) == (60, 0, 0)
+    with server.imap(again) as mine, server.imap(filled) as ours:
+        assert contents(mine, 'INBOX')[2] == contents(ours, 'INBOX')[2]
