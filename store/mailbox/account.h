@@ -35,7 +35,7 @@ struct mailbox {
 	char *name;               /* UTF-8, "/" between levels; "INBOX" in capitals */
 	uint32_t uidvalidity, uidnext;
 	uint64_t highestmodseq;
-	uint64_t last_change_modseq; /* of a change other than an appended message; 0: unknown, look at all rows */
+	uint64_t last_change_modseq; /* of the last change other than an appended message, or a later one */
 	uint32_t recent_uid;      /* messages from here on are \Recent to the next who selects it */
 	/* of the messages, so that nobody must look at their rows for it */
 	uint32_t messages, unseen, deleted;

@@ -14,7 +14,7 @@ enum { CHANGES_BYTES = 64 * 1024 };
 static size_t first_changed(const struct mailbox *m, uint64_t since)
 {
 	size_t at = m->index.count;
-	if (since < m->last_change_modseq || m->last_change_modseq == 0)
+	if (since < m->last_change_modseq)
 		return 0;
 	while (at && m->index.rows[at - 1].modseq > since)
 		at--;

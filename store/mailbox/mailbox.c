@@ -135,6 +135,7 @@ struct mailbox *mailbox_load(struct mailbox *m, struct error *why)
 		return NULL;
 	}
 	m->is_loaded = true;
+	m->last_change_modseq = m->highestmodseq; /* which change it was is not known: whoever has heard of all until now looks no further back */
 	return m;
 }
 
