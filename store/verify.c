@@ -69,13 +69,16 @@ static void check_counters(struct verify *v, struct mailbox *m)
 		highest = m->index.rows[i].modseq > highest ? m->index.rows[i].modseq : highest;
 	}
 	uint32_t last_uid = m->index.count ? m->index.rows[m->index.count - 1].uid : 0;
-	bool is_good = count_is(v, m, "the number of messages", m->messages, counted.messages) & count_is(v, m, "the number of unseen ones", m->unseen, counted.unseen) &
-	               count_is(v, m, "the number of deleted ones", m->deleted, counted.deleted) & count_is(v, m, "its size", m->size, counted.size);
+	unsigned bad = 0; /* all are told, not only the first */
+	bad += !count_is(v, m, "the number of messages", m->messages, counted.messages);
+	bad += !count_is(v, m, "the number of unseen ones", m->unseen, counted.unseen);
+	bad += !count_is(v, m, "the number of deleted ones", m->deleted, counted.deleted);
+	bad += !count_is(v, m, "its size", m->size, counted.size);
 	if (m->uidnext <= last_uid || m->highestmodseq < highest) {
 		tell(v, "mailbox \"%s\": UIDNEXT or HIGHESTMODSEQ is below what its messages have", m->name);
-		is_good = false;
+		bad++;
 	}
-	if (is_good || !v->is_repair)
+	if (!bad || !v->is_repair)
 		return;
 	m->account->bytes += counted.size - m->size;
 	m->account->messages += counted.messages - m->messages;

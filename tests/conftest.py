@@ -139,10 +139,12 @@ class Server:
         return time.monotonic() - began
 
     def kill_all(self):
-        """kill -9 of the master: the children die with it."""
+        """kill -9 of the master: the children die with it, and what they listened on is free."""
+        children = subprocess.run(['pgrep', '-P', str(self.process.pid)], stdout=subprocess.PIPE, text=True).stdout.split()
         self.process.kill()
         self.process.wait()
         self.process = None
+        assert until(lambda: not any(os.path.exists('/proc/' + pid) for pid in children), 10), 'children outlive the master'
 
     def status(self):
         return self.must('status')

@@ -203,6 +203,61 @@ def compare_lf(found, sent):
     compare([t.replace(b'\n', b'\r\n') for t in found], sent)
 
 
+def test_offlineimap_reads_the_corpus_and_syncs_both_ways(server, sent, tmp_path):
+    (tmp_path / 'rc').write_text('''[general]
+accounts = a
+metadata = %(here)s/meta
+ui = basic
+[Account a]
+localrepository = l
+remoterepository = r
+[Repository l]
+type = Maildir
+localfolders = %(here)s/mail
+[Repository r]
+type = IMAP
+remotehost = 127.0.0.1
+remoteport = %(port)d
+ssl = no
+starttls = no
+auth_mechanisms = PLAIN
+remoteuser = corpus@example.test
+remotepass = %(password)s
+folderfilter = lambda name: name in ('INBOX', 'Drafts')
+''' % {'here': tmp_path, 'port': server.ports['imap'], 'password': PASSWORD})
+    command = ['offlineimap', '-c', tmp_path / 'rc', '-o']
+    run(*command, env=dict(os.environ, HOME=str(tmp_path)), timeout=120)
+    box = tmp_path / 'mail/INBOX'
+    assert len(read_maildir(box)) == len(sent)
+    (mine,) = [path for part in ('new', 'cur') for path in (box / part).iterdir() if b'<plain@' in path.read_bytes()]
+    mine.rename(box / 'cur' / (mine.name.split(':')[0] + ':2,FRS'))
+    (tmp_path / 'mail/Drafts/new/1.x.y').write_bytes(b'Subject: from offline\nMessage-ID: <offline@x>\n\nbody\n')
+    run(*command, env=dict(os.environ, HOME=str(tmp_path)), timeout=120)
+    with server.imap('corpus@example.test') as i:
+        assert [m for m in i.bodies('Drafts') if b'from offline' in m]
+        i.ok('SELECT INBOX')
+        assert i.ok('SEARCH ANSWERED FLAGGED HEADER Message-ID plain@')[0] != b'* SEARCH'
+
+
+def test_imapflow_comes_back_to_what_it_has(server):
+    """QRESYNC, OBJECTID, and what has changed since."""
+    server.empty(LEO)
+    with server.imap(LEO) as i:
+        for n in range(6):
+            i.append('INBOX', b'Subject: %d\r\n\r\nx\r\n' % n)
+        i.ok('SELECT INBOX')
+        first = int(re.search(rb'UID (\d+)', i.ok('FETCH 1 UID')[0])[1])
+        node = subprocess.Popen(['node', 'resync.mjs', str(server.ports['imap']), LEO, PASSWORD], cwd=NODE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        known = json.loads(node.stdout.readline())
+        assert {'QRESYNC', 'CONDSTORE'} <= set(known['enabled']) and known['email'] and known['thread']
+        i.ok('STORE 2 +FLAGS (\\Deleted)')
+        i.ok('EXPUNGE')
+        i.ok('STORE 4 +FLAGS (\\Flagged)')
+        out, _ = node.communicate('go on\n', timeout=60)
+        told = json.loads(out)
+    assert told['same'] and told['exists'] == 5 and told['changed'] == [first + 4]
+
+
 def test_mutt_copies_the_corpus(server, sent, tmp_path):
     (tmp_path / 'muttrc').write_text('''set imap_user="corpus@example.test"
 set imap_pass="%s"

@@ -174,9 +174,7 @@ def test_acknowledged_mail_is_there_once_after_kill_of_everything(server, tmp_pa
     try:
         for _ in range(3):
             wait_for_more(ledger, 15)
-            pids = [pid for _, pid in server.pids()]
             server.kill_all()
-            assert until(lambda: not any(os.path.exists('/proc/%d' % pid) for pid in pids), 10), 'children outlive the master'
             server.start()
         wait_for_more(ledger, 10)
     finally:

@@ -41,6 +41,7 @@ struct mailbox {
 	uint32_t messages, unseen, deleted;
 	uint64_t size, deleted_size;
 	uint64_t log_from;        /* the change log has all that has gone since this MODSEQ (log.h) */
+	uint64_t outline_modseq;  /* of the outline that is written (outline.h); 0: not known */
 	uint32_t log_ranges;      /* and so many ranges of UIDs */
 	uint8_t special_use;
 	bool is_loaded, is_gone;

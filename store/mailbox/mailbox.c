@@ -7,6 +7,7 @@
 #include "store/mailbox/import.h"
 #include "store/mailbox/indexer.h"
 #include "store/mailbox/log.h"
+#include "store/mailbox/outline.h"
 #include "store/mailbox/removed.h"
 #include "store/mailbox/view.h"
 
@@ -227,6 +228,8 @@ struct row *mailbox_append(struct mailbox *m, struct row *row)
 	mailbox_count(m, row, 1);
 	uint32_t tail_first = m->index.tail_first;
 	index_append(&m->index, row, &a->batch, account_partition(a), m->id);
+	if (m->index.tail_first != tail_first)
+		outline_follow(m);
 	if (m->index.tail_first != tail_first || m->is_record_stale)
 		mailbox_put(m);
 	indexer_appended(m, row->uid);
@@ -308,7 +311,7 @@ void mailbox_erase(struct mailbox *m, bool is_final)
 	if (!is_final)
 		removed_keep(m, rows, count);
 	free(rows);
-	for (const char *letter = "chntux" INDEXER_LETTERS; *letter; letter++) {
+	for (const char *letter = "chnqtux" INDEXER_LETTERS; *letter; letter++) {
 		index_key(&key, *letter, m->id, 0);
 		index_key(&end, *letter, m->id + 1, 0);
 		batch_delete_range(&a->batch, account_partition(a), buf_span(&key), buf_span(&end));

@@ -1,22 +1,21 @@
 /* SELECT and EXAMINE (RFC 3501 §6.3.1, §6.3.2), and POP3's opening of INBOX. */
 #include "ipc/words.h"
 #include "store/mailbox/indexer.h"
+#include "store/mailbox/outline.h"
 #include "store/mailbox/view.h"
 
 enum { RANGES_BYTES = 32 * 1024 };
 
-static void say_uids(struct request *r, const struct mailbox *m, uint32_t request)
+static void say_ranges(struct request *r, uint32_t request, struct span ranges)
 {
-	BUF_AUTO ranges = {0};
-	for (size_t i = 0; i < m->index.count; i++) {
-		ranges_add(&ranges, m->index.rows[i].uid);
-		if (ranges.len >= RANGES_BYTES) {
-			request_say(r, uid_rows, .session = r->view->session, .request = request, .ranges = buf_span(&ranges));
-			buf_clear(&ranges);
-		}
-	}
-	if (ranges.len)
-		request_say(r, uid_rows, .session = r->view->session, .request = request, .ranges = buf_span(&ranges));
+	for (; ranges.len; ranges = span_skip(ranges, RANGES_BYTES))
+		request_say(r, uid_rows, .session = r->view->session, .request = request, .ranges = span_slice(ranges, 0, RANGES_BYTES));
+}
+
+static void list_uids(const struct mailbox *m, struct buf *ranges)
+{
+	for (size_t i = 0; i < m->index.count; i++)
+		ranges_add(ranges, m->index.rows[i].uid);
 }
 
 static uint32_t first_unseen(const struct mailbox *m)
@@ -43,17 +42,26 @@ void mailbox_open_asked(void *context, const struct msg_mailbox_open *msg)
 	v->is_read_only = msg->is_read_only;
 	v->is_told = false;
 	v->heard_modseq = m->highestmodseq;
-	if (!request_mailbox(r, msg->request)) {
+	/* where the outline says all that a client is told, the index is read with the first command that needs it */
+	struct outline outline;
+	bool has_outline = outline_get(m, &outline);
+	if (!has_outline && !request_mailbox(r, msg->request)) {
 		view_leave_mailbox(v);
 		return;
 	}
-	indexer_wake(m);
+	if (!has_outline) {
+		outline.first_unseen_uid = first_unseen(m);
+		list_uids(m, &outline.uids);
+		outline_put(m);
+		indexer_wake(m);
+	}
 	BUF_AUTO keywords = {0};
 	mailbox_pack_keywords(m, &keywords);
 	request_say(r, mailbox_opened, .session = msg->session, .request = msg->request, .id = m->id, .uidvalidity = m->uidvalidity,
-	            .uidnext = m->uidnext, .highestmodseq = m->highestmodseq, .messages = (uint32_t)m->index.count,
-	            .first_unseen_uid = first_unseen(m), .first_recent_uid = m->recent_uid, .keywords = buf_span(&keywords));
-	say_uids(r, m, msg->request);
+	            .uidnext = m->uidnext, .highestmodseq = m->highestmodseq, .messages = m->messages,
+	            .first_unseen_uid = outline.first_unseen_uid, .first_recent_uid = m->recent_uid, .keywords = buf_span(&keywords));
+	say_ranges(r, msg->request, buf_span(&outline.uids));
+	buf_free(&outline.uids);
 	request_done(r, msg->request, REQUEST_OK, "");
 	/* RFC 3501 §2.3.2: \Recent is for the first session that is told, which EXAMINE is not (§6.3.2) */
 	if (!msg->is_read_only && m->recent_uid != m->uidnext) {

@@ -3,6 +3,7 @@
 
 #include "base/die.h"
 #include "base/log.h"
+#include "store/mailbox/outline.h"
 #include "store/store.h"
 
 #include <stdlib.h>
@@ -219,6 +220,8 @@ void view_close_mailbox(struct view *v)
 	struct mailbox *m = v->mailbox;
 	if (m && !m->is_gone && m->is_record_stale)
 		mailbox_put_recent(m);
+	if (m && !m->is_gone)
+		outline_put(m);
 	view_leave_mailbox(v);
 }
 
