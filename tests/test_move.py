@@ -11,6 +11,8 @@ import time
 
 import pytest
 
+import dovecot
+from certificates import make_chain
 from conftest import SANITIZERS, until
 from dovecot import Dovecot
 
@@ -25,7 +27,7 @@ def server(make_server):
 
 @pytest.fixture
 def user(server, request):
-    return server.add_user(re.sub('[^a-z]', '', request.node.name.lower())[:60])
+    return server.add_user(re.sub('[^a-z0-9]', '', request.node.name.lower())[:60])
 
 
 @pytest.fixture
@@ -358,3 +360,60 @@ def test_dovecot_serves_exported_mboxes_with_the_same_uids(server, filled, tmp_p
     assert counts(server.must('import', 'mbox', again, str(tmp_path / 'd/mail'))) == (60, 0, 0)
     with server.imap(again) as mine, server.imap(filled) as ours:
         assert contents(mine, 'INBOX')[2] == contents(ours, 'INBOX')[2]
+
+
+# ---- any IMAP server ----
+
+
+@pytest.fixture(scope='module')
+def chain(server):
+    made = make_chain(server.folder / 'chain', 'localhost')
+    server.configure(tls_authorities=str(made.authority))
+    return made
+
+
+def import_imap(server, user, d, *words, password=dovecot.PASSWORD, port=None):
+    return server.command('import', 'imap', user, 'localhost', '--user', 'u', '--port', str(port or d.imaps_port), *words, stdin=password + '\n')
+
+
+@pytest.mark.parametrize('options', [(), ('--starttls',)])
+def test_mail_of_any_imap_server_comes_whole_and_once(server, user, tmp_path, chain, options):
+    with Dovecot(tmp_path / 'd', 'sdbox:{home}/sdbox', (chain.file, chain.key)) as d:
+        port = d.imap_port if options else d.imaps_port
+        with d.imap() as theirs:
+            fill(theirs)
+            assert theirs.append('Work/2024', b'Subject: large\r\n\r\n' + b'x\r\n' * 1000000).startswith('OK')
+        done = import_imap(server, user, d, *options, port=port)
+        assert done.returncode == 0 and counts(done.stdout) == (49, 0, 0), done
+        with d.imap() as theirs, server.imap(user) as ours:
+            for name in ('INBOX', 'Work/2024', 'Entw&APw-rfe'):
+                same(theirs, ours, name)
+            same(theirs, ours, 'Sent Items', 'Sent')
+            assert any(b'Work/2024' in r for r in ours.ok('LSUB "" "*"'))
+            assert theirs.append('INBOX', message(1000)).startswith('OK')
+        done = import_imap(server, user, d, *options, port=port)
+        assert done.returncode == 0 and counts(done.stdout) == (1, 49, 0), done
+        with d.imap() as theirs, server.imap(user) as ours:
+            same(theirs, ours, 'INBOX')
+
+
+def test_only_mailboxes_that_are_named_come(server, user, tmp_path, chain):
+    with Dovecot(tmp_path / 'd', certificate=(chain.file, chain.key)) as d:
+        with d.imap() as theirs:
+            fill(theirs)
+        (tmp_path / 'secret').write_text(dovecot.PASSWORD + '\n')
+        done = import_imap(server, user, d, '--password-file', str(tmp_path / 'secret'), 'Entwürfe', password='wrong')
+        assert done.returncode == 0 and counts(done.stdout) == (12, 0, 0), done
+        done = import_imap(server, user, d, 'Entwürfe', 'Nothing')
+        assert done.returncode == 1 and counts(done.stdout) == (0, 12, 1), done
+
+
+def test_a_server_that_does_not_prove_who_it_is_gets_no_password(server, user, tmp_path, chain):
+    other = make_chain(tmp_path / 'other', 'localhost')
+    with Dovecot(tmp_path / 'd', certificate=(other.file, other.key)) as d:
+        for options in ((), ('--starttls', '--port', str(d.imap_port))):
+            done = import_imap(server, user, d, *options)
+            assert done.returncode == 66 and 'its certificate is not believed' in done.stderr, done
+        done = import_imap(server, user, d, '--insecure', password='wrong')
+        assert done.returncode == 77 and 'does not let you in' in done.stderr
+        assert import_imap(server, user, d, '--insecure').returncode == 0
