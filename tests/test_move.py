@@ -1,10 +1,13 @@
 """Moving here and away: `carteiro import` and `carteiro export`, with Dovecot on the other side."""
+import base64
 import imaplib
 import os
 import pathlib
 import re
 import shutil
+import socket
 import stat
+import struct
 import subprocess
 import tempfile
 import time
@@ -12,8 +15,9 @@ import time
 import pytest
 
 import dovecot
+import talk
 from certificates import make_chain
-from conftest import SANITIZERS, until
+from conftest import PASSWORD, SANITIZERS, TOP, until
 from dovecot import Dovecot
 
 DATES = [' 1-Jan-2001 10:00:00 +0000', '24-Dec-2020 18:30:05 +0100', '05-Mar-2015 00:00:59 -0500']
@@ -144,15 +148,101 @@ def test_clients_of_pop3_know_what_they_have(server, user, tmp_path):
         assert after[-1].split()[1] not in [line.split()[1] for line in before]
 
 
-def test_a_grant_is_for_whoever_commands_the_server(server, user, tmp_path):
+def grant(server, address):
+    """A token, as the commands ask for it by the control socket: a frame of ipc/frame.h with the words of a request."""
+    names = re.findall(r'^\w+>\w+ (\w+)', (TOP / 'ipc/messages.def').read_text(), re.M)
+    words = struct.pack('<I', 2) + b''.join(struct.pack('<I', len(w)) + w for w in (b'grant', address.encode()))
+    payload = struct.pack('<I', len(words)) + words
+    with socket.socket(socket.AF_UNIX) as s:
+        s.connect(str(server.run_dir / 'control'))
+        s.sendall(struct.pack('<IHBBI', len(payload), names.index('request') + 1, 1, 0, 0) + payload)
+        answer = b''
+        while b'\n' not in answer:
+            answer += s.recv(4096)
+    token, name = re.search(rb'(grant-[0-9a-f]{64}) (\S+)\n', answer).groups()
+    return token.decode(), name.decode()
+
+
+class LocalImap(talk.Imap):
+    """On the socket run_dir/imap."""
+
+    def __init__(self, server):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.connect(str(server.run_dir / 'imap'))
+        self.buffer, self.tag, self.untagged = b'', 0, []
+        self.greeting = self.line()
+
+    def plain(self, user, password, authzid=''):
+        return self.command('AUTHENTICATE PLAIN ' + base64.b64encode(b'\0'.join(x.encode() for x in (authzid, user, password))).decode())
+
+
+def test_a_grant_lets_one_login_in_as_one_account(server, user):
     assert stat.S_IMODE(os.stat(server.run_dir / 'imap').st_mode) == 0o600
+    other = server.add_user('other-' + user)
+    token, name = grant(server, user.upper())
+    assert name == user
+    for who, what, authzid in ((other, token, ''), (user, token[:-1] + ('0' if token[-1] != '0' else '1'), ''), (user, token, other), (other, token, user)):
+        with LocalImap(server) as s:
+            assert s.plain(who, what, authzid).startswith('NO')
+    with LocalImap(server) as s:
+        assert s.plain(user, token).startswith('OK')
+        assert s.ok('X-SOURCES ' + '0' * 32) == [b'* X-SOURCES 0']
+        assert s.append('INBOX', b'Subject: x\r\n\r\n', 'X-CARTEIRO (UID 77 SOURCE %s)' % ('a' * 32)).startswith('OK [APPENDUID')
+        assert s.ok('X-SOURCES %s %s' % ('0' * 32, 'a' * 32)) == [b'* X-SOURCES 01']
+        assert s.append('INBOX', b'Subject: x\r\n\r\n', 'X-CARTEIRO (SOURCE %s)' % ('a' * 32)).startswith('OK APPEND done')
+        assert s.append('INBOX', b'Subject: y\r\n\r\n', 'X-CARTEIRO (UID 5)').split()[3] == '78]'  # 5 is below UIDNEXT
+        assert s.no('X-MAILBOX INBOX 5 5')  # it has messages
+        assert not s.ok('X-MAILBOX Archive 5 9')
+        with server.imap(user) as i:
+            assert contents(i, 'Archive')[:2] == (5, 9)
+            assert s.no('X-MAILBOX Archive 6 9')  # somebody has it open
+        s.ok('UNAUTHENTICATE')
+        assert s.plain(user, token).startswith('NO')
+    with LocalImap(server) as s:
+        assert s.plain(user, PASSWORD).startswith('OK')  # as by the network
+        assert s.bad('X-SOURCES ' + '0' * 32)
+    token, _ = grant(server, user)
+    server.must('user', 'passwd', user, stdin='another\n')
+    with LocalImap(server) as s:
+        assert s.plain(user, token).startswith('NO')
+    assert 'grant-' not in server.log() and ' by=grant' in server.log()
+
+
+def test_what_an_import_may_say_is_refused_to_others(server, user, tmp_path):
     with server.imap(user) as ours:
         assert ours.append('INBOX', b'Subject: x\r\n\r\n', 'X-CARTEIRO (UID 77)').startswith('NO [NOPERM]')
         assert ours.bad('X-SOURCES ' + '0' * 32)
         assert ours.bad('X-MAILBOX INBOX 5 5')
-    assert 'grant-' not in server.log()
     done = server.command('import', 'maildir', 'nobody@example.test', str(tmp_path))
     assert done.returncode == 67 and 'no user' in done.stderr
+
+
+def test_a_maildir_of_courier_brings_what_courier_keeps(server, user, tmp_path):
+    m = tmp_path / 'Maildir'
+    for folder in ('', '.Sent', '.Entw&APw-rfe.alt'):
+        for name in ('cur', 'new', 'tmp'):
+            (m / folder / name).mkdir(parents=True)
+    for n in range(1, 5):
+        file = m / 'cur' / ('10000%d.M%dP1V0I1_0.host,S=20:2,%s' % (n, n, 'S' if n % 2 else 'RF'))
+        file.write_bytes(b'Subject: %d\n\nbody\n' % n)
+        os.utime(file, (1000000000 + n, 1000000000 + n))
+    (m / 'new/100009.M9P1V0I1_0.host,S=20').write_bytes(b'Subject: 9\n\n')
+    (m / '.Entw&APw-rfe.alt/cur/1.M1P1.host:2,ST').write_bytes(b'Subject: old\n\n')
+    (m / 'courierimapuiddb').write_text('1 1300000000 40\n' + ''.join('%d 10000%d.M%dP1V0I1_0.host,S=20\n' % (n * 7, n, n) for n in (1, 2, 3, 4)))
+    (m / 'courierpop3dsizelist').write_text('/2 40 1300000000\n' + ''.join('10000%d.M%dP1V0I1_0.host,S=20:2, 25 %d:1300000000\n' % (n, n, n * 7) for n in (1, 2, 3)))
+    (m / 'courierimapkeywords').mkdir()
+    (m / 'courierimapkeywords/:list').write_text('$Label1\nFoo\n\n100002.M2P1V0I1_0.host,S=20:0 1\n100003.M3P1V0I1_0.host,S=20:1\n')
+    (m / 'courierimapsubscribed').write_text('INBOX\nINBOX.Entw&APw-rfe.alt\n')
+    assert counts(server.must('import', 'maildir', user, str(m))) == (6, 0, 0)
+    with server.imap(user) as ours:
+        uidvalidity, uidnext, messages = contents(ours, 'INBOX')
+        assert (uidvalidity, uidnext, sorted(messages)) == (1300000000, 41, [7, 14, 21, 28, 40])
+        assert [messages[u][0] for u in (7, 14, 21, 40)] == [{'\\seen'}, {'\\answered', '\\flagged', '$label1', 'foo'}, {'\\seen', 'foo'}, frozenset()]
+        assert [m[0] for m in contents(ours, 'Entw&APw-rfe/alt')[2].values()] == [{'\\seen', '\\deleted'}]
+        assert any(b'Entw&APw-rfe/alt' in r for r in ours.ok('LSUB "" "*"'))
+    with server.pop3(user) as p:
+        ids = [line.split()[1] for line in p.many('UIDL')]
+        assert ids == [b'UID7-1300000000', b'UID14-1300000000', b'UID21-1300000000', b'%08x%08x' % (1300000000, 28), b'%08x%08x' % (1300000000, 40)]
 
 
 def test_what_cannot_be_taken_is_told_and_the_rest_comes(server, user, tmp_path):
