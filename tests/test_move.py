@@ -126,6 +126,7 @@ def test_a_maildir_of_dovecot_comes_whole_and_once(server, user, tmp_path, locat
             one, other = contents(theirs, 'INBOX'), contents(ours, 'INBOX')
             del one[2][1]
             assert one == other
+        server.must('verify', user)
 
 
 def test_clients_of_pop3_know_what_they_have(server, user, tmp_path):
@@ -206,6 +207,23 @@ def test_a_grant_lets_one_login_in_as_one_account(server, user):
     with LocalImap(server) as s:
         assert s.plain(user, token).startswith('NO')
     assert 'grant-' not in server.log() and ' by=grant' in server.log()
+
+
+def test_numbers_that_a_strange_server_says_harm_no_mailbox(server, user):
+    with LocalImap(server) as s:
+        assert s.plain(*reversed(grant(server, user))).startswith('OK')
+        s.ok('CREATE one')
+        s.ok('X-MAILBOX one 4294967295 4294967295')
+        assert s.append('one', b'Subject: x\r\n\r\n', 'X-CARTEIRO (UID 4294967294)').startswith('OK [APPENDUID 4294967295 1]')
+        assert s.append('one', b'Subject: x\r\n\r\n', 'X-CARTEIRO (UID 2147483647)').startswith('OK [APPENDUID 4294967295 2147483647]')
+        assert s.append('one', b'Subject: y\r\n\r\nbody').startswith('OK [APPENDUID 4294967295 2147483648]')
+        s.ok('CREATE two')
+        assert time.time() - 600 < contents(s, 'two')[0] < time.time() + 600
+        s.ok('SELECT one')
+        began = time.monotonic()
+        assert s.ok('UID SEARCH TEXT body') == [b'* SEARCH 2147483648']
+        assert s.ok('UID SORT (SUBJECT) UTF-8 ALL')[0].startswith(b'* SORT 1 2147483647')
+        assert time.monotonic() - began < 5
 
 
 def test_what_an_import_may_say_is_refused_to_others(server, user, tmp_path):
@@ -326,6 +344,34 @@ def test_twenty_thousand_messages_in_bounded_memory(server, user, tmp_path):
     assert p.returncode == 0 and counts(p.stdout.read()) == (count, 0, 0)
     print('%d messages/s, %d KB' % (count / (time.monotonic() - began), most))
     assert most < 200 * 1024  # with the sanitizers' own; the files' names and UIDs are a part
+
+
+def test_on_a_terminal_it_is_told_how_far_it_is(server, user, tmp_path):
+    make_maildir(tmp_path / 'Maildir', 600, 20)
+    terminal, slave = os.openpty()
+    p = subprocess.Popen(server.argv('import', 'maildir', user, str(tmp_path / 'Maildir')), stdout=subprocess.PIPE, stderr=slave, text=True,
+                         env=dict(os.environ, **SANITIZERS))
+    os.close(slave)
+    shown = b''
+    while True:
+        try:
+            shown += os.read(terminal, 65536)
+        except OSError:  # nobody has it open any more
+            break
+    os.close(terminal)
+    assert counts(p.communicate()[0]) == (600, 0, 0) and p.returncode == 0
+    assert re.search(rb'\[#*\.*\] \d+/600 INBOX', shown), shown
+
+
+def test_a_full_account_takes_what_fits_and_the_rest_later(server, user, tmp_path):
+    make_maildir(tmp_path / 'Maildir', 150, 10)
+    server.must('quota', 'set', user, 'none', '120')
+    done = server.command('import', 'maildir', user, str(tmp_path / 'Maildir'))
+    brought, known, failed = counts(done.stdout)
+    assert done.returncode == 1 and brought >= 118 and brought + failed == 150 and not known  # the owner was told, which takes room too
+    assert done.stderr.count('OVERQUOTA') == failed
+    server.must('quota', 'unset', user)
+    assert counts(server.must('import', 'maildir', user, str(tmp_path / 'Maildir'))) == (failed, brought, 0)
 
 
 # ---- mbox ----
