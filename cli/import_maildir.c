@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <zlib.h>
 
 enum { LIST_BYTES_MOST = 1 << 30, FOLDERS_MOST = 10000, DEPTH_MOST = 50, READ_BYTES = 64 * 1024 };
 
@@ -310,22 +311,40 @@ static int open_file(struct content *c, struct mail_file *f)
 	return fd;
 }
 
+/* By what else Dovecot's zlib plugin compresses: zstd, bzip2, xz, lz4. gzip is read as it comes. */
+static bool is_compressed(struct span bytes)
+{
+	static const struct span magics[] = {{"\x28\xb5\x2f\xfd", 4}, {"\xfd" "7zXZ", 5}, {"Dovecot-LZ4", 11}};
+	for (size_t n = 0; n < sizeof magics / sizeof magics[0]; n++)
+		if (span_starts_with(bytes, magics[n]))
+			return true;
+	return span_starts_with(bytes, SPAN("BZh")) && span_starts_with(span_skip(bytes, 4), SPAN("1AY&SY"));
+}
+
 static int read_message(const struct import_message *m, import_sink_fn *sink, void *context, struct error *why)
 {
 	struct content *c = m->of;
 	struct import_lines lines = {.sink = sink, .context = context};
 	char bytes[READ_BYTES];
-	ssize_t n;
-	int fd = open_file(c, &c->files[m->offset]), stopped = 0;
-	if (fd < 0)
+	int n, fd = open_file(c, &c->files[m->offset]), stopped = 0, fault = Z_OK;
+	gzFile file = fd < 0 ? NULL : gzdopen(fd, "rb");
+	if (!file)
 		return error_set(why, errno, "%s", errno == ENOENT ? "it has gone meanwhile" : strerror(errno));
-	while (!stopped && (n = read(fd, bytes, sizeof bytes)) > 0)
-		stopped = import_lines_write(&lines, span_of(bytes, (size_t)n));
-	int code = errno;
-	close(fd);
+	bool is_first = true;
+	while (!stopped && (n = gzread(file, bytes, sizeof bytes)) > 0) {
+		struct span read = span_of(bytes, (size_t)n);
+		if (is_first && is_compressed(read)) {
+			gzclose_r(file);
+			return error_set(why, 0, "it is compressed, and not by gzip");
+		}
+		is_first = false;
+		stopped = import_lines_write(&lines, read);
+	}
+	gzerror(file, &fault);
+	gzclose_r(file);
 	if (stopped)
 		return -1;
-	return n < 0 ? error_set(why, code, "%s", strerror(code)) : 0;
+	return fault != Z_OK && fault != Z_STREAM_END ? error_set(why, 0, "it cannot be read to its end") : 0;
 }
 
 static int by_file(const void *a, const void *b)

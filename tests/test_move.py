@@ -1,5 +1,6 @@
 """Moving here and away: `carteiro import` and `carteiro export`, with Dovecot on the other side."""
 import base64
+import gzip
 import imaplib
 import os
 import pathlib
@@ -272,16 +273,21 @@ def test_what_cannot_be_taken_is_told_and_the_rest_comes(server, user, tmp_path)
     (m / 'cur/500.M1P1.host:2,').write_bytes(b'')
     (m / 'cur/501.M1P1.host:2,').mkdir()
     (m / 'cur/502.M1P1.host:2,').write_bytes(b'Subject: nul\n\nx\0y\n')
+    (m / 'cur/504.M1P1.host:2,').write_bytes(gzip.compress(b'Subject: gzip\n\nbody\n'))
+    (m / 'cur/505.M1P1.host:2,').write_bytes(gzip.compress(b'Subject: cut\n\n' + os.urandom(5000))[:-500])
+    (m / 'cur/506.M1P1.host:2,').write_bytes(b'\x28\xb5\x2f\xfdzstd')
     with open(m / 'cur/503.M1P1.host:2,', 'wb') as f:
         f.write(b'Subject: large\n\n')
         f.truncate(300 * 1024 * 1024)
     done = server.command('import', 'maildir', user, str(m))
     assert done.returncode == 1, done
-    assert counts(done.stdout) == (151, 0, 4), done.stdout + done.stderr
+    assert counts(done.stdout) == (152, 0, 6), done.stdout + done.stderr
+    assert '505.M1P1.host:2,: it cannot be read to its end' in done.stderr and '506.M1P1.host:2,: it is compressed' in done.stderr
     assert '500.M1P1.host:2,: it is empty' in done.stderr and '501.M1P1.host:2,: it is no file' in done.stderr
     assert '503.M1P1.host:2,: it is larger than message_size_limit' in done.stderr and '.a..b' in done.stderr
     with server.imap(user) as ours:
-        assert len(contents(ours, 'INBOX')[2]) == 151
+        messages = contents(ours, 'INBOX')[2]
+    assert len(messages) == 152 and any(m[2] == b'Subject: gzip\r\n\r\nbody\r\n' for m in messages.values())
 
 
 def rss_of(pid):
