@@ -339,7 +339,7 @@ def test_twenty_thousand_messages_in_bounded_memory(server, user, tmp_path):
     count = 20000
     make_maildir(tmp_path / 'Maildir', count)
     began = time.monotonic()
-    p = subprocess.Popen(server.argv('import', 'maildir', user, str(tmp_path / 'Maildir')), stdout=subprocess.PIPE, text=True)
+    p = subprocess.Popen(server.argv('import', 'maildir', user, str(tmp_path / 'Maildir')), stdout=subprocess.PIPE, text=True, env=dict(os.environ, **SANITIZERS))
     most = 0
     while p.poll() is None:
         try:
