@@ -34,6 +34,8 @@ int cli_drop(const struct cli *c);
 int cli_alias(const struct cli *c);
 /* user.c: what needs a password typed or hashed */
 int cli_user(const struct cli *c);
+/* A line from standard input, which a terminal does not show. -1: there is none, or it is too long. */
+int cli_read_secret(const char *prompt, struct buf *out);
 /* import.c: mail from elsewhere */
 int cli_import(const struct cli *c);
 /* export.c: mail for elsewhere */

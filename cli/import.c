@@ -10,7 +10,8 @@
 static int usage(void)
 {
 	fputs("carteiro import maildir ADDRESS FOLDER\n"
-	      "carteiro import mbox ADDRESS FILE|FOLDER [MAILBOX]\n",
+	      "carteiro import mbox ADDRESS FILE|FOLDER [MAILBOX]\n"
+	      "carteiro import imap ADDRESS SERVER [--user NAME] [--password-file FILE] [--port NUMBER] [--starttls] [--insecure] [MAILBOX]...\n",
 	      stderr);
 	return EXIT_IMPORT_USAGE;
 }
@@ -20,6 +21,8 @@ static int run_source(struct import *i)
 	const struct cli *c = i->cli;
 	if (strcmp(c->words[1], "maildir") == 0)
 		return import_maildir(i, c->words[3]);
+	if (strcmp(c->words[1], "imap") == 0)
+		return import_imap(i, c->words + 3, c->count - 3);
 	return import_mbox(i, c->words[3], c->count == 5 ? span_cstr(c->words[4]) : SPAN("INBOX"));
 }
 
@@ -28,7 +31,8 @@ int cli_import(const struct cli *c)
 	struct import i = {.cli = c};
 	bool is_maildir = c->count == 4 && strcmp(c->words[1], "maildir") == 0;
 	bool is_mbox = (c->count == 4 || c->count == 5) && strcmp(c->words[1], "mbox") == 0;
-	if (!is_maildir && !is_mbox)
+	bool is_imap = c->count >= 4 && strcmp(c->words[1], "imap") == 0;
+	if (!is_maildir && !is_mbox && !is_imap)
 		return usage();
 	int code = import_open(&i, c->words[2]);
 	if (code == 0) {

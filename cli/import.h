@@ -92,6 +92,8 @@ struct span import_target_name(const struct import *i, struct span name, const c
 /* ---- sources: 0 or an exit status; counts are in *i ---- */
 int import_maildir(struct import *i, const char *path);
 int import_mbox(struct import *i, const char *path, struct span name);
+/* words: SERVER, options and mailboxes */
+int import_imap(struct import *i, const char **words, int count);
 
 /* LF without CR becomes CR LF as bytes go to a sink. */
 struct import_lines {

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <zlib.h>
 
 enum { LIST_BYTES_MOST = 1 << 30, FOLDERS_MOST = 10000, DEPTH_MOST = 50, READ_BYTES = 64 * 1024 };
 
@@ -37,6 +38,11 @@ struct mail_file {
 	int64_t mtime_s; /* of one without a UID */
 };
 
+/* What Courier keeps about a file. */
+struct courier_line {
+	struct span base, rest;
+};
+
 /* One folder at a time. */
 struct content {
 	struct maildir *maildir;
@@ -49,7 +55,12 @@ struct content {
 	struct maildir_uid *uids; /* by base */
 	size_t uid_count;
 	struct span keywords[MAILDIR_KEYWORDS_MOST];
-	struct buf courier_text; /* courierimapkeywords/:list */
+	/* courierimapkeywords/:list */
+	struct buf courier_text;
+	struct span courier_keywords[MAILDIR_KEYWORDS_MOST];
+	unsigned courier_keyword_count;
+	struct courier_line *courier_lines; /* by file */
+	size_t courier_count;
 	bool is_dovecots;
 };
 
@@ -178,21 +189,30 @@ static void read_keywords(struct content *c)
 		}
 	}
 	buf_free(&file);
-	read_at(c->fd, "courierimapkeywords/:list", &c->courier_text);
 }
 
-static struct mail_file *find_file(struct content *c, struct span base)
+/* By UID; behind them those that no server has seen yet, as they came. */
+static int by_arrival(const void *a, const void *b)
 {
-	for (size_t n = 0; n < c->count; n++)
-		if (span_equal(c->files[n].base, base))
-			return &c->files[n];
-	return NULL;
+	const struct mail_file *one = a, *other = b;
+	uint32_t first = one->uid ? one->uid : UINT32_MAX, second = other->uid ? other->uid : UINT32_MAX;
+	if (first != second)
+		return first < second ? -1 : 1;
+	if (one->mtime_s != other->mtime_s)
+		return one->mtime_s < other->mtime_s ? -1 : 1;
+	return span_compare(one->base, other->base);
+}
+
+static int by_unique_part(const void *a, const void *b)
+{
+	const struct mail_file *one = a, *other = b;
+	return span_compare(one->base, other->base);
 }
 
 /* Of INBOX: the ids by which POP3's clients know what they have. Dovecot's default form (pop3_uidl_format) where it kept none. */
 static void find_unique_ids(struct content *c)
 {
-	struct span text, line, base;
+	struct span text, line;
 	for (size_t n = 0; c->is_dovecots && n < c->count; n++) {
 		struct mail_file *f = &c->files[n];
 		BUF_AUTO id = {0};
@@ -204,12 +224,16 @@ static void find_unique_ids(struct content *c)
 	if (read_at(c->fd, "courierpop3dsizelist", &c->sizes_text))
 		return;
 	text = buf_span(&c->sizes_text);
+	qsort(c->files, c->count, sizeof *c->files, by_unique_part);
 	while (maildir_next_line(&text, &line)) {
 		BUF_AUTO id = {0};
-		struct mail_file *f = maildir_courier_unique_id_parse(line, &base, &id) ? find_file(c, base) : NULL;
+		struct mail_file wanted = {0};
+		struct mail_file *f = maildir_courier_unique_id_parse(line, &wanted.base, &id) ?
+		                      bsearch(&wanted, c->files, c->count, sizeof *c->files, by_unique_part) : NULL;
 		if (f)
 			f->unique_id = arena_dup(&c->memory, buf_span(&id));
 	}
+	qsort(c->files, c->count, sizeof *c->files, by_arrival);
 }
 
 /* ---- messages ---- */
@@ -250,18 +274,6 @@ static int list_files(struct content *c, const char *name)
 	return 0;
 }
 
-/* By UID; behind them those that no server has seen yet, as they came. */
-static int by_arrival(const void *a, const void *b)
-{
-	const struct mail_file *one = a, *other = b;
-	uint32_t first = one->uid ? one->uid : UINT32_MAX, second = other->uid ? other->uid : UINT32_MAX;
-	if (first != second)
-		return first < second ? -1 : 1;
-	if (one->mtime_s != other->mtime_s)
-		return one->mtime_s < other->mtime_s ? -1 : 1;
-	return span_compare(one->base, other->base);
-}
-
 /* A file that was moved from new to cur while the folders were read is seen twice. */
 static void drop_twins(struct content *c)
 {
@@ -299,44 +311,82 @@ static int open_file(struct content *c, struct mail_file *f)
 	return fd;
 }
 
+/* By what else Dovecot's zlib plugin compresses: zstd, bzip2, xz, lz4. gzip is read as it comes. */
+static bool is_compressed(struct span bytes)
+{
+	static const struct span magics[] = {{"\x28\xb5\x2f\xfd", 4}, {"\xfd" "7zXZ", 5}, {"Dovecot-LZ4", 11}};
+	for (size_t n = 0; n < sizeof magics / sizeof magics[0]; n++)
+		if (span_starts_with(bytes, magics[n]))
+			return true;
+	return span_starts_with(bytes, SPAN("BZh")) && span_starts_with(span_skip(bytes, 4), SPAN("1AY&SY"));
+}
+
 static int read_message(const struct import_message *m, import_sink_fn *sink, void *context, struct error *why)
 {
 	struct content *c = m->of;
 	struct import_lines lines = {.sink = sink, .context = context};
 	char bytes[READ_BYTES];
-	ssize_t n;
-	int fd = open_file(c, &c->files[m->offset]), stopped = 0;
-	if (fd < 0)
+	int n, fd = open_file(c, &c->files[m->offset]), stopped = 0, fault = Z_OK;
+	gzFile file = fd < 0 ? NULL : gzdopen(fd, "rb");
+	if (!file)
 		return error_set(why, errno, "%s", errno == ENOENT ? "it has gone meanwhile" : strerror(errno));
-	while (!stopped && (n = read(fd, bytes, sizeof bytes)) > 0)
-		stopped = import_lines_write(&lines, span_of(bytes, (size_t)n));
-	int code = errno;
-	close(fd);
+	bool is_first = true;
+	while (!stopped && (n = gzread(file, bytes, sizeof bytes)) > 0) {
+		struct span read = span_of(bytes, (size_t)n);
+		if (is_first && is_compressed(read)) {
+			gzclose_r(file);
+			return error_set(why, 0, "it is compressed, and not by gzip");
+		}
+		is_first = false;
+		stopped = import_lines_write(&lines, read);
+	}
+	gzerror(file, &fault);
+	gzclose_r(file);
 	if (stopped)
 		return -1;
-	return n < 0 ? error_set(why, code, "%s", strerror(code)) : 0;
+	return fault != Z_OK && fault != Z_STREAM_END ? error_set(why, 0, "it cannot be read to its end") : 0;
+}
+
+static int by_file(const void *a, const void *b)
+{
+	const struct courier_line *one = a, *other = b;
+	return span_compare(one->base, other->base);
+}
+
+/* "name:0 2" behind an empty line, which the keywords stand before. */
+static void read_courier_keywords(struct content *c)
+{
+	struct span text, line;
+	size_t room = 0;
+	if (read_at(c->fd, "courierimapkeywords/:list", &c->courier_text))
+		return;
+	text = buf_span(&c->courier_text);
+	while (maildir_next_line(&text, &line) && line.len)
+		if (c->courier_keyword_count < MAILDIR_KEYWORDS_MOST)
+			c->courier_keywords[c->courier_keyword_count++] = line;
+	while (maildir_next_line(&text, &line)) {
+		ssize_t colon = span_chr(line, ':');
+		if (colon <= 0)
+			continue;
+		if (c->courier_count == room) {
+			room = room ? room * 2 : 256;
+			c->courier_lines = xrealloc_array(c->courier_lines, room, sizeof *c->courier_lines);
+		}
+		c->courier_lines[c->courier_count++] = (struct courier_line){span_slice(line, 0, (size_t)colon), span_skip(line, (size_t)colon + 1)};
+	}
+	if (c->courier_count)
+		qsort(c->courier_lines, c->courier_count, sizeof *c->courier_lines, by_file);
 }
 
 static void add_courier_keywords(const struct content *c, struct span base, struct buf *out)
 {
-	struct span text = buf_span(&c->courier_text), names = text, line;
-	while (maildir_next_line(&text, &line) && line.len)
-		continue;
-	while (maildir_next_line(&text, &line)) {
-		ssize_t colon = span_chr(line, ':');
-		struct span numbers = span_skip(line, (size_t)(colon + 1)), word;
-		if (colon < 0 || !span_equal(span_slice(line, 0, (size_t)colon), base))
-			continue;
-		while ((word = span_next_word(&numbers)).len) {
-			uint64_t number;
-			struct span rest = names, name = {0};
-			if (span_to_u64(word, MAILDIR_KEYWORDS_MOST, &number))
-				continue;
-			for (uint64_t n = 0; n <= number && maildir_next_line(&rest, &name) && name.len; n++)
-				if (n == number)
-					buf_printf(out, " %.*s", SPAN_ARG(name));
-		}
-	}
+	struct courier_line wanted = {.base = base};
+	const struct courier_line *line = c->courier_count ? bsearch(&wanted, c->courier_lines, c->courier_count, sizeof *c->courier_lines, by_file) : NULL;
+	struct span numbers = line ? line->rest : SPAN(""), word;
+	uint64_t number;
+	while ((word = span_next_word(&numbers)).len)
+		if (span_to_u64(word, MAILDIR_KEYWORDS_MOST, &number) == 0 && number < c->courier_keyword_count)
+			buf_printf(out, " %.*s", SPAN_ARG(c->courier_keywords[number]));
 }
 
 static void add_message(struct content *c, size_t n, const unsigned char *source)
@@ -397,13 +447,14 @@ static void take_folder(struct maildir *m, const struct folder *folder)
 	if (c.fd >= 0) {
 		read_uids(&c);
 		read_keywords(&c);
+		read_courier_keywords(&c);
 	}
 	if (c.fd < 0 || list_files(&c, "new") || list_files(&c, "cur"))
 		import_failed(m->import, span_cstr(folder->path), strerror(errno));
 	if (c.count)
 		qsort(c.files, c.count, sizeof *c.files, by_arrival);
 	drop_twins(&c);
-	if (is_inbox)
+	if (is_inbox && c.count)
 		find_unique_ids(&c);
 	give_uids(&c);
 	if (import_mailbox(m->import, span_cstr(folder->name), NULL, c.head.uidvalidity, c.count) == 0) {
@@ -414,6 +465,7 @@ static void take_folder(struct maildir *m, const struct folder *folder)
 		close(c.fd);
 	free(c.files);
 	free(c.uids);
+	free(c.courier_lines);
 	struct buf *bufs[] = {&c.uidlist_text, &c.sizes_text, &c.courier_text};
 	for (size_t n = 0; n < sizeof bufs / sizeof bufs[0]; n++)
 		buf_free(bufs[n]);

@@ -258,7 +258,7 @@ int import_lines_write(struct import_lines *l, struct span bytes)
 }
 
 struct measure {
-	uint64_t size;
+	uint64_t size, most; /* most: beyond it nothing more is looked at */
 	bool has_nul;
 	struct buf *whole; /* as far as IMPORT_GROUP_BYTES */
 };
@@ -270,7 +270,7 @@ static int measure(void *context, struct span bytes)
 	m->has_nul |= bytes.len && memchr(bytes.ptr, 0, bytes.len);
 	if (m->whole && m->size <= IMPORT_GROUP_BYTES)
 		buf_add(m->whole, bytes);
-	return 0;
+	return m->size > m->most ? -1 : 0;
 }
 
 static void add_flags(const struct import_message *m, struct buf *out)
@@ -399,7 +399,7 @@ static void send_singly(struct import *i, struct import_group *g)
 {
 	for (size_t n = 0; n < g->count && !i->is_broken; n++) {
 		struct error why = {0};
-		struct measure size = {0};
+		struct measure size = {.most = i->session.config.message_size_limit_bytes};
 		if (g->messages[n]->read(g->messages[n], measure, &size, &why))
 			import_failed(i, g->messages[n]->label, why.text);
 		else
@@ -469,14 +469,14 @@ void import_add(struct import *i, const struct import_message *m)
 {
 	BUF_AUTO whole = {0};
 	struct error why = {0};
-	struct measure size = {.whole = &whole};
+	struct measure size = {.whole = &whole, .most = i->session.config.message_size_limit_bytes};
 	if (i->is_broken)
 		return;
 	i->seen++;
 	import_progress(i);
 	int bad = m->read(m, measure, &size, &why);
-	if (bad || size.size == 0 || size.size > i->session.config.message_size_limit_bytes) {
-		import_failed(i, m->label, bad ? why.text : size.size ? "it is larger than message_size_limit" : "it is empty");
+	if (bad || size.size == 0) {
+		import_failed(i, m->label, size.size > size.most ? "it is larger than message_size_limit" : bad ? why.text : "it is empty");
 		return;
 	}
 	if (size.size > IMPORT_GROUP_BYTES) {

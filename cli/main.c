@@ -50,6 +50,7 @@ static const char help[] =
 	"  carteiro sendmail [OPTION]... [ADDRESS]...   send a message from standard input, as sendmail(8) does\n"
 	"  carteiro import maildir ADDRESS FOLDER   mail of Dovecot and Courier, with its UIDs; a second time, what is new\n"
 	"  carteiro import mbox ADDRESS FILE|FOLDER [MAILBOX]   files as Dovecot, UW imapd and mutt write them\n"
+	"  carteiro import imap ADDRESS SERVER [--user NAME] [--password-file FILE] [--port NUMBER] [--starttls] [--insecure] [MAILBOX]...\n"
 	"  carteiro export maildir|mbox ADDRESS FOLDER [MAILBOX]   mail as Dovecot reads it; a second time, what is new\n"
 	"  carteiro quota set ADDRESS|DOMAIN|*@DOMAIN SIZE|none [MESSAGES] | unset TARGET | show TARGET | list\n"
 	"  carteiro expire set ADDRESS|*@DOMAIN MAILBOX AFTER|never | unset TARGET MAILBOX | list | run\n"

@@ -17,7 +17,7 @@
 
 enum { IMPORT_BYTES_MOST = 64 * 1024 * 1024 };
 
-static int read_line(const char *prompt, struct buf *out)
+int cli_read_secret(const char *prompt, struct buf *out)
 {
 	struct termios shown, hidden;
 	bool is_terminal = isatty(STDIN_FILENO) && tcgetattr(STDIN_FILENO, &shown) == 0;
@@ -47,11 +47,11 @@ static int read_line(const char *prompt, struct buf *out)
 static int ask_password(struct buf *out)
 {
 	BUF_AUTO again = {0};
-	if (read_line("Password", out)) {
+	if (cli_read_secret("Password", out)) {
 		fprintf(stderr, "carteiro: a password has 1 to 512 bytes\n");
 		return -1;
 	}
-	if (isatty(STDIN_FILENO) && (read_line("Again", &again) || !span_equal(buf_span(out), buf_span(&again)))) {
+	if (isatty(STDIN_FILENO) && (cli_read_secret("Again", &again) || !span_equal(buf_span(out), buf_span(&again)))) {
 		fprintf(stderr, "carteiro: the two were not the same\n");
 		return -1;
 	}

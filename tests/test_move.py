@@ -1,17 +1,24 @@
 """Moving here and away: `carteiro import` and `carteiro export`, with Dovecot on the other side."""
+import base64
+import gzip
 import imaplib
 import os
 import pathlib
 import re
 import shutil
+import socket
 import stat
+import struct
 import subprocess
 import tempfile
 import time
 
 import pytest
 
-from conftest import SANITIZERS, until
+import dovecot
+import talk
+from certificates import make_chain
+from conftest import PASSWORD, SANITIZERS, TOP, until
 from dovecot import Dovecot
 
 DATES = [' 1-Jan-2001 10:00:00 +0000', '24-Dec-2020 18:30:05 +0100', '05-Mar-2015 00:00:59 -0500']
@@ -25,7 +32,7 @@ def server(make_server):
 
 @pytest.fixture
 def user(server, request):
-    return server.add_user(re.sub('[^a-z]', '', request.node.name.lower())[:60])
+    return server.add_user(re.sub('[^a-z0-9]', '', request.node.name.lower())[:60])
 
 
 @pytest.fixture
@@ -120,6 +127,7 @@ def test_a_maildir_of_dovecot_comes_whole_and_once(server, user, tmp_path, locat
             one, other = contents(theirs, 'INBOX'), contents(ours, 'INBOX')
             del one[2][1]
             assert one == other
+        server.must('verify', user)
 
 
 def test_clients_of_pop3_know_what_they_have(server, user, tmp_path):
@@ -142,15 +150,118 @@ def test_clients_of_pop3_know_what_they_have(server, user, tmp_path):
         assert after[-1].split()[1] not in [line.split()[1] for line in before]
 
 
-def test_a_grant_is_for_whoever_commands_the_server(server, user, tmp_path):
+def grant(server, address):
+    """A token, as the commands ask for it by the control socket: a frame of ipc/frame.h with the words of a request."""
+    names = re.findall(r'^\w+>\w+ (\w+)', (TOP / 'ipc/messages.def').read_text(), re.M)
+    words = struct.pack('<I', 2) + b''.join(struct.pack('<I', len(w)) + w for w in (b'grant', address.encode()))
+    payload = struct.pack('<I', len(words)) + words
+    with socket.socket(socket.AF_UNIX) as s:
+        s.connect(str(server.run_dir / 'control'))
+        s.sendall(struct.pack('<IHBBI', len(payload), names.index('request') + 1, 1, 0, 0) + payload)
+        answer = b''
+        while b'\n' not in answer:
+            answer += s.recv(4096)
+    token, name = re.search(rb'(grant-[0-9a-f]{64}) (\S+)\n', answer).groups()
+    return token.decode(), name.decode()
+
+
+class LocalImap(talk.Imap):
+    """On the socket run_dir/imap."""
+
+    def __init__(self, server):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.connect(str(server.run_dir / 'imap'))
+        self.buffer, self.tag, self.untagged = b'', 0, []
+        self.greeting = self.line()
+
+    def plain(self, user, password, authzid=''):
+        return self.command('AUTHENTICATE PLAIN ' + base64.b64encode(b'\0'.join(x.encode() for x in (authzid, user, password))).decode())
+
+
+def test_a_grant_lets_one_login_in_as_one_account(server, user):
     assert stat.S_IMODE(os.stat(server.run_dir / 'imap').st_mode) == 0o600
+    other = server.add_user('other-' + user)
+    token, name = grant(server, user.upper())
+    assert name == user
+    for who, what, authzid in ((other, token, ''), (user, token[:-1] + ('0' if token[-1] != '0' else '1'), ''), (user, token, other), (other, token, user)):
+        with LocalImap(server) as s:
+            assert s.plain(who, what, authzid).startswith('NO')
+    with LocalImap(server) as s:
+        assert s.plain(user, token).startswith('OK')
+        assert s.ok('X-SOURCES ' + '0' * 32) == [b'* X-SOURCES 0']
+        assert s.append('INBOX', b'Subject: x\r\n\r\n', 'X-CARTEIRO (UID 77 SOURCE %s)' % ('a' * 32)).startswith('OK [APPENDUID')
+        assert s.ok('X-SOURCES %s %s' % ('0' * 32, 'a' * 32)) == [b'* X-SOURCES 01']
+        assert s.append('INBOX', b'Subject: x\r\n\r\n', 'X-CARTEIRO (SOURCE %s)' % ('a' * 32)).startswith('OK APPEND done')
+        assert s.append('INBOX', b'Subject: y\r\n\r\n', 'X-CARTEIRO (UID 5)').split()[3] == '78]'  # 5 is below UIDNEXT
+        assert s.no('X-MAILBOX INBOX 5 5')  # it has messages
+        assert not s.ok('X-MAILBOX Archive 5 9')
+        with server.imap(user) as i:
+            assert contents(i, 'Archive')[:2] == (5, 9)
+            assert s.no('X-MAILBOX Archive 6 9')  # somebody has it open
+        s.ok('UNAUTHENTICATE')
+        assert s.plain(user, token).startswith('NO')
+    with LocalImap(server) as s:
+        assert s.plain(user, PASSWORD).startswith('OK')  # as by the network
+        assert s.bad('X-SOURCES ' + '0' * 32)
+    token, _ = grant(server, user)
+    server.must('user', 'passwd', user, stdin='another\n')
+    with LocalImap(server) as s:
+        assert s.plain(user, token).startswith('NO')
+    assert 'grant-' not in server.log() and ' by=grant' in server.log()
+
+
+def test_numbers_that_a_strange_server_says_harm_no_mailbox(server, user):
+    with LocalImap(server) as s:
+        assert s.plain(*reversed(grant(server, user))).startswith('OK')
+        s.ok('CREATE one')
+        s.ok('X-MAILBOX one 4294967295 4294967295')
+        assert s.append('one', b'Subject: x\r\n\r\n', 'X-CARTEIRO (UID 4294967294)').startswith('OK [APPENDUID 4294967295 1]')
+        assert s.append('one', b'Subject: x\r\n\r\n', 'X-CARTEIRO (UID 2147483647)').startswith('OK [APPENDUID 4294967295 2147483647]')
+        assert s.append('one', b'Subject: y\r\n\r\nbody').startswith('OK [APPENDUID 4294967295 2147483648]')
+        s.ok('CREATE two')
+        assert time.time() - 600 < contents(s, 'two')[0] < time.time() + 600
+        s.ok('SELECT one')
+        began = time.monotonic()
+        assert s.ok('UID SEARCH TEXT body') == [b'* SEARCH 2147483648']
+        assert s.ok('UID SORT (SUBJECT) UTF-8 ALL')[0].startswith(b'* SORT 1 2147483647')
+        assert time.monotonic() - began < 5
+
+
+def test_what_an_import_may_say_is_refused_to_others(server, user, tmp_path):
     with server.imap(user) as ours:
         assert ours.append('INBOX', b'Subject: x\r\n\r\n', 'X-CARTEIRO (UID 77)').startswith('NO [NOPERM]')
         assert ours.bad('X-SOURCES ' + '0' * 32)
         assert ours.bad('X-MAILBOX INBOX 5 5')
-    assert 'grant-' not in server.log()
     done = server.command('import', 'maildir', 'nobody@example.test', str(tmp_path))
     assert done.returncode == 67 and 'no user' in done.stderr
+
+
+def test_a_maildir_of_courier_brings_what_courier_keeps(server, user, tmp_path):
+    m = tmp_path / 'Maildir'
+    for folder in ('', '.Sent', '.Entw&APw-rfe.alt'):
+        for name in ('cur', 'new', 'tmp'):
+            (m / folder / name).mkdir(parents=True)
+    for n in range(1, 5):
+        file = m / 'cur' / ('10000%d.M%dP1V0I1_0.host,S=20:2,%s' % (n, n, 'S' if n % 2 else 'RF'))
+        file.write_bytes(b'Subject: %d\n\nbody\n' % n)
+        os.utime(file, (1000000000 + n, 1000000000 + n))
+    (m / 'new/100009.M9P1V0I1_0.host,S=20').write_bytes(b'Subject: 9\n\n')
+    (m / '.Entw&APw-rfe.alt/cur/1.M1P1.host:2,ST').write_bytes(b'Subject: old\n\n')
+    (m / 'courierimapuiddb').write_text('1 1300000000 40\n' + ''.join('%d 10000%d.M%dP1V0I1_0.host,S=20\n' % (n * 7, n, n) for n in (1, 2, 3, 4)))
+    (m / 'courierpop3dsizelist').write_text('/2 40 1300000000\n' + ''.join('10000%d.M%dP1V0I1_0.host,S=20:2, 25 %d:1300000000\n' % (n, n, n * 7) for n in (1, 2, 3)))
+    (m / 'courierimapkeywords').mkdir()
+    (m / 'courierimapkeywords/:list').write_text('$Label1\nFoo\n\n100002.M2P1V0I1_0.host,S=20:0 1\n100003.M3P1V0I1_0.host,S=20:1\n')
+    (m / 'courierimapsubscribed').write_text('INBOX\nINBOX.Entw&APw-rfe.alt\n')
+    assert counts(server.must('import', 'maildir', user, str(m))) == (6, 0, 0)
+    with server.imap(user) as ours:
+        uidvalidity, uidnext, messages = contents(ours, 'INBOX')
+        assert (uidvalidity, uidnext, sorted(messages)) == (1300000000, 41, [7, 14, 21, 28, 40])
+        assert [messages[u][0] for u in (7, 14, 21, 40)] == [{'\\seen'}, {'\\answered', '\\flagged', '$label1', 'foo'}, {'\\seen', 'foo'}, frozenset()]
+        assert [m[0] for m in contents(ours, 'Entw&APw-rfe/alt')[2].values()] == [{'\\seen', '\\deleted'}]
+        assert any(b'Entw&APw-rfe/alt' in r for r in ours.ok('LSUB "" "*"'))
+    with server.pop3(user) as p:
+        ids = [line.split()[1] for line in p.many('UIDL')]
+        assert ids == [b'UID7-1300000000', b'UID14-1300000000', b'UID21-1300000000', b'%08x%08x' % (1300000000, 28), b'%08x%08x' % (1300000000, 40)]
 
 
 def test_what_cannot_be_taken_is_told_and_the_rest_comes(server, user, tmp_path):
@@ -162,16 +273,21 @@ def test_what_cannot_be_taken_is_told_and_the_rest_comes(server, user, tmp_path)
     (m / 'cur/500.M1P1.host:2,').write_bytes(b'')
     (m / 'cur/501.M1P1.host:2,').mkdir()
     (m / 'cur/502.M1P1.host:2,').write_bytes(b'Subject: nul\n\nx\0y\n')
+    (m / 'cur/504.M1P1.host:2,').write_bytes(gzip.compress(b'Subject: gzip\n\nbody\n'))
+    (m / 'cur/505.M1P1.host:2,').write_bytes(gzip.compress(b'Subject: cut\n\n' + os.urandom(5000))[:-500])
+    (m / 'cur/506.M1P1.host:2,').write_bytes(b'\x28\xb5\x2f\xfdzstd')
     with open(m / 'cur/503.M1P1.host:2,', 'wb') as f:
         f.write(b'Subject: large\n\n')
         f.truncate(300 * 1024 * 1024)
     done = server.command('import', 'maildir', user, str(m))
     assert done.returncode == 1, done
-    assert counts(done.stdout) == (151, 0, 4), done.stdout + done.stderr
+    assert counts(done.stdout) == (152, 0, 6), done.stdout + done.stderr
+    assert '505.M1P1.host:2,: it cannot be read to its end' in done.stderr and '506.M1P1.host:2,: it is compressed' in done.stderr
     assert '500.M1P1.host:2,: it is empty' in done.stderr and '501.M1P1.host:2,: it is no file' in done.stderr
     assert '503.M1P1.host:2,: it is larger than message_size_limit' in done.stderr and '.a..b' in done.stderr
     with server.imap(user) as ours:
-        assert len(contents(ours, 'INBOX')[2]) == 151
+        messages = contents(ours, 'INBOX')[2]
+    assert len(messages) == 152 and any(m[2] == b'Subject: gzip\r\n\r\nbody\r\n' for m in messages.values())
 
 
 def rss_of(pid):
@@ -223,7 +339,7 @@ def test_twenty_thousand_messages_in_bounded_memory(server, user, tmp_path):
     count = 20000
     make_maildir(tmp_path / 'Maildir', count)
     began = time.monotonic()
-    p = subprocess.Popen(server.argv('import', 'maildir', user, str(tmp_path / 'Maildir')), stdout=subprocess.PIPE, text=True)
+    p = subprocess.Popen(server.argv('import', 'maildir', user, str(tmp_path / 'Maildir')), stdout=subprocess.PIPE, text=True, env=dict(os.environ, **SANITIZERS))
     most = 0
     while p.poll() is None:
         try:
@@ -234,6 +350,34 @@ def test_twenty_thousand_messages_in_bounded_memory(server, user, tmp_path):
     assert p.returncode == 0 and counts(p.stdout.read()) == (count, 0, 0)
     print('%d messages/s, %d KB' % (count / (time.monotonic() - began), most))
     assert most < 200 * 1024  # with the sanitizers' own; the files' names and UIDs are a part
+
+
+def test_on_a_terminal_it_is_told_how_far_it_is(server, user, tmp_path):
+    make_maildir(tmp_path / 'Maildir', 600, 20)
+    terminal, slave = os.openpty()
+    p = subprocess.Popen(server.argv('import', 'maildir', user, str(tmp_path / 'Maildir')), stdout=subprocess.PIPE, stderr=slave, text=True,
+                         env=dict(os.environ, **SANITIZERS))
+    os.close(slave)
+    shown = b''
+    while True:
+        try:
+            shown += os.read(terminal, 65536)
+        except OSError:  # nobody has it open any more
+            break
+    os.close(terminal)
+    assert counts(p.communicate()[0]) == (600, 0, 0) and p.returncode == 0
+    assert re.search(rb'\[#*\.*\] \d+/600 INBOX', shown), shown
+
+
+def test_a_full_account_takes_what_fits_and_the_rest_later(server, user, tmp_path):
+    make_maildir(tmp_path / 'Maildir', 150, 10)
+    server.must('quota', 'set', user, 'none', '120')
+    done = server.command('import', 'maildir', user, str(tmp_path / 'Maildir'))
+    brought, known, failed = counts(done.stdout)
+    assert done.returncode == 1 and brought >= 118 and brought + failed == 150 and not known  # the owner was told, which takes room too
+    assert done.stderr.count('OVERQUOTA') == failed
+    server.must('quota', 'unset', user)
+    assert counts(server.must('import', 'maildir', user, str(tmp_path / 'Maildir'))) == (failed, brought, 0)
 
 
 # ---- mbox ----
@@ -358,3 +502,60 @@ def test_dovecot_serves_exported_mboxes_with_the_same_uids(server, filled, tmp_p
     assert counts(server.must('import', 'mbox', again, str(tmp_path / 'd/mail'))) == (60, 0, 0)
     with server.imap(again) as mine, server.imap(filled) as ours:
         assert contents(mine, 'INBOX')[2] == contents(ours, 'INBOX')[2]
+
+
+# ---- any IMAP server ----
+
+
+@pytest.fixture(scope='module')
+def chain(server):
+    made = make_chain(server.folder / 'chain', 'localhost')
+    server.configure(tls_authorities=str(made.authority))
+    return made
+
+
+def import_imap(server, user, d, *words, password=dovecot.PASSWORD, port=None):
+    return server.command('import', 'imap', user, 'localhost', '--user', 'u', '--port', str(port or d.imaps_port), *words, stdin=password + '\n')
+
+
+@pytest.mark.parametrize('options', [(), ('--starttls',)])
+def test_mail_of_any_imap_server_comes_whole_and_once(server, user, tmp_path, chain, options):
+    with Dovecot(tmp_path / 'd', 'sdbox:{home}/sdbox', (chain.file, chain.key)) as d:
+        port = d.imap_port if options else d.imaps_port
+        with d.imap() as theirs:
+            fill(theirs)
+            assert theirs.append('Work/2024', b'Subject: large\r\n\r\n' + b'x\r\n' * 1000000).startswith('OK')
+        done = import_imap(server, user, d, *options, port=port)
+        assert done.returncode == 0 and counts(done.stdout) == (49, 0, 0), done
+        with d.imap() as theirs, server.imap(user) as ours:
+            for name in ('INBOX', 'Work/2024', 'Entw&APw-rfe'):
+                same(theirs, ours, name)
+            same(theirs, ours, 'Sent Items', 'Sent')
+            assert any(b'Work/2024' in r for r in ours.ok('LSUB "" "*"'))
+            assert theirs.append('INBOX', message(1000)).startswith('OK')
+        done = import_imap(server, user, d, *options, port=port)
+        assert done.returncode == 0 and counts(done.stdout) == (1, 49, 0), done
+        with d.imap() as theirs, server.imap(user) as ours:
+            same(theirs, ours, 'INBOX')
+
+
+def test_only_mailboxes_that_are_named_come(server, user, tmp_path, chain):
+    with Dovecot(tmp_path / 'd', certificate=(chain.file, chain.key)) as d:
+        with d.imap() as theirs:
+            fill(theirs)
+        (tmp_path / 'secret').write_text(dovecot.PASSWORD + '\n')
+        done = import_imap(server, user, d, '--password-file', str(tmp_path / 'secret'), 'Entwürfe', password='wrong')
+        assert done.returncode == 0 and counts(done.stdout) == (12, 0, 0), done
+        done = import_imap(server, user, d, 'Entwürfe', 'Nothing')
+        assert done.returncode == 1 and counts(done.stdout) == (0, 12, 1), done
+
+
+def test_a_server_that_does_not_prove_who_it_is_gets_no_password(server, user, tmp_path, chain):
+    other = make_chain(tmp_path / 'other', 'localhost')
+    with Dovecot(tmp_path / 'd', certificate=(other.file, other.key)) as d:
+        for options in ((), ('--starttls', '--port', str(d.imap_port))):
+            done = import_imap(server, user, d, *options)
+            assert done.returncode == 66 and 'its certificate is not believed' in done.stderr, done
+        done = import_imap(server, user, d, '--insecure', password='wrong')
+        assert done.returncode == 77 and 'does not let you in' in done.stderr
+        assert import_imap(server, user, d, '--insecure').returncode == 0

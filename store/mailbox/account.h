@@ -159,7 +159,7 @@ void mailbox_notify(struct mailbox *m, unsigned changes);
 void account_tell_watchers(struct account *a, uint8_t kind, struct span name, struct span other);
 /* Forgets the mailbox and deletes its messages; is_final: they cannot be brought back. */
 void mailbox_erase(struct mailbox *m, bool is_final);
-/* Adds a message (MODSEQ, counters, and a UID that is less than UIDNEXT, are set here) and returns its row. */
+/* Adds a message (UID, MODSEQ and counters are set here) and returns its row. */
 struct row *mailbox_append(struct mailbox *m, struct row *row);
 /* Takes messages out; keep_blobs: they have gone elsewhere, and cannot be brought back (removed.h). */
 void mailbox_remove(struct mailbox *m, struct span ranges, bool keep_blobs);

@@ -131,9 +131,11 @@ static void append(struct account *acc, struct mailbox *box, struct append *a)
 		a->result = (struct append_result){.outcome = DELIVERY_DISCARDED};
 		return;
 	}
-	struct row row = {.uid = a->uid, .size = m->size, .internaldate_ms = a->internaldate_ms, .blob = m->blob,
+	struct row row = {.size = m->size, .internaldate_ms = a->internaldate_ms, .blob = m->blob,
 	                  .header_bytes = m->header_bytes, .flags = a->flags};
 	row.thread = threading_join(acc, buf_span(&m->thread_ids), m->blob);
+	if (a->uid > box->uidnext && a->uid <= IMPORT_UID_MOST)
+		box->uidnext = a->uid; /* as what has come says: its row tells it on the disk too */
 	mailbox_keywords(box, buf_span(&a->keywords), true, &row.keywords);
 	put_message(acc, m);
 	a->result = (struct append_result){.outcome = DELIVERED, .uid = mailbox_append(box, &row)->uid, .uidvalidity = box->uidvalidity};

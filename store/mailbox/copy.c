@@ -24,7 +24,6 @@ static uint64_t translate_keywords(const struct mailbox *from, struct mailbox *t
 static void copy_row(struct mailbox *from, struct mailbox *to, size_t at, bool is_move, struct buf *to_uids)
 {
 	struct row row = from->index.rows[at];
-	row.uid = 0;
 	row.keywords = translate_keywords(from, to, row.keywords);
 	if (!is_move)
 		account_blob_added(from->account, row.blob, false);

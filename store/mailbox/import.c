@@ -1,5 +1,6 @@
 #include "store/mailbox/import.h"
 
+#include "base/clock.h"
 #include "base/pack.h"
 #include "ipc/words.h"
 #include "store/mailbox/append.h"
@@ -78,9 +79,10 @@ void import_mailbox_asked(void *context, const struct msg_import_mailbox_ask *ms
 		return;
 	}
 	m->uidvalidity = msg->uidvalidity;
-	if (a->last_uidvalidity < m->uidvalidity)
+	/* one from the future is nothing to count on from; the next mailbox has the time's */
+	if (a->last_uidvalidity < m->uidvalidity && m->uidvalidity <= (uint32_t)clock_wall_s())
 		a->last_uidvalidity = m->uidvalidity;
-	if (m->uidnext < msg->uidnext)
+	if (m->uidnext < msg->uidnext && msg->uidnext <= IMPORT_UID_MOST)
 		m->uidnext = msg->uidnext;
 	account_put(a);
 	mailbox_put(m);

@@ -8,6 +8,9 @@
 
 #include "store/mailbox/account.h"
 
+/* Messages with higher UIDs get others: who says them, a stranger's server perhaps, leaves room for those to come. */
+enum { IMPORT_UID_MOST = 0x7fffffff };
+
 /* 1 if a message of that source is on the disk, or was; 0 if not, -1 if that cannot be read. */
 int source_is_known(struct account *a, struct span source);
 void source_put(struct account *a, const struct mailbox *m, uint32_t uid, struct span source);

@@ -220,9 +220,7 @@ uint32_t mailbox_recent(struct mailbox *m)
 struct row *mailbox_append(struct mailbox *m, struct row *row)
 {
 	struct account *a = m->account;
-	/* an import brings its UIDs along (append.c): none is given twice */
-	row->uid = row->uid >= m->uidnext ? row->uid : m->uidnext;
-	m->uidnext = row->uid + 1;
+	row->uid = m->uidnext++;
 	row->modseq = mailbox_next_modseq(m);
 	row->saved_ms = (uint64_t)clock_wall_ms();
 	mailbox_count(m, row, 1);
