@@ -109,14 +109,13 @@ static int copy_all(struct making *m, struct span *time, struct error *why)
 	return backup_set_finish(&m->set, m->files, m->count, &m->arena, time, why);
 }
 
-/* One backup at a time: a second one would take the checkpoint of the first away. The lock goes with the process. */
+/* One backup at a time: a second one would take the checkpoint of the first away. The folder of the socket by which the server was reached is
+ * there; that of the checkpoint need not be yet, where the server has just been started. The lock goes with the process. */
 static int lock_checkpoint(const struct config *config)
 {
-	BUF_AUTO path = {0};
-	buf_printf(&path, "%s/backup", config->data_dir);
-	int fd = open(buf_cstr(&path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = open(config->run_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0) {
-		fprintf(stderr, "carteiro: cannot open %s: %s\n", buf_cstr(&path), strerror(errno));
+		fprintf(stderr, "carteiro: cannot open %s: %s\n", config->run_dir, strerror(errno));
 	} else if (flock(fd, LOCK_EX | LOCK_NB)) {
 		fprintf(stderr, "carteiro: another backup of this server is being made\n");
 		close(fd);
