@@ -30,6 +30,9 @@ int cli_dkim(const struct cli *c);
 int cli_sendmail(const struct cli *c);
 int cli_mailq(const struct cli *c);
 int cli_drop(const struct cli *c);
+/* backup.c, salvage.c */
+int cli_backup(const struct cli *c);
+int cli_salvage(const struct cli *c);
 /* alias.c: what reads files of others */
 int cli_alias(const struct cli *c);
 /* user.c: what needs a password typed or hashed */

@@ -55,6 +55,11 @@ static const char help[] =
 	"  carteiro quota set ADDRESS|DOMAIN|*@DOMAIN SIZE|none [MESSAGES] | unset TARGET | show TARGET | list\n"
 	"  carteiro expire set ADDRESS|*@DOMAIN MAILBOX AFTER|never | unset TARGET MAILBOX | list | run\n"
 	"  carteiro restore list ADDRESS | ADDRESS ID|MAILBOX|all [SINCE]\n"
+	"  carteiro backup DIR              copy all that the server keeps to DIR while it runs; what DIR has is not copied again\n"
+	"  carteiro backup list DIR | verify DIR | prune DIR --keep N\n"
+	"  carteiro backup restore DIR [--at TIME]   all of it, into an empty data_dir, the server stopped\n"
+	"  carteiro backup extract DIR [--at TIME] ADDRESS [MAILBOX [UID]] TO   a user's mail, as a Maildir\n"
+	"  carteiro salvage DATA_DIR TO     every whole message of a damaged store, as Maildirs, the server stopped\n"
 	"  carteiro verify [--repair] [ADDRESS]\n"
 	"  carteiro queue list | show ID | retry ID|all | hold ID|all | release ID|all | remove ID\n"
 	"  carteiro trace ID|ADDRESS|MESSAGE-ID   what became of a message\n"
@@ -113,7 +118,7 @@ static const struct {
 } commands[] = {
 	{"run", run}, {"setup", cli_setup}, {"check", cli_check}, {"user", cli_user}, {"settings", settings},
 	{"status", forward_to_running}, {"reload", forward_to_running}, {"stop", forward_to_running},
-	{"drop", cli_drop}, {"import", cli_import}, {"export", cli_export}, {"domain", cli_domain}, {"dkim", cli_dkim}, {"alias", cli_alias}, {"queue", forward}, {"quota", forward}, {"expire", forward}, {"verify", forward_to_running}, {"restore", forward_to_running}, {"route", forward}, {"trace", forward}, {"report", forward},
+	{"drop", cli_drop}, {"import", cli_import}, {"export", cli_export}, {"domain", cli_domain}, {"dkim", cli_dkim}, {"alias", cli_alias}, {"backup", cli_backup}, {"salvage", cli_salvage}, {"queue", forward}, {"quota", forward}, {"expire", forward}, {"verify", forward_to_running}, {"restore", forward_to_running}, {"route", forward}, {"trace", forward}, {"report", forward},
 };
 
 /* Under its other names the program is what programs have always called. The words are sendmail's own then, options and all. */

@@ -353,6 +353,8 @@ static const struct {
 	{"queue", "hold", 3, 3, queue_hold_some},
 	{"queue", "release", 3, 3, queue_release_some},
 	{"queue", "remove", 3, 3, queue_remove_one},
+	{"backup", "begin", 2, 2, backup_begin},
+	{"backup", "end", 2, 2, backup_end},
 	{"quota", "list", 2, 2, quota_list},
 	{"quota", "set", 4, 5, quota_set},
 	{"quota", "show", 3, 3, quota_show},

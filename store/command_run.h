@@ -87,6 +87,10 @@ void verify_some(struct command_run *c);
 /* store/command_grant.c */
 void grant(struct command_run *c);
 
+/* store/command_backup.c: for cli/backup.c */
+void backup_begin(struct command_run *c);
+void backup_end(struct command_run *c);
+
 /* store/command_report.c */
 void report_tls(struct command_run *c);
 

@@ -29,6 +29,7 @@
 #include "store/usage.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -486,17 +487,41 @@ static void attach(void *context, enum role role, unsigned index, int fd)
 
 /* ---- the process ---- */
 
+/* The moment at which this store was taken out of a backup, in a file that `carteiro backup restore` has written; 0: it was not. */
+static uint64_t read_restored(const char *folder)
+{
+	BUF_AUTO path = {0};
+	char text[24];
+	uint64_t restored_ms;
+	buf_printf(&path, "%s/" STORE_RESTORED, folder);
+	int fd = open(buf_cstr(&path), O_RDONLY | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT)
+		return 0;
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text);
+	if (fd >= 0)
+		close(fd);
+	if (n <= 0 || span_to_u64(span_trim(span_of(text, (size_t)n)), INT64_MAX, &restored_ms))
+		die("store: cannot read %s", buf_cstr(&path)); /* without it clients would take other messages for those that they know */
+	return restored_ms;
+}
+
 static void configure(void *context, const struct config *config)
 {
 	struct store *s = context;
 	struct error why = {0};
-	BUF_AUTO path = {0};
+	BUF_AUTO path = {0}, backup = {0};
 	s->loop = child_loop(s->self);
 	tables_configure(s, config);
 	buf_printf(&path, "%s/store", config->data_dir);
 	if (mkdir(buf_cstr(&path), 0700) && errno != EEXIST)
 		die("store: cannot make %s: %s", buf_cstr(&path), strerror(errno));
-	sandbox_enclose(SANDBOX_KEEP, (const char *const[]){buf_cstr(&path), NULL}); /* not the keys that lie beside it */
+	buf_printf(&backup, "%s/backup", config->data_dir);
+	if (mkdir(buf_cstr(&backup), 0700) && errno != EEXIST)
+		die("store: cannot make %s: %s", buf_cstr(&backup), strerror(errno));
+	sandbox_enclose(SANDBOX_KEEP, (const char *const[]){buf_cstr(&path), buf_cstr(&backup), NULL}); /* not the keys that lie beside them */
+	buf_add_cstr(&backup, "/checkpoint");
+	s->checkpoint = xstrdup(buf_cstr(&backup));
+	s->restored_ms = read_restored(buf_cstr(&path));
 	s->engine = engine_open_rocksdb(buf_cstr(&path), &why);
 	if (!s->engine)
 		die("store: %s", why.text);

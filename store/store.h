@@ -31,6 +31,9 @@ struct policy_counts {
 	size_t count, bytes;
 };
 
+/* The file in the store's folder that says when it was taken out of a backup, in milliseconds since 1970 (cli/backup_restore.c). */
+#define STORE_RESTORED "restored"
+
 struct store {
 	struct child *self;
 	struct loop *loop;
@@ -71,6 +74,8 @@ struct store {
 	struct timer *sweep;     /* store/sweep.h */
 	struct timer *housekeeping; /* store/housekeeping.h */
 	_Atomic uint64_t undelete_grace_s; /* store/mailbox/removed.h; workers read it */
+	uint64_t restored_ms; /* when this store was taken out of a backup; 0: it was not. Set once, as are the next ones */
+	char *checkpoint;     /* the folder of store/command_backup.c */
 	struct worker *sweeper, *searcher; /* threads for what reads the whole store; they own no account */
 	_Atomic unsigned background;       /* jobs that these two have */
 	uint64_t accepted_count, refused_count;

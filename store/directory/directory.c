@@ -286,17 +286,23 @@ void directory_delete_alias(struct batch *b, struct span address)
 	delete(b, 'a', address);
 }
 
+int directory_next_account(struct store *s, uint64_t *next, struct error *why)
+{
+	BUF_AUTO value = {0};
+	int found = engine_get(s->engine, DIRECTORY, SPAN("n"), &value, why);
+	struct unpacker u = {.rest = buf_span(&value)};
+	*next = found > 0 ? unpack_u64(&u) : 1;
+	if (found >= 0 && u.bad)
+		return error_set(why, EBADMSG, "the number of accounts is damaged");
+	return found < 0 ? -1 : 0;
+}
+
 uint64_t directory_new_account(struct store *s, struct batch *b)
 {
-	BUF_AUTO value = {0}, next = {0};
+	BUF_AUTO next = {0};
 	struct error why = {0};
-	if (!s->next_account) {
-		int found = engine_get(s->engine, DIRECTORY, SPAN("n"), &value, &why);
-		struct unpacker u = {.rest = buf_span(&value)};
-		s->next_account = found > 0 ? unpack_u64(&u) : 1;
-		if (found < 0 || u.bad)
-			die("store: the directory cannot be read: %s", why.text); /* an id given twice would open one's mail to another */
-	}
+	if (!s->next_account && directory_next_account(s, &s->next_account, &why))
+		die("store: the directory cannot be read: %s", why.text); /* an id given twice would open one's mail to another */
 	uint64_t id = s->next_account++;
 	pack_u64(&next, s->next_account);
 	batch_put(b, DIRECTORY, SPAN("n"), buf_span(&next));

@@ -109,6 +109,8 @@ void directory_put_alias(struct batch *b, struct span address, const struct span
 void directory_delete_alias(struct batch *b, struct span address);
 /* A new account's id: the batch makes it used. */
 uint64_t directory_new_account(struct store *s, struct batch *b);
+/* The id that it would have, read from the disk: all accounts' ids are smaller. -1 with *why. */
+int directory_next_account(struct store *s, uint64_t *next, struct error *why);
 /* Calls each(context, name, entry) for all addresses; for domains the entry has their next hop as its only target, or none. */
 int directory_walk(struct store *s, bool domains, int (*each)(void *context, struct span name, const struct directory_entry *entry),
                    void *context, struct error *why);

@@ -236,6 +236,11 @@ int engine_blob_get(struct engine *e, struct blob_id id, uint32_t piece, struct 
 	return e->calls->get(e, ENGINE_BLOBS, buf_span(&key), bytes, why);
 }
 
+int engine_checkpoint(struct engine *e, const char *path, struct error *why)
+{
+	return e->calls->checkpoint(e, path, why);
+}
+
 int engine_compact(struct engine *e, struct error *why)
 {
 	return e->calls->compact(e, why);

@@ -32,6 +32,12 @@ struct engine_batch;
  * another process has open, a damaged log, a disk that is full. `is_memory` engines keep nothing. */
 struct engine *engine_open_rocksdb(const char *path, struct error *why);
 struct engine *engine_open_memory(void);
+/* The same for reading alone: nothing may be committed, and the folder stays as it is but for the library's own LOG. is_damaged: opens it as well as it
+ * goes; what cannot be read is told by the call that reads it, and rows of the log that are behind a damaged one may be missing. */
+struct engine *engine_open_rocksdb_to_read(const char *path, bool is_damaged, struct error *why);
+/* Makes the list of its files anew from what is in the files themselves, where that list is damaged: changes the folder, and leaves out files
+ * that cannot be read. -1 with *why. */
+int engine_repair_rocksdb(const char *path, struct error *why);
 void engine_close(struct engine *e);
 
 /* Appends the value to *value. Returns 1 if the key is there, 0 if not, -1 with *why. */
@@ -69,6 +75,10 @@ int engine_blob_get(struct engine *e, struct blob_id id, uint32_t piece, struct 
 
 /* True if the disk has room for messages. Asked before one is taken: a commit that finds the disk full is a failed one. */
 bool engine_has_room(struct engine *e);
+
+/* Makes the folder `path`, which must not be there, with the state at this moment in files of its own that no later change touches (links,
+ * where the disk is the same one). Takes as long as one flush; never blocks the other calls. -1 with *why; a memory engine refuses. */
+int engine_checkpoint(struct engine *e, const char *path, struct error *why);
 
 /* Gives the space of deleted blobs and ranges back to the disk; may take long, never blocks the other calls. Does nothing where none was
  * deleted since the last time. */

@@ -32,6 +32,7 @@ struct engine_calls {
 
 	int (*commit)(struct engine *e, struct engine_batch *b, bool is_durable, struct error *why);
 	int (*compact)(struct engine *e, struct error *why);
+	int (*checkpoint)(struct engine *e, const char *path, struct error *why);
 	bool (*has_room)(struct engine *e);
 };
 

@@ -445,6 +445,55 @@ static void a_folder_that_cannot_be_made_is_an_error(void **state)
 	assert_non_null(strstr(why.text, "/dev/null/store"));
 }
 
+static void a_checkpoint_keeps_the_state_of_its_moment(void **state)
+{
+	struct fixture *f = *state;
+	char path[128];
+	struct error why = {0};
+	snprintf(path, sizeof path, "%s-checkpoint", f->folder);
+	put(f->engine, SPAN("p"), SPAN("k"), SPAN("before"));
+	assert_int_equal(engine_checkpoint(f->engine, path, &why), 0);
+	put(f->engine, SPAN("p"), SPAN("k"), SPAN("after"));
+	assert_int_equal(engine_checkpoint(f->engine, path, &why), -1); /* it is there */
+	for (int is_damaged = 0; is_damaged < 2; is_damaged++) {
+		struct engine *e = engine_open_rocksdb_to_read(path, is_damaged, &why);
+		assert_non_null(e);
+		assert_value(e, SPAN("p"), SPAN("k"), SPAN("before"));
+		engine_close(e);
+	}
+	assert_value(f->engine, SPAN("p"), SPAN("k"), SPAN("after"));
+	folder_remove(path);
+}
+
+static void rows_are_there_after_a_repair(void **state)
+{
+	struct fixture *f = *state;
+	char path[128], current[256];
+	struct error why = {0};
+	snprintf(path, sizeof path, "%s-checkpoint", f->folder);
+	snprintf(current, sizeof current, "%s/CURRENT", path);
+	put(f->engine, SPAN("p"), SPAN("k"), SPAN("v"));
+	assert_int_equal(engine_checkpoint(f->engine, path, &why), 0);
+	assert_int_equal(unlink(current), 0);
+	assert_null(engine_open_rocksdb_to_read(path, true, &why));
+	assert_int_equal(engine_repair_rocksdb(path, &why), 0);
+	struct engine *e = engine_open_rocksdb_to_read(path, true, &why);
+	assert_non_null(e);
+	assert_value(e, SPAN("p"), SPAN("k"), SPAN("v"));
+	engine_close(e);
+	snprintf(current, sizeof current, "%s/lost", path);
+	folder_remove(current); /* where the library puts the old list */
+	folder_remove(path);
+}
+
+static void an_engine_in_memory_makes_no_checkpoint(void **state)
+{
+	struct fixture *f = *state;
+	struct error why = {0};
+	assert_int_equal(engine_checkpoint(f->engine, "/tmp/none", &why), -1);
+	assert_int_equal(why.code, ENOTSUP);
+}
+
 enum { LOG_ROWS = 300 };
 
 static void row_key(char key[8], int row)
@@ -543,6 +592,9 @@ int main(void)
 		ROCKSDB(what_was_committed_is_there_after_a_reopening),
 		ROCKSDB(a_folder_is_opened_only_once),
 		ROCKSDB(a_folder_that_cannot_be_made_is_an_error),
+		ROCKSDB(a_checkpoint_keeps_the_state_of_its_moment),
+		ROCKSDB(rows_are_there_after_a_repair),
+		{"memory: an_engine_in_memory_makes_no_checkpoint", an_engine_in_memory_makes_no_checkpoint, setup_memory, teardown, NULL},
 		ROCKSDB(a_log_with_its_tail_cut_off_opens),
 		ROCKSDB(a_flipped_bit_in_the_log_is_an_error),
 	};

@@ -6,6 +6,7 @@
 #include "store/engine/engine_impl.h"
 
 #include <pthread.h>
+#include <errno.h>
 #include <stdlib.h>
 
 struct entry {
@@ -289,6 +290,12 @@ static int memory_compact(struct engine *e, struct error *why)
 	return 0;
 }
 
+static int memory_checkpoint(struct engine *e, const char *path, struct error *why)
+{
+	(void)e;
+	return error_set(why, ENOTSUP, "cannot make %s: an engine in memory has no files", path);
+}
+
 static bool memory_has_room(struct engine *e)
 {
 	(void)e;
@@ -310,6 +317,7 @@ static const struct engine_calls memory_calls = {
 	.batch_delete_range = memory_batch_delete_range,
 	.commit = memory_commit,
 	.compact = memory_compact,
+	.checkpoint = memory_checkpoint,
 	.has_room = memory_has_room,
 };
 

@@ -398,6 +398,19 @@ static int rocks_compact(struct engine *e, struct error *why)
 	return rocks_set_blob_cutoff(r, "0.25", why);
 }
 
+/* The library flushes what is in memory, links the files that never change, and copies the start of those that grow. */
+static int rocks_checkpoint(struct engine *e, const char *path, struct error *why)
+{
+	struct rocks_engine *r = rocks_of(e);
+	char *fault = NULL;
+	rocksdb_checkpoint_t *checkpoint = rocksdb_checkpoint_object_create(r->db, &fault);
+	if (fault)
+		return rocks_fail(why, "making a checkpoint of", r->path, fault);
+	rocksdb_checkpoint_create(checkpoint, path, 0, &fault);
+	rocksdb_checkpoint_object_destroy(checkpoint);
+	return fault ? rocks_fail(why, "making", path, fault) : 0;
+}
+
 static const struct engine_calls rocks_calls = {
 	.close = rocks_close,
 	.get = rocks_get,
@@ -413,16 +426,22 @@ static const struct engine_calls rocks_calls = {
 	.batch_delete_range = rocks_batch_delete_range,
 	.commit = rocks_commit,
 	.compact = rocks_compact,
+	.checkpoint = rocks_checkpoint,
 	.has_room = rocks_has_room,
 };
 
-static int rocks_open_db(struct rocks_engine *r, struct error *why)
+enum opening { OPEN_TO_WRITE, OPEN_TO_READ };
+
+static int rocks_open_db(struct rocks_engine *r, enum opening how, struct error *why)
 {
 	static const char *const names[ENGINE_FAMILIES] = {"default", "blobs"};
 	const rocksdb_options_t *options[ENGINE_FAMILIES] = {r->options[ENGINE_ROWS], r->options[ENGINE_BLOBS]};
 	char *fault = NULL;
-	r->db = rocksdb_open_column_families(r->options[ENGINE_ROWS], r->path, ENGINE_FAMILIES, names, options, r->families,
-	                                     &fault);
+	if (how == OPEN_TO_WRITE)
+		r->db = rocksdb_open_column_families(r->options[ENGINE_ROWS], r->path, ENGINE_FAMILIES, names, options, r->families, &fault);
+	else
+		r->db = rocksdb_open_for_read_only_column_families(r->options[ENGINE_ROWS], r->path, ENGINE_FAMILIES, names, options, r->families, 0,
+		                                                   &fault);
 	if (!fault)
 		return 0;
 	r->db = NULL;
@@ -430,7 +449,7 @@ static int rocks_open_db(struct rocks_engine *r, struct error *why)
 	return rocks_fail(why, "opening", r->path, fault);
 }
 
-struct engine *engine_open_rocksdb(const char *path, struct error *why)
+static struct rocks_engine *rocks_new(const char *path)
 {
 	struct rocks_engine *r = xcalloc(1, sizeof *r);
 	r->engine.calls = &rocks_calls;
@@ -438,12 +457,42 @@ struct engine *engine_open_rocksdb(const char *path, struct error *why)
 	pthread_mutex_init(&r->room_lock, NULL);
 	rocks_configure(r);
 	atomic_init(&r->has_deleted, true); /* nobody knows what was before */
+	return r;
+}
 
+struct engine *engine_open_rocksdb_to_read(const char *path, bool is_damaged, struct error *why)
+{
+	struct rocks_engine *r = rocks_new(path);
+	for (size_t i = 0; i < ENGINE_FAMILIES && is_damaged; i++) {
+		rocksdb_options_set_paranoid_checks(r->options[i], 0);
+		rocksdb_options_set_wal_recovery_mode(r->options[i], rocksdb_skip_any_corrupted_records_recovery);
+	}
+	if (rocks_open_db(r, OPEN_TO_READ, why) == 0)
+		return &r->engine;
+	rocks_close(&r->engine);
+	return NULL;
+}
+
+int engine_repair_rocksdb(const char *path, struct error *why)
+{
+	struct rocks_engine *r = rocks_new(path);
+	char *fault = NULL;
+	rocksdb_repair_db(r->options[ENGINE_BLOBS], path, &fault);
+	int result = fault ? rocks_fail(why, "repairing", path, fault) : 0;
+	if (result == 0 && rocks_open_db(r, OPEN_TO_READ, NULL))
+		result = rocks_open_db(r, OPEN_TO_WRITE, why); /* makes a family again that had no files, and so was forgotten */
+	rocks_close(&r->engine);
+	return result;
+}
+
+struct engine *engine_open_rocksdb(const char *path, struct error *why)
+{
+	struct rocks_engine *r = rocks_new(path);
 	struct error cause = {0};
-	int result = rocks_open_db(r, &cause);
+	int result = rocks_open_db(r, OPEN_TO_WRITE, &cause);
 	if (result != 0 && cause.code == ENOSPC) {
 		ballast_drop(path); /* the log of a crash on a full disk must be written to files before it can go */
-		result = rocks_open_db(r, &cause);
+		result = rocks_open_db(r, OPEN_TO_WRITE, &cause);
 	}
 	if (result != 0) {
 		error_set(why, cause.code, "%s", cause.text);

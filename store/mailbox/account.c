@@ -89,7 +89,7 @@ static void free_account(struct account *a)
 	free(a);
 }
 
-static int read_account_record(struct account *a, struct error *why)
+int account_read_record(struct account *a, struct error *why)
 {
 	BUF_AUTO value = {0};
 	int found = engine_get(a->worker->engine, account_partition(a), SPAN("i"), &value, why);
@@ -170,6 +170,27 @@ static void sum_usage(struct account *a)
 	}
 }
 
+/* A store that comes from a backup gives UIDs a second time that clients have seen on other messages: so every mailbox gets another
+ * UIDVALIDITY, greater than any before (RFC 3501 §2.3.1.1), once for each time that the store was restored. */
+static int renew_uidvalidities(struct account *a, uint64_t restored_ms, struct error *why)
+{
+	BUF_AUTO value = {0}, renewed = {0};
+	pack_u64(&renewed, restored_ms);
+	if (engine_get(a->worker->engine, account_partition(a), SPAN("e"), &value, why) < 0)
+		return -1;
+	if (span_equal(buf_span(&value), buf_span(&renewed)))
+		return 0;
+	if (a->last_uidvalidity < (uint32_t)(restored_ms / 1000))
+		a->last_uidvalidity = (uint32_t)(restored_ms / 1000);
+	for (size_t i = 0; i < a->mailbox_count; i++) {
+		a->mailboxes[i]->uidvalidity = ++a->last_uidvalidity;
+		mailbox_put(a->mailboxes[i]);
+	}
+	account_put(a);
+	batch_put(&a->batch, account_partition(a), SPAN("e"), buf_span(&renewed));
+	return 0;
+}
+
 struct account *account_get(struct worker *w, uint64_t id, struct error *why)
 {
 	struct account *a = map_get(&w->loaded, id);
@@ -185,7 +206,7 @@ struct account *account_get(struct worker *w, uint64_t id, struct error *why)
 	snprintf(a->partition, sizeof a->partition, "a%016llx", (unsigned long long)id);
 	map_put(&w->loaded, id, a);
 	link_newest(a);
-	int found = read_account_record(a, why);
+	int found = account_read_record(a, why);
 	if (found < 0 || read_rows(a, SPAN("m"), SPAN("n"), mailbox_read_record, why) ||
 	    read_rows(a, SPAN("s"), SPAN("t"), account_read_subscription, why) || read_tails(a, why)) {
 		free_account(a);
@@ -193,6 +214,10 @@ struct account *account_get(struct worker *w, uint64_t id, struct error *why)
 	}
 	sum_usage(a);
 	a->has_unique_ids = unique_ids_are_there(a);
+	if (w->store && w->store->restored_ms && renew_uidvalidities(a, w->store->restored_ms, why)) {
+		free_account(a);
+		return NULL;
+	}
 	if (found == 0 && a->mailbox_count == 0)
 		make_first_mailboxes(a);
 	account_say_usage(a);

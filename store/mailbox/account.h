@@ -146,6 +146,8 @@ void mailbox_count(struct mailbox *m, const struct row *row, int sign);
 int mailbox_read_record(struct account *a, struct span key, struct span value, struct error *why);
 void mailbox_free(struct mailbox *m);
 void account_put(struct account *a); /* the account's own record */
+/* Reads it. 1, 0 if there is none, -1 with *why. */
+int account_read_record(struct account *a, struct error *why);
 /* Bits of the keywords, which are added to the mailbox as far as there is room. `words`: a list (ipc/words.h). -1 if it
  * is no such list, or a keyword that it must add is not there and may_add is false or there is no room. */
 int mailbox_keywords(struct mailbox *m, struct span words, bool may_add, uint64_t *bits);

@@ -165,6 +165,15 @@ static int read_letter(struct index *x, struct engine *e, struct span partition,
 	return bad || more < 0 ? -1 : 0;
 }
 
+int index_read_segment(struct index *x, uint32_t segment, struct span cold, struct span hot)
+{
+	if (read_cold(x, cold)) {
+		x->count = 0;
+		return -1;
+	}
+	return read_hot(x, segment, hot) ? 1 : 0;
+}
+
 int index_load(struct index *x, struct engine *e, struct span partition, uint32_t mailbox, uint32_t tail_first, struct error *why)
 {
 	x->tail_first = tail_first;

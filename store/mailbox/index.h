@@ -38,6 +38,8 @@ struct index {
 int index_read_tail(struct span key, struct span value, uint32_t *mailbox, struct row *row);
 /* Reads the index of a mailbox. -1 with *why. */
 int index_load(struct index *x, struct engine *e, struct span partition, uint32_t mailbox, uint32_t tail_first, struct error *why);
+/* Reads one segment of those into an empty index. 0; 1 where `hot` is no good: flags, keywords and MODSEQs are missing; -1 where `cold` is. */
+int index_read_segment(struct index *x, uint32_t segment, struct span cold, struct span hot);
 void index_free(struct index *x);
 
 /* The position of the first row with a UID of at least `uid`. */
