@@ -8,7 +8,9 @@
 #include "wire/imap_command.h"
 #include "wire/imap_fetch.h"
 #include "wire/imap_list.h"
+#include "wire/imap_metadata.h"
 #include "wire/imap_modifiers.h"
+#include "wire/imap_notify.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -47,6 +49,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct imap_select_parameters parameters;
 	struct imap_fetch_modifiers modifiers;
 	struct imap_url url;
+	struct imap_metadata_get get;
+	struct imap_metadata_set values;
+	struct imap_notify notify;
 	uint64_t since;
 	bool is_there;
 	struct imap_fetch fetch;
@@ -74,6 +79,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (imap_url_parse(in, &a, &url) && (url.uid == 0 || !utf8_is_valid(url.mailbox)))
 		die("a URL that names no message");
 	at = p, imap_take_fetch(&at, &fetch);
+	at = p;
+	if (imap_take_getmetadata(&at, &get) && get.count > IMAP_METADATA_ENTRIES_MAX)
+		die("GETMETADATA of %zu entries", get.count);
+	at = p;
+	if (imap_take_setmetadata(&at, &values))
+		for (size_t i = 0; i < values.count; i++)
+			if (values.values[i].entry.len > IMAP_METADATA_NAME_MAX)
+				die("an annotation's name of %zu bytes", values.values[i].entry.len);
+	at = p;
+	if (imap_take_notify(&at, &notify) && notify.count > IMAP_NOTIFY_GROUPS_MAX)
+		die("NOTIFY with %zu groups", notify.count);
 	at = p;
 	if (imap_take_list(&at, false, &list))
 		for (size_t i = 0; i < list.pattern_count; i++) {

@@ -3,8 +3,10 @@
 #include <stdint.h>
 
 #include "base/die.h"
+#include "base/utf8.h"
 #include "wire/imap_structure.h"
 #include "wire/message_cache.h"
+#include "wire/preview.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -41,6 +43,20 @@ static void check_ranges(const struct mime_tree *tree)
 			die("field %u has a wrong range", i);
 }
 
+static void check_preview(const struct mime_tree *tree, struct span in)
+{
+	BUF_AUTO text = {0};
+	uint32_t n = preview_part(tree);
+	if (n == MIME_NO_PART)
+		return;
+	if (n >= tree->part_count)
+		die("the preview is of part %u", n);
+	const struct mime_part *part = &tree->parts[n];
+	preview_make(part, span_slice(in, part->body_offset, part->body_len < PREVIEW_SOURCE_BYTES ? part->body_len : PREVIEW_SOURCE_BYTES), &text);
+	if (!utf8_is_valid(buf_span(&text)) || text.len > 4 * PREVIEW_CHARACTERS)
+		die("a preview that cannot be sent");
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct span in = span_of(data, size);
@@ -55,6 +71,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	BUF_AUTO c = {0};
 
 	check_ranges(whole);
+	check_preview(whole, in);
 	message_cache_pack(whole, &bytes);
 	if (message_cache_unpack(buf_span(&bytes), &arena, &cached, NULL) < 0)
 		die("a cache does not come back");
