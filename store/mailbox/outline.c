@@ -6,7 +6,7 @@
 enum {
 	OUTLINE_VERSION = 1,
 	RANGES_BYTES_MOST = 512 * 1024,
-	FOLLOWED_BYTES_MOST = 1024, /* of one that is written with every sixteenth delivery */
+	FOLLOWED_BYTES_MOST = 1024, /* of one that is read and written with every sixteenth delivery */
 };
 
 static void make_key(struct buf *key, uint32_t mailbox)
@@ -14,41 +14,39 @@ static void make_key(struct buf *key, uint32_t mailbox)
 	index_key(key, 'q', mailbox, 0);
 }
 
-static void put(struct mailbox *m, size_t most)
+static void write(struct mailbox *m, const struct outline *o)
 {
 	struct account *a = m->account;
-	BUF_AUTO key = {0}, value = {0}, uids = {0};
-	uint32_t first_unseen = 0;
-	if (!m->is_loaded || m->index.count < OUTLINE_MESSAGES_LEAST || m->outline_modseq == m->highestmodseq)
-		return;
-	for (size_t i = 0; i < m->index.count && uids.len <= most; i++) {
-		ranges_add(&uids, m->index.rows[i].uid);
-		if (!first_unseen && !(m->index.rows[i].flags & FLAG_SEEN))
-			first_unseen = m->index.rows[i].uid;
-	}
-	if (uids.len > most)
-		return;
-	m->outline_modseq = m->highestmodseq;
+	BUF_AUTO key = {0}, value = {0};
+	m->outline_modseq = o->modseq;
 	make_key(&key, m->id);
 	pack_u8(&value, OUTLINE_VERSION);
-	pack_u64(&value, m->highestmodseq);
-	pack_u32(&value, m->uidnext);
-	pack_u32(&value, first_unseen);
-	pack_bytes(&value, buf_span(&uids));
+	pack_u64(&value, o->modseq);
+	pack_u32(&value, o->uidnext);
+	pack_u32(&value, o->first_unseen_uid);
+	pack_bytes(&value, buf_span(&o->uids));
 	if (batch_is_empty(&a->batch))
 		a->batch.is_durable = false;
 	batch_put(&a->batch, account_partition(a), buf_span(&key), buf_span(&value));
 }
 
-void outline_put(struct mailbox *m)
+static void add_row(struct outline *o, const struct row *row)
 {
-	put(m, RANGES_BYTES_MOST);
+	ranges_add(&o->uids, row->uid);
+	if (!o->first_unseen_uid && !(row->flags & FLAG_SEEN))
+		o->first_unseen_uid = row->uid;
 }
 
-void outline_follow(struct mailbox *m)
+void outline_put(struct mailbox *m)
 {
-	/* what is dense has few ranges: where the first thousands make many, nothing is gained by looking further */
-	put(m, FOLLOWED_BYTES_MOST);
+	struct outline o = {.modseq = m->highestmodseq, .uidnext = m->uidnext};
+	if (!m->is_loaded || m->index.count < OUTLINE_MESSAGES_LEAST || m->outline_modseq == m->highestmodseq)
+		return;
+	for (size_t i = 0; i < m->index.count && o.uids.len <= RANGES_BYTES_MOST; i++)
+		add_row(&o, &m->index.rows[i]);
+	if (o.uids.len <= RANGES_BYTES_MOST)
+		write(m, &o);
+	buf_free(&o.uids);
 }
 
 static bool unpack(struct span value, struct outline *out)
@@ -63,6 +61,38 @@ static bool unpack(struct span value, struct outline *out)
 	return unpack_done(&u) && is_known && ranges_are_valid(uids);
 }
 
+/* The one on the disk, which may be out of date. */
+static bool read_outline(struct mailbox *m, struct outline *out)
+{
+	BUF_AUTO key = {0}, value = {0};
+	make_key(&key, m->id);
+	return engine_get(m->account->worker->engine, account_partition(m->account), buf_span(&key), &value, NULL) > 0 && unpack(buf_span(&value), out) &&
+	       out->modseq <= m->highestmodseq && out->uidnext <= m->uidnext;
+}
+
+/* Every change takes a MODSEQ: if there were only as many as messages that came, and these are all there, nothing else has changed. */
+static bool is_followed(const struct mailbox *m, const struct outline *o, size_t found)
+{
+	uint64_t changes = m->highestmodseq - o->modseq;
+	return changes == m->uidnext - o->uidnext && changes == found;
+}
+
+void outline_follow(struct mailbox *m)
+{
+	struct outline o = {0};
+	if (m->is_loaded && m->index.count >= OUTLINE_MESSAGES_LEAST && read_outline(m, &o) && o.uids.len <= FOLLOWED_BYTES_MOST) {
+		size_t first = index_lower(&m->index, o.uidnext);
+		if (is_followed(m, &o, m->index.count - first)) {
+			for (size_t i = first; i < m->index.count; i++)
+				add_row(&o, &m->index.rows[i]);
+			o.modseq = m->highestmodseq;
+			o.uidnext = m->uidnext;
+			write(m, &o);
+		}
+	}
+	buf_free(&o.uids);
+}
+
 /* Adds the messages that came since: they stand in the tail. */
 static uint32_t add_tail(const struct mailbox *m, struct outline *out)
 {
@@ -74,9 +104,7 @@ static uint32_t add_tail(const struct mailbox *m, struct outline *out)
 	struct span key, value;
 	struct row row;
 	while (engine_scan_next(scan, &key, &value, NULL) > 0 && index_read_tail(key, value, &mailbox, &row) == 0) {
-		ranges_add(&out->uids, row.uid);
-		if (!out->first_unseen_uid && !(row.flags & FLAG_SEEN))
-			out->first_unseen_uid = row.uid;
+		add_row(out, &row);
 		count++;
 	}
 	engine_scan_close(scan);
@@ -85,25 +113,18 @@ static uint32_t add_tail(const struct mailbox *m, struct outline *out)
 
 bool outline_get(struct mailbox *m, struct outline *out)
 {
-	BUF_AUTO key = {0}, value = {0};
+	uint32_t count = 0;
 	*out = (struct outline){0};
-	make_key(&key, m->id);
-	if (m->is_loaded || !account_is_durable(m->account) || m->messages < OUTLINE_MESSAGES_LEAST ||
-	    engine_get(m->account->worker->engine, account_partition(m->account), buf_span(&key), &value, NULL) <= 0 || !unpack(buf_span(&value), out) ||
-	    out->modseq > m->highestmodseq || out->uidnext > m->uidnext) {
-		buf_free(&out->uids);
-		return false;
+	if (!m->is_loaded && account_is_durable(m->account) && m->messages >= OUTLINE_MESSAGES_LEAST && read_outline(m, out) &&
+	    is_followed(m, out, add_tail(m, out))) {
+		for (size_t i = 0; i < ranges_count(buf_span(&out->uids)); i++) {
+			uint32_t first, last;
+			ranges_get(buf_span(&out->uids), i, &first, &last);
+			count += last - first + 1;
+		}
+		if (count == m->messages)
+			return true;
 	}
-	/* every change takes a MODSEQ: if there were only as many as messages that came, and these all stand in the tail, nothing else has changed */
-	uint64_t changes = m->highestmodseq - out->modseq;
-	uint32_t came = m->uidnext - out->uidnext, found = add_tail(m, out), count = 0;
-	for (size_t i = 0; i < ranges_count(buf_span(&out->uids)); i++) {
-		uint32_t first, last;
-		ranges_get(buf_span(&out->uids), i, &first, &last);
-		count += last - first + 1;
-	}
-	if (changes == came && found == came && count == m->messages)
-		return true;
 	buf_free(&out->uids);
 	return false;
 }
