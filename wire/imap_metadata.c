@@ -1,6 +1,11 @@
 /* The arguments of GETMETADATA and SETMETADATA: see imap_metadata.h. */
 #include "wire/imap_metadata.h"
 
+static bool is_below(struct span entry, struct span top)
+{
+	return span_starts_with(entry, top) && (entry.len == top.len || entry.ptr[top.len] == '/');
+}
+
 /* RFC 5464 §3.1: a path of ASCII without "*", "%", an empty level or a slash at its end, in any case. */
 static bool take_entry(struct imap_parser *p, struct span *out)
 {
@@ -15,7 +20,7 @@ static bool take_entry(struct imap_parser *p, struct span *out)
 		lower[i] = ascii_lower(c);
 	}
 	*out = span_of(lower, name.len);
-	if (name.len > IMAP_METADATA_NAME_MAX || !(span_starts_with(*out, SPAN("/private")) || span_starts_with(*out, SPAN("/shared"))))
+	if (name.len > IMAP_METADATA_NAME_MAX || !(is_below(*out, SPAN("/private")) || is_below(*out, SPAN("/shared"))))
 		return imap_fail(p, "An entry is below /private or /shared, and not too long");
 	return true;
 }
