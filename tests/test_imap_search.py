@@ -186,10 +186,9 @@ def test_every_part_of_a_result_can_be_asked_for(i):
 
 
 def test_after_rev2_the_answer_is_esearch(i):
-    """RFC 9051 §6.4.4; left out while IMAP4rev2 cannot be enabled."""
+    """RFC 9051 §6.4.4."""
     fill(i, message(), message())
-    if b'IMAP4rev2' not in b' '.join(i.ok('ENABLE IMAP4rev2')):
-        pytest.skip('no IMAP4rev2 yet')
+    assert b'IMAP4rev2' in b' '.join(i.ok('ENABLE IMAP4rev2'))
     assert esearch(i, 'SEARCH ALL') == 'ALL 1:2' and esearch(i, 'UID SEARCH 2') == 'UID ALL 2'
 
 
