@@ -86,16 +86,9 @@ static uint64_t keyword_bit(struct export *e, struct span word)
 
 static void take_flags(struct export *e, struct span flags, struct export_message *m)
 {
-	static const struct {
-		const char *name;
-		uint8_t flag;
-	} names[] = {{"\\Seen", IMAP_FLAG_SEEN}, {"\\Answered", IMAP_FLAG_ANSWERED}, {"\\Flagged", IMAP_FLAG_FLAGGED}, {"\\Deleted", IMAP_FLAG_DELETED},
-	             {"\\Draft", IMAP_FLAG_DRAFT}};
 	struct span word;
 	while ((word = span_next_word(&flags)).len) {
-		for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-			if (span_equal_nocase(word, span_cstr(names[i].name)))
-				m->flags |= names[i].flag;
+		m->flags |= imap_reply_system_flag(word);
 		if (word.ptr[0] != '\\')
 			m->keywords |= keyword_bit(e, word);
 	}

@@ -138,24 +138,16 @@ static bool is_wanted(const struct walk *w, const struct listed *l)
 
 /* ---- a window of messages ---- */
 
-static bool take_flags(struct walk *w, struct span flags, struct remote *r)
+static void take_flags(struct walk *w, struct span flags, struct remote *r)
 {
-	static const struct {
-		const char *name;
-		uint8_t flag;
-	} names[] = {{"\\Seen", IMAP_FLAG_SEEN}, {"\\Answered", IMAP_FLAG_ANSWERED}, {"\\Flagged", IMAP_FLAG_FLAGGED}, {"\\Deleted", IMAP_FLAG_DELETED},
-	             {"\\Draft", IMAP_FLAG_DRAFT}};
 	struct span word;
 	BUF_AUTO keywords = {0};
 	while ((word = span_next_word(&flags)).len) {
-		for (size_t n = 0; n < sizeof names / sizeof names[0]; n++)
-			if (span_equal_nocase(word, span_cstr(names[n].name)))
-				r->flags |= names[n].flag;
+		r->flags |= imap_reply_system_flag(word);
 		if (word.ptr[0] != '\\')
 			buf_printf(&keywords, " %.*s", SPAN_ARG(word));
 	}
 	r->keywords = arena_dup(&w->memory, buf_span(&keywords));
-	return true;
 }
 
 static void add_source(struct walk *w, struct remote *r)

@@ -1,5 +1,7 @@
 #include "wire/imap_reply.h"
 
+#include "wire/imap_command.h"
+
 #include "wire/date.h"
 
 bool imap_reply_literal(struct span line, uint64_t *size)
@@ -210,6 +212,19 @@ bool imap_reply_fetch(struct span r, struct imap_reply_fetch *out)
 		take_item(name, value, out);
 	}
 	return r.len > 0;
+}
+
+uint8_t imap_reply_system_flag(struct span word)
+{
+	static const struct {
+		const char *name;
+		enum imap_flag flag;
+	} names[] = {{"\\Seen", IMAP_FLAG_SEEN}, {"\\Answered", IMAP_FLAG_ANSWERED}, {"\\Flagged", IMAP_FLAG_FLAGGED}, {"\\Deleted", IMAP_FLAG_DELETED},
+	             {"\\Draft", IMAP_FLAG_DRAFT}};
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+		if (span_equal_nocase(word, span_cstr(names[i].name)))
+			return (uint8_t)names[i].flag;
+	return 0;
 }
 
 bool imap_reply_code(struct span response, const char *code, uint32_t *number)

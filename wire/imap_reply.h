@@ -37,6 +37,9 @@ bool imap_reply_fetch(struct span response, struct imap_reply_fetch *out);
 /* The next word of a list of flags or labels: an atom, or a string, which is unquoted. False at the end. */
 bool imap_reply_word(struct span *list, struct buf *out);
 
+/* The bit (enum imap_flag) of a system flag, "\Seen"; 0 of other words. RFC 3501 §2.3.2. */
+uint8_t imap_reply_system_flag(struct span word);
+
 /* The number of "[UIDVALIDITY 5]". False if there is none. */
 bool imap_reply_code(struct span response, const char *code, uint32_t *number);
 
