@@ -245,9 +245,9 @@ static void ask_for_mailbox(struct imap_session *s)
 }
 
 /* A literal8 may, and a part of another message, which may be one that has. */
-static bool may_have_nul(const struct imap_append_todo *todo)
+static bool may_have_nul(const struct imap_append_pending *pending)
 {
-	return todo && (todo->step.is_binary || !todo->step.is_whole);
+	return pending && (pending->step.is_binary || !pending->step.is_whole);
 }
 
 /* Takes the steps of the chunk until one must wait. */
@@ -255,16 +255,16 @@ static void go_on(struct imap_session *s)
 {
 	struct imap_appending *w;
 	while ((w = s->appending) && w->first && !s->connection->is_closing) {
-		const struct imap_append_todo *todo = w->first;
-		if (todo->step.kind == IMAP_APPEND_BEGIN && !w->is_mailbox_known) {
+		const struct imap_append_pending *pending = w->first;
+		if (pending->step.kind == IMAP_APPEND_BEGIN && !w->is_mailbox_known) {
 			ask_for_mailbox(s);
 			return;
 		}
-		w->first = todo->next;
-		switch (todo->step.kind) {
-		case IMAP_APPEND_BEGIN: begin_message(s, &todo->step, may_have_nul(todo->next)); break;
-		case IMAP_APPEND_TEXT: begin_text(s, &todo->step); return;
-		case IMAP_APPEND_URL: imap_catenate_url(s, todo->step.url); return;
+		w->first = pending->next;
+		switch (pending->step.kind) {
+		case IMAP_APPEND_BEGIN: begin_message(s, &pending->step, may_have_nul(pending->next)); break;
+		case IMAP_APPEND_TEXT: begin_text(s, &pending->step); return;
+		case IMAP_APPEND_URL: imap_catenate_url(s, pending->step.url); return;
 		case IMAP_APPEND_DONE: end_message(s); return;
 		case IMAP_APPEND_END: keep_parked(s); return;
 		case IMAP_APPEND_MORE: case IMAP_APPEND_FAULT: return;
@@ -284,14 +284,14 @@ static void take_chunk(struct imap_session *s, struct imap_parser *p)
 {
 	struct imap_appending *w = s->appending;
 	struct imap_append_reader before = w->reader;
-	struct imap_append_todo **last = &w->first;
+	struct imap_append_pending **last = &w->first;
 	enum imap_append_kind kind;
 	w->first = NULL;
 	do {
-		struct imap_append_todo *todo = arena_alloc(&s->arena, sizeof *todo);
-		kind = imap_append_next(p, &w->reader, &todo->step);
-		*last = todo;
-		last = &todo->next;
+		struct imap_append_pending *pending = arena_alloc(&s->arena, sizeof *pending);
+		kind = imap_append_next(p, &w->reader, &pending->step);
+		*last = pending;
+		last = &pending->next;
 	} while (kind != IMAP_APPEND_TEXT && kind < IMAP_APPEND_END);
 	if (kind == IMAP_APPEND_FAULT) {
 		fail_bad(s, p);

@@ -10,14 +10,14 @@
 enum { IMAP_APPEND_MESSAGES_MOST = 1000 }; /* of one command: they are staged until its end */
 
 /* A step of the chunk that was read. */
-struct imap_append_todo {
+struct imap_append_pending {
 	struct imap_append_step step;
-	struct imap_append_todo *next;
+	struct imap_append_pending *next;
 };
 
 struct imap_appending {
 	struct imap_append_reader reader;
-	struct imap_append_todo *first; /* what is still to do of the chunk */
+	struct imap_append_pending *first; /* what is still to do of the chunk */
 	struct span mailbox;
 	bool is_mailbox_known;
 	bool has_literal;               /* the chunk ends in a literal that was announced and is not taken yet */
