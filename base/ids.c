@@ -16,6 +16,14 @@ struct id128 id128_new(void)
 	return id;
 }
 
+int64_t id128_made_ms(struct id128 id)
+{
+	int64_t ms = 0;
+	for (int i = 0; i < 6; i++)
+		ms = ms << 8 | id.bytes[i];
+	return ms;
+}
+
 bool id128_equal(struct id128 a, struct id128 b)
 {
 	return memcmp(a.bytes, b.bytes, sizeof a.bytes) == 0;

@@ -12,6 +12,8 @@ struct id128 {
 enum { ID128_TEXT_BYTES = 26 }; /* Crockford's base 32, lower case, without the NUL */
 
 struct id128 id128_new(void);
+/* The time that it starts with: milliseconds since 1970. */
+int64_t id128_made_ms(struct id128 id);
 bool id128_equal(struct id128 a, struct id128 b);
 bool id128_is_zero(struct id128 id);
 /* Writes 26 characters and a NUL. */

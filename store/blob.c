@@ -8,7 +8,10 @@
 #include <errno.h>
 #include <openssl/evp.h>
 
-enum { HEAD_VERSION = 2 };
+enum {
+	HEAD_VERSION = 2,
+	HEAD_VERSION_LENT = 3, /* the same, and behind it the lender */
+};
 
 static struct blob_id engine_id(struct id128 id)
 {
@@ -108,12 +111,15 @@ void blob_head_put(struct batch *b, struct id128 blob, const struct blob_head *h
 	unsigned char digest[BLOB_DIGEST_BYTES];
 	pack_cuts(head, &cuts);
 	make_digest(head, digest);
-	pack_u8(&value, HEAD_VERSION);
+	bool is_lent = !id128_is_zero(head->lender);
+	pack_u8(&value, is_lent ? HEAD_VERSION_LENT : HEAD_VERSION);
 	pack_u64(&value, head->received);
 	pack_bytes(&value, span_of(digest, sizeof digest));
 	pack_bytes(&value, buf_span(&cuts));
 	pack_bytes(&value, head->prefix);
 	pack_bytes(&value, head->whole);
+	if (is_lent)
+		buf_add(&value, id128_span(&head->lender));
 	batch_blob_put(b, blob, 0, buf_span(&value));
 }
 
@@ -138,18 +144,22 @@ int blob_head_get(struct engine *e, struct id128 blob, struct buf *memory, struc
 	struct unpacker cuts = {.rest = unpack_bytes(&u, SIZE_MAX)};
 	head->prefix = unpack_bytes(&u, SIZE_MAX);
 	head->whole = unpack_bytes(&u, SIZE_MAX);
-	if (version != HEAD_VERSION || digest.len != BLOB_DIGEST_BYTES || !unpack_done(&u) || unpack_cuts(&cuts, head->received, head))
+	if (version == HEAD_VERSION_LENT)
+		unpack_id128(&u, &head->lender);
+	if ((version != HEAD_VERSION && version != HEAD_VERSION_LENT) || digest.len != BLOB_DIGEST_BYTES || !unpack_done(&u) || unpack_cuts(&cuts, head->received, head))
 		return error_set(why, EBADMSG, "a blob's head is damaged");
 	return 1;
 }
 
 /* Appends received bytes [from, from + length). */
-static int read_received(struct engine *e, struct id128 blob, uint64_t from, uint64_t length, struct buf *out, struct error *why)
+static int read_received(struct engine *e, struct id128 blob, const struct blob_head *head, uint64_t from, uint64_t length, struct buf *out,
+                         struct error *why)
 {
 	BUF_AUTO piece = {0};
+	struct blob_id pieces = engine_id(id128_is_zero(head->lender) ? blob : head->lender);
 	while (length) {
 		buf_clear(&piece);
-		int found = engine_blob_get(e, engine_id(blob), (uint32_t)(from / BLOB_PIECE_BYTES) + 1, &piece, why);
+		int found = engine_blob_get(e, pieces, (uint32_t)(from / BLOB_PIECE_BYTES) + 1, &piece, why);
 		if (found < 0)
 			return -1;
 		struct span part = span_slice(buf_span(&piece), from % BLOB_PIECE_BYTES, length);
@@ -183,7 +193,7 @@ int blob_read(struct engine *e, struct id128 blob, uint64_t offset, uint64_t len
 		uint64_t end = i < head.cut_count ? head.cuts[i].offset : head.received, run = end - at;
 		if (offset < run) {
 			uint64_t take = run - offset < length ? run - offset : length;
-			if (read_received(e, blob, at + offset, take, out, why))
+			if (read_received(e, blob, &head, at + offset, take, out, why))
 				return -1;
 			length -= take;
 			offset = 0;
@@ -206,7 +216,7 @@ static int digest_received(struct engine *e, struct id128 blob, struct blob_head
 	while (result == 0 && at < head->received) {
 		BUF_AUTO piece = {0};
 		uint64_t left = head->received - at, length = left < BLOB_PIECE_BYTES ? left : BLOB_PIECE_BYTES;
-		result = read_received(e, blob, at, length, &piece, why);
+		result = read_received(e, blob, head, at, length, &piece, why);
 		EVP_DigestUpdate(sha256, piece.ptr, piece.len);
 		at += length;
 	}

@@ -3,6 +3,7 @@
  * Piece 0 is the head: how the message is put together. A small message stands whole in it. Of a larger one the bytes that
  * came in stand in pieces 1, 2, ... of BLOB_PIECE_BYTES, staged while they arrive; the message is the prefix (trace and
  * added fields), then those bytes less the cuts (ranges that filter left out). A blob without a head was never accepted.
+ * A head may name another blob, the lender, which got the same bytes before (store/sent.h): then it has no pieces of its own.
  * All offsets and sizes elsewhere are those of the message. */
 #ifndef STORE_BLOB_H
 #define STORE_BLOB_H
@@ -27,6 +28,7 @@ struct blob_head {
 	unsigned char received_digest[BLOB_DIGEST_BYTES]; /* their SHA-256 */
 	unsigned char digest[BLOB_DIGEST_BYTES]; /* of the whole, or of prefix, cuts and received_digest: made by blob_head_put */
 	struct span whole; /* the whole message, if it is small; then there is nothing else */
+	struct id128 lender; /* whose pieces it uses; zero: its own */
 };
 
 /* Reads `cuts` as filter sends them (u64 offset, u64 length, ...): ascending, apart, inside `received`. -1 if not. */
@@ -38,6 +40,7 @@ void blob_compose(const struct blob_head *head, struct span received, struct buf
 /* Puts a message that is in memory, whatever its size, but for its head: that is *head, which points into the message. */
 void blob_put_message(struct batch *b, struct id128 blob, struct span message, struct blob_head *head);
 void blob_head_put(struct batch *b, struct id128 blob, const struct blob_head *head);
+/* Deletes the head and its own pieces, never a lender's. */
 void blob_delete(struct batch *b, struct id128 blob, uint64_t received);
 
 /* Appends at most `length` bytes of the message from `offset` on. 1, 0 if there is no such blob, -1 with *why.

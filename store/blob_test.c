@@ -4,6 +4,7 @@
 #include "base/pack.h"
 #include "base/random.h"
 
+#include <openssl/evp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -130,6 +131,43 @@ static void deleting_leaves_no_piece(void **state)
 	engine_close(e);
 }
 
+static void a_blob_uses_a_lenders_pieces_with_a_prefix_and_cuts_of_its_own(void **state)
+{
+	(void)state;
+	struct engine *e = engine_open_memory();
+	struct id128 lender = id128_new(), id = id128_new();
+	BUF_AUTO received = {0}, whole = {0}, part = {0}, memory = {0};
+	struct blob_head lent = {.prefix = SPAN("Received: x\r\n"), .cut_count = 1, .cuts = {{3, 40}}}, back;
+	struct blob_head head = {.prefix = SPAN("X: y\r\n"), .cut_count = 1, .cuts = {{BLOB_PIECE_BYTES - 1, 2}}, .lender = lender};
+	struct batch b = {0};
+	struct error why;
+	uint64_t size;
+	fill(&received, 2 * BLOB_PIECE_BYTES + 77);
+	stage(e, lender, buf_span(&received), &lent);
+	head.received = received.len;
+	assert_int_equal(EVP_Digest(received.ptr, received.len, head.received_digest, NULL, EVP_sha256(), NULL), 1);
+	blob_head_put(&b, id, &head);
+	write_batch(e, &b);
+	blob_compose(&head, buf_span(&received), &whole);
+	assert_int_equal(blob_read(e, id, 0, UINT64_MAX, &part, &why), 1);
+	assert_true(span_equal(buf_span(&part), buf_span(&whole)));
+	assert_int_equal(blob_verify(e, id, &size, &why), 1);
+	assert_true(size == whole.len);
+	assert_int_equal(blob_head_get(e, id, &memory, &back, &why), 1);
+	assert_true(id128_equal(back.lender, lender));
+	/* it goes alone, and where its lender's pieces have gone it is damaged and not short */
+	blob_delete(&b, id, head.received);
+	write_batch(e, &b);
+	buf_clear(&part);
+	assert_int_equal(blob_read(e, lender, 0, UINT64_MAX, &part, &why), 1);
+	assert_true(part.len == blob_size(&lent));
+	blob_head_put(&b, id, &head);
+	batch_blob_delete(&b, lender, 3);
+	write_batch(e, &b);
+	assert_int_equal(blob_verify(e, id, &size, &why), -1);
+	engine_close(e);
+}
+
 static void cuts_that_make_no_sense_are_refused(void **state)
 {
 	(void)state;
@@ -153,6 +191,7 @@ int main(void)
 		cmocka_unit_test(a_blob_without_a_head_was_never_accepted),
 		cmocka_unit_test(a_missing_piece_is_an_error_and_not_a_short_message),
 		cmocka_unit_test(deleting_leaves_no_piece),
+		cmocka_unit_test(a_blob_uses_a_lenders_pieces_with_a_prefix_and_cuts_of_its_own),
 		cmocka_unit_test(cuts_that_make_no_sense_are_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

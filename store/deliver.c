@@ -89,6 +89,8 @@ void deliver_answer(struct delivery *d, enum delivery_outcome outcome, struct sp
 		d->store->accepted_count++;
 	else
 		d->store->refused_count++;
+	if (outcome == DELIVERED || outcome == QUEUED)
+		deliver_remember(d);
 	if ((outcome == DELIVERED || outcome == QUEUED) && d->is_for_account && d->tls_report.len)
 		report_heard(d->store, buf_span(&d->tls_report));
 	deliver_log(d, DELIVERY_ALL_RECIPIENTS, outcome);
@@ -436,6 +438,8 @@ void deliver_walk_blobs(struct store *s, void (*each)(void *context, struct id12
 {
 	size_t at = 0;
 	const struct delivery *d;
-	while ((d = map_next(&s->deliveries, &at)))
+	while ((d = map_next(&s->deliveries, &at))) {
 		each(context, d->blob);
+		each(context, d->lender); /* zero is nobody's */
+	}
 }

@@ -51,6 +51,7 @@ static void on_appended(void *context, const struct append_result *result)
 	struct group *g = member->group;
 	struct delivery *d = member->delivery;
 	free(member);
+	d->waiting--;
 	if (result->outcome == DELIVERED)
 		ranges_add(&g->uids, result->uid);
 	deliver_log(d, DELIVERY_ALL_RECIPIENTS, result->outcome);

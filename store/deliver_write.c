@@ -27,6 +27,41 @@ static void make_trace(struct delivery *d, struct buf *out)
 	trace_pack(out, &t);
 }
 
+/* ---- what was sent and is appended is kept once ---- */
+
+static struct sent_message sent_message_of(const struct delivery *d)
+{
+	struct sent_message m = {.account = d->account, .received = d->received, .blob = d->blob};
+	memcpy(m.digest, d->digest, sizeof m.digest);
+	return m;
+}
+
+/* Small messages are not worth it: they stand whole in their heads. */
+static bool may_lend(const struct delivery *d)
+{
+	return d->kind == DELIVERY_SUBMISSION && d->blocks_staged;
+}
+
+static void find_lender(struct delivery *d)
+{
+	struct sent_message m = sent_message_of(d);
+	BUF_AUTO memory = {0};
+	struct blob_head head;
+	struct id128 blob;
+	bool is_sent = d->kind == DELIVERY_APPEND && d->blocks_staged && sent_find(&d->store->sent, &m, &blob);
+	if (is_sent && blob_head_get(d->store->engine, blob, &memory, &head, NULL) > 0)
+		d->lender = blob;
+}
+
+void deliver_remember(const struct delivery *d)
+{
+	struct sent_message m = sent_message_of(d);
+	if (may_lend(d))
+		sent_add(&d->store->sent, &m);
+}
+
+/* ---- writing ---- */
+
 struct accepted *deliver_accept(struct delivery *d)
 {
 	struct accepted *m = accepted_new(d->id);
@@ -36,6 +71,8 @@ struct accepted *deliver_accept(struct delivery *d)
 		return NULL;
 	}
 	memcpy(m->head.received_digest, d->digest, BLOB_DIGEST_BYTES);
+	find_lender(d);
+	m->head.lender = d->lender;
 	m->head_memory = d->prefix;
 	d->prefix = (struct buf){0};
 	m->head.prefix = buf_span(&m->head_memory);
@@ -67,7 +104,7 @@ struct waiting_answer {
 void deliver_written(struct delivery *d, enum delivery_outcome outcome)
 {
 	struct batch b = {0};
-	if (outcome != DELIVERED) {
+	if (outcome != DELIVERED || !id128_is_zero(d->lender)) {
 		d->is_sent_on = false; /* free_delivery deletes them */
 	} else if (d->blocks_staged) {
 		queue_unstage(&b, d->blob); /* unsynced: a start that finds them staged sees that they have a head */
@@ -323,7 +360,10 @@ void deliver_write(struct delivery *d)
 	d->waiting = 1;
 	/* with other recipients than edge's, or such as only a table knows, only the queue's record tells it later what became of the message */
 	bool needs_queue = d->hold_s || d->is_held || d->is_changed || targets.look.has_found;
-	if (targets.count == 1 && targets.list[0].account && !(targets.list[0].notify & SMTP_NOTIFY_SUCCESS) && !needs_queue)
+	bool is_for_one = targets.count == 1 && targets.list[0].account && !(targets.list[0].notify & SMTP_NOTIFY_SUCCESS) && !needs_queue;
+	if (is_for_one && may_lend(d))
+		queue_share(d->store, m); /* it stays when its recipient deletes it */
+	if (is_for_one)
 		append_to(d, m, targets.list[0].account, on_appended, d);
 	else
 		accept_for_several(d, m, &targets);

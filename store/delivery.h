@@ -13,6 +13,7 @@ struct delivery {
 	struct store *store;
 	struct id128 id;
 	struct id128 blob;       /* of our own making: an id that an edge names again overwrites nothing */
+	struct id128 lender;     /* of an APPEND: the blob that has the same bytes already (store/sent.h); zero: none */
 	peer_id edge;
 	uint64_t token, session, account; /* account: of the session */
 	uint8_t kind, facts, filter, flags, ret, priority;
@@ -74,6 +75,8 @@ void deliver_wait_for_table(struct delivery *d);
 
 /* The message as it will be kept. NULL if filter's cuts make no sense. */
 struct accepted *deliver_accept(struct delivery *d);
+/* It is on the disk: an APPEND of the same bytes may use its pieces, if it is worth it. */
+void deliver_remember(const struct delivery *d);
 /* What puts it into that account's mailbox. */
 struct append *deliver_append(struct delivery *d, struct accepted *m, uint64_t account,
                               void (*done)(void *context, const struct append_result *result), void *context);

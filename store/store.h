@@ -7,6 +7,7 @@
 #include "ipc/child.h"
 #include "ipc/terms.h"
 #include "store/commit.h"
+#include "store/sent.h"
 #include "store/worker.h"
 
 enum { STORE_PEERS_MOST = 96, WORKERS_MOST = 16 };
@@ -50,6 +51,7 @@ struct store {
 	struct timer *session_expiry; /* store/session.c */
 	int64_t session_expiry_s;     /* when it is due; 0: it is not set */
 	struct map deliveries;   /* store/deliver.h, by id128_hash */
+	struct sent sent;        /* store/sent.h */
 	struct queue *queue;     /* store/queue/queue.h */
 	struct outbox *outbox;
 	struct waker *outbox_waker;

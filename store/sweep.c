@@ -8,13 +8,14 @@
 #include "store/blob.h"
 #include "store/deliver.h"
 #include "store/greylist.h"
+#include "store/mailbox/account.h"
 #include "store/queue/message.h"
 #include "store/trace.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
 
-enum { FIRST_MS = 60 * 1000, EVERY_MS = 600 * 1000, YOUNG_MS = 3600 * 1000 };
+enum { FIRST_MS = 60 * 1000, EVERY_MS = 600 * 1000 };
 
 struct sweep_job {
 	struct job job;
@@ -31,15 +32,6 @@ struct sweep {
 	struct buf ids;
 };
 
-/* Ids start with the time in ms, 48 bits. */
-static int64_t made_ms(struct id128 id)
-{
-	int64_t ms = 0;
-	for (int i = 0; i < 6; i++)
-		ms = ms << 8 | id.bytes[i];
-	return ms;
-}
-
 static int unmark(void *context, struct span partition)
 {
 	struct sweep *w = context;
@@ -53,6 +45,8 @@ static int unmark(void *context, struct span partition)
 		struct unpacker u = {.rest = span_skip(key, 1)};
 		unpack_id128(&u, &blob);
 		map_take(&w->shared, id128_hash(blob));
+		if (account_use_lender(value, &blob))
+			map_take(&w->shared, id128_hash(blob));
 	}
 	engine_scan_close(scan);
 	w->is_failed |= more < 0;
@@ -75,7 +69,7 @@ static void find_candidates(struct sweep *w)
 		struct id128 blob;
 		struct unpacker u = {.rest = span_skip(key, 1)}, v = {.rest = value};
 		unpack_id128(&u, &blob);
-		if (made_ms(blob) + YOUNG_MS > clock_wall_ms() || map_get(w->in_use, id128_hash(blob)))
+		if (id128_made_ms(blob) + SWEEP_YOUNG_MS > clock_wall_ms() || map_get(w->in_use, id128_hash(blob)))
 			continue;
 		map_put(&w->shared, id128_hash(blob), (void *)(uintptr_t)(unpack_u64(&v) + 1));
 		buf_add(&w->ids, id128_span(&blob));

@@ -1,13 +1,15 @@
 /* Giving back what nobody names any more, every ten minutes, in a thread of its own:
  *   - trace records that are older than trace_lifetime (store/trace.h)
- *   - blobs that several accounts shared and that no account and no queued message names any more. Marks by reading the
- *     accounts' counts (not their rows), and leaves alone what is younger than an hour.
+ *   - blobs that several accounts shared, or whose pieces another uses, and that no account and no queued message names any
+ *     more. Marks by reading the accounts' counts (not their rows), and leaves alone what is younger than an hour.
  *   - what is greylisted or known no longer (store/greylist.h)
  *   - the space of what was deleted (engine_compact) */
 #ifndef STORE_SWEEP_H
 #define STORE_SWEEP_H
 
 #include "store/store.h"
+
+enum { SWEEP_YOUNG_MS = 3600 * 1000 };
 
 void sweep_start(struct store *s);
 /* The second of these, now; in_use: blobs, by id128_hash, of deliveries that were on their way when the sweep began; those of the queue are

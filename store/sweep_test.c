@@ -4,6 +4,7 @@
 #include "base/pack.h"
 #include "base/clock.h"
 #include "store/blob.h"
+#include "store/mailbox/account.h"
 #include "store/queue/message.h"
 #include "store/trace.h"
 
@@ -114,6 +115,81 @@ static void shared_blobs_go_when_nobody_names_them(void **state)
 	engine_close(s.engine);
 }
 
+/* The blob of a message that was appended and uses the pieces of one that was submitted. */
+static struct account open_account(struct store *s, struct worker *w)
+{
+	*w = (struct worker){.engine = s->engine, .committer = s->committer};
+	return (struct account){.worker = w, .id = 7, .partition = "a0000000000000007"};
+}
+
+static void close_account(struct account *a)
+{
+	size_t at = 0;
+	for (void *use; (use = map_next(&a->uses, &at));)
+		free(use);
+	map_free(&a->uses);
+}
+
+static void a_lender_stays_until_the_last_row_of_what_uses_it_has_gone(void **state)
+{
+	(void)state;
+	enum { DAY = 24 * 3600 * 1000 };
+	struct store s;
+	struct worker w;
+	struct map in_use = {0};
+	open_store(&s);
+	struct id128 lender = made(DAY, 1), appended = made(DAY, 2);
+	share(&s, lender);
+	for (int rows = 2; rows >= 0; rows--) {
+		/* each time as after a start */
+		struct account a = open_account(&s, &w);
+		struct blob_head head = {.received = 70000, .lender = lender};
+		if (rows == 2) {
+			blob_head_put(&a.batch, appended, &head);
+			account_blob_borrows(&a, appended, lender);
+			account_blob_added(&a, appended, false);
+		} else {
+			account_blob_dropped(&a, appended);
+		}
+		write_batch(s.engine, &a.batch);
+		close_account(&a);
+		sweep_blobs(&s, &in_use);
+		end_committer(&s); /* what the sweep deletes is written */
+		s.committer = committer_new(s.engine, say_nothing, NULL);
+		BUF_AUTO memory = {0};
+		assert_int_equal(blob_head_get(s.engine, appended, &memory, &head, NULL), rows > 0);
+		assert_true(is_there(&s, lender) == (rows > 0));
+	}
+	end_committer(&s);
+	map_free(&in_use);
+	engine_close(s.engine);
+}
+
+/* Also where its commit is not on the disk yet, so that there is no head to read. */
+static void what_borrows_and_goes_at_once_leaves_nothing(void **state)
+{
+	(void)state;
+	struct store s;
+	struct worker w;
+	open_store(&s);
+	struct account a = open_account(&s, &w);
+	struct id128 lender = made(0, 1), appended = made(0, 2);
+	BUF_AUTO memory = {0};
+	struct blob_head head = {.received = 70000, .lender = lender};
+	blob_head_put(&a.batch, appended, &head);
+	account_blob_borrows(&a, appended, lender);
+	account_blob_dropped(&a, appended);
+	write_batch(s.engine, &a.batch);
+	assert_int_equal(blob_head_get(s.engine, appended, &memory, &head, NULL), 0);
+	struct engine_scan *scan = engine_scan_open(s.engine, SPAN("a0000000000000007"), SPAN("b"), SPAN("c"));
+	struct span key, value;
+	assert_int_equal(engine_scan_next(scan, &key, &value, NULL), 0);
+	engine_scan_close(scan);
+	close_account(&a);
+	end_committer(&s);
+	engine_close(s.engine);
+}
+
 /* What such a record names is not known: nothing goes. */
 static void with_a_damaged_record_in_the_queue_all_blobs_stay(void **state)
 {
@@ -179,6 +255,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(shared_blobs_go_when_nobody_names_them),
 		cmocka_unit_test(with_a_damaged_record_in_the_queue_all_blobs_stay),
+		cmocka_unit_test(a_lender_stays_until_the_last_row_of_what_uses_it_has_gone),
+		cmocka_unit_test(what_borrows_and_goes_at_once_leaves_nothing),
 		cmocka_unit_test(traces_go_when_they_are_old),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -24,6 +24,7 @@ enum {
 struct blob_use {
 	struct blob_use *next; /* of the same hash */
 	struct id128 blob;
+	struct id128 lender; /* store/blob.h; zero: it has none */
 	uint32_t count;
 	bool is_shared;
 	uint64_t commit;
@@ -367,6 +368,8 @@ static struct blob_use *find_use(struct account *a, struct id128 blob)
 	if (found > 0) {
 		use->count = unpack_u32(&u);
 		use->is_shared = unpack_u8(&u) != 0;
+		if (u.rest.len)
+			unpack_id128(&u, &use->lender);
 	}
 	if (found < 0 || u.bad)
 		use->is_shared = true; /* it cannot be read: better kept for ever than deleted under another's row */
@@ -379,13 +382,27 @@ static void put_use(struct account *a, struct blob_use *use)
 	BUF_AUTO key = {0}, value = {0};
 	use_key(&key, use->blob);
 	use->commit = a->submitted + 1;
-	if (use->count == 0 || (use->count == 1 && !use->is_shared)) {
+	bool is_lent = !id128_is_zero(use->lender);
+	if (use->count == 0 || (use->count == 1 && !use->is_shared && !is_lent)) {
 		batch_delete(&a->batch, account_partition(a), buf_span(&key));
 		return;
 	}
 	pack_u32(&value, use->count);
 	pack_u8(&value, use->is_shared);
+	if (is_lent)
+		buf_add(&value, id128_span(&use->lender));
 	batch_put(&a->batch, account_partition(a), buf_span(&key), buf_span(&value));
+}
+
+bool account_use_lender(struct span value, struct id128 *lender)
+{
+	struct unpacker u = {.rest = value};
+	unpack_u32(&u);
+	unpack_u8(&u);
+	if (!u.rest.len)
+		return false;
+	unpack_id128(&u, lender);
+	return true;
 }
 
 void account_blob_added(struct account *a, struct id128 blob, bool is_shared)
@@ -400,6 +417,14 @@ void account_blob_added(struct account *a, struct id128 blob, bool is_shared)
 	}
 	struct blob_use *use = find_use(a, blob);
 	use->count++;
+	put_use(a, use);
+}
+
+void account_blob_borrows(struct account *a, struct id128 blob, struct id128 lender)
+{
+	struct blob_use *use = find_use(a, blob);
+	use->count = 1;
+	use->lender = lender;
 	put_use(a, use);
 }
 
@@ -418,6 +443,10 @@ void account_blob_dropped(struct account *a, struct id128 blob)
 	if (use->is_shared)
 		return; /* what accounts share is swept when none of them names it */
 	buf_clear(&memory);
+	if (!id128_is_zero(use->lender)) {
+		blob_delete(&a->batch, blob, 0); /* the lender's pieces are the sweep's */
+		return;
+	}
 	if (blob_head_get(a->worker->engine, blob, &memory, &head, NULL) < 0)
 		log_event(LOG_LEVEL_WARNING, "blob-damaged", log_c("account", a->partition));
 	blob_delete(&a->batch, blob, head.received);

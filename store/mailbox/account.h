@@ -106,8 +106,12 @@ void account_erase(struct account *a);
 
 /* How many rows (and not whole accounts) of this account name the blob. */
 void account_blob_added(struct account *a, struct id128 blob, bool is_shared);
+/* Its first row, and its head names the lender (store/blob.h): the sweep leaves that alone until the last row has gone. */
+void account_blob_borrows(struct account *a, struct id128 blob, struct id128 lender);
 /* One row less; the blob is deleted with its last one, unless other accounts may name it. */
 void account_blob_dropped(struct account *a, struct id128 blob);
+/* Of a "b" row: whether the blob has a lender, and which one. */
+bool account_use_lender(struct span value, struct id128 *lender);
 
 /* The key of what filter found in a message (wire/message_cache.h): derived, can be thrown away and made anew. */
 void account_cache_key(struct buf *key, struct id128 blob);

@@ -89,6 +89,8 @@ static void put_message(struct account *acc, struct accepted *m)
 		account_blob_added(acc, m->blob, true);
 	else
 		blob_head_put(&acc->batch, m->blob, &m->head);
+	if (!id128_is_zero(m->head.lender))
+		account_blob_borrows(acc, m->blob, m->head.lender);
 	if (m->cache.len) {
 		account_cache_key(&key, m->blob);
 		batch_put(&acc->batch, account_partition(acc), buf_span(&key), buf_span(&m->cache));

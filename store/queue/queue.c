@@ -96,6 +96,7 @@ struct queued *queue_put_new(struct store *s, const struct queue_message *q, con
 	m->envid = q->envid.len ? span_strdup(q->envid) : NULL;
 	m->priority = q->priority;
 	m->submitter = q->submitter;
+	m->is_shared = q->submitter && m->received; /* it may lend its pieces: store/sent.h */
 	m->created_ms = clock_monotonic_ms();
 	m->hold_ms = (uint64_t)q->hold_s * 1000;
 	m->recipients = xcalloc(targets->count, sizeof *m->recipients);
@@ -403,7 +404,7 @@ void queue_enter(struct queued *m)
 
 /* ---- starting ---- */
 
-/* Pieces that were staged for messages that no crash let come to their end. */
+/* Pieces that were staged for messages that no crash let come to their end, or that use a lender's instead. */
 static void sweep_staged(struct queue *q)
 {
 	struct engine_scan *scan = engine_scan_open(q->store->engine, QUEUE_PARTITION, SPAN("g"), SPAN("h"));
@@ -415,7 +416,8 @@ static void sweep_staged(struct queue *q)
 		BUF_AUTO memory = {0};
 		struct blob_head head;
 		unpack_id128(&u, &blob);
-		if (blob_head_get(q->store->engine, blob, &memory, &head, NULL) == 0) {
+		int has_head = blob_head_get(q->store->engine, blob, &memory, &head, NULL);
+		if (has_head == 0 || (has_head > 0 && !id128_is_zero(head.lender))) {
 			struct blob_id engine_blob;
 			memcpy(engine_blob.bytes, blob.bytes, sizeof blob.bytes);
 			for (uint32_t piece = 1; buf_clear(&memory), engine_blob_get(q->store->engine, engine_blob, piece, &memory, NULL) > 0; piece++)

@@ -2,7 +2,7 @@
  *   "r" id          the accept record: blob, envelope, and each recipient's state; the durable write behind 250
  *   "d" id, "e" id  the message's trace (store/trace.h)
  *   "g" blob        staged since: its pieces are swept at a start if it was never accepted
- *   "s" blob        several accounts may name it: deleted by the sweep when none does
+ *   "s" blob        several accounts may name it, or a blob that uses its pieces: deleted by the sweep when none does
  * Everything here happens in the loop's thread. The states are in memory too, so that what is due is known at once. */
 #ifndef STORE_QUEUE_QUEUE_H
 #define STORE_QUEUE_QUEUE_H
