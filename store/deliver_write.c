@@ -31,7 +31,8 @@ static void make_trace(struct delivery *d, struct buf *out)
 
 static struct sent_message sent_message_of(const struct delivery *d)
 {
-	struct sent_message m = {.account = d->account, .received = d->received, .blob = d->blob};
+	/* who appends it to another's mailbox has sent it himself */
+	struct sent_message m = {.account = d->reader ? d->reader : d->account, .received = d->received, .blob = d->blob};
 	memcpy(m.digest, d->digest, sizeof m.digest);
 	return m;
 }
@@ -148,6 +149,8 @@ struct append *deliver_append(struct delivery *d, struct accepted *m, uint64_t a
 	*a = (struct append){.message = m, .account = account, .is_append = d->kind == DELIVERY_APPEND, .done = done, .context = context,
 	                     .internaldate_ms = d->internaldate_ms ? d->internaldate_ms : (uint64_t)clock_wall_ms()};
 	if (d->kind == DELIVERY_APPEND) {
+		a->reader = d->reader;
+		a->is_near = d->is_near;
 		a->flags = d->flags & 31;
 		buf_add(&a->mailbox, buf_span(&d->mailbox));
 		buf_add(&a->keywords, buf_span(&d->keywords));

@@ -16,4 +16,8 @@ void sweep_start(struct store *s);
  * put to it. Reads every account: not in the loop's thread. */
 void sweep_blobs(struct store *s, struct map *in_use);
 
+/* From any thread: a blob that moves from one account to another. A sweep that is under way may have looked at the one before it named the blob no more, and
+ * at the other before it did: neither this sweep nor the next one takes it. */
+void sweep_spare(struct store *s, struct id128 blob);
+
 #endif

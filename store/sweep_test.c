@@ -6,6 +6,7 @@
 #include "store/blob.h"
 #include "store/mailbox/account.h"
 #include "store/queue/message.h"
+#include "store/queue/queue.h"
 #include "store/trace.h"
 
 #include <setjmp.h>
@@ -122,6 +123,23 @@ static struct account open_account(struct store *s, struct worker *w)
 	return (struct account){.worker = w, .id = 7, .partition = "a0000000000000007"};
 }
 
+static bool has_head(struct store *s, struct id128 blob)
+{
+	BUF_AUTO memory = {0};
+	struct blob_head head;
+	return blob_head_get(s->engine, blob, &memory, &head, NULL) > 0;
+}
+
+/* And what it deletes is written. */
+static void sweep(struct store *s)
+{
+	struct map in_use = {0};
+	sweep_blobs(s, &in_use);
+	map_free(&in_use);
+	end_committer(s);
+	s->committer = committer_new(s->engine, say_nothing, NULL);
+}
+
 static void close_account(struct account *a)
 {
 	size_t at = 0;
@@ -136,7 +154,6 @@ static void a_lender_stays_until_the_last_row_of_what_uses_it_has_gone(void **st
 	enum { DAY = 24 * 3600 * 1000 };
 	struct store s;
 	struct worker w;
-	struct map in_use = {0};
 	open_store(&s);
 	struct id128 lender = made(DAY, 1), appended = made(DAY, 2);
 	share(&s, lender);
@@ -153,15 +170,11 @@ static void a_lender_stays_until_the_last_row_of_what_uses_it_has_gone(void **st
 		}
 		write_batch(s.engine, &a.batch);
 		close_account(&a);
-		sweep_blobs(&s, &in_use);
-		end_committer(&s); /* what the sweep deletes is written */
-		s.committer = committer_new(s.engine, say_nothing, NULL);
-		BUF_AUTO memory = {0};
-		assert_int_equal(blob_head_get(s.engine, appended, &memory, &head, NULL), rows > 0);
+		sweep(&s);
+		assert_true(has_head(&s, appended) == (rows > 0));
 		assert_true(is_there(&s, lender) == (rows > 0));
 	}
 	end_committer(&s);
-	map_free(&in_use);
 	engine_close(s.engine);
 }
 
@@ -174,18 +187,57 @@ static void what_borrows_and_goes_at_once_leaves_nothing(void **state)
 	open_store(&s);
 	struct account a = open_account(&s, &w);
 	struct id128 lender = made(0, 1), appended = made(0, 2);
-	BUF_AUTO memory = {0};
 	struct blob_head head = {.received = 70000, .lender = lender};
 	blob_head_put(&a.batch, appended, &head);
 	account_blob_borrows(&a, appended, lender);
 	account_blob_dropped(&a, appended);
 	write_batch(s.engine, &a.batch);
-	assert_int_equal(blob_head_get(s.engine, appended, &memory, &head, NULL), 0);
+	assert_false(has_head(&s, appended));
 	struct engine_scan *scan = engine_scan_open(s.engine, SPAN("a0000000000000007"), SPAN("b"), SPAN("c"));
 	struct span key, value;
 	assert_int_equal(engine_scan_next(scan, &key, &value, NULL), 0);
 	engine_scan_close(scan);
 	close_account(&a);
+	end_committer(&s);
+	engine_close(s.engine);
+}
+
+/* As store/mailbox/cross_copy.c does it. */
+static void a_copy_in_another_account_holds_blob_and_lender(void **state)
+{
+	(void)state;
+	enum { DAY = 24 * 3600 * 1000 };
+	struct store s;
+	struct worker w;
+	open_store(&s);
+	struct account from = open_account(&s, &w), to = {.worker = &w, .id = 8, .partition = "a0000000000000008"};
+	struct id128 lender = made(DAY, 1), appended = made(DAY, 2), found;
+	struct blob_head head = {.received = 70000, .lender = lender};
+	struct batch shared = {0};
+	share(&s, lender);
+	blob_head_put(&from.batch, appended, &head);
+	account_blob_borrows(&from, appended, lender);
+	write_batch(s.engine, &from.batch);
+	assert_true(account_blob_share(&from, appended, &found));
+	assert_true(id128_equal(found, lender));
+	queue_put_shared(&shared, s.engine, appended);
+	write_batch(s.engine, &shared);
+	for (int rows = 0; rows < 2; rows++) {
+		account_blob_added(&to, appended, true);
+		account_blob_borrows(&to, appended, found);
+	}
+	account_blob_dropped(&from, appended);
+	write_batch(s.engine, &from.batch);
+	for (int rows = 2; rows >= 0; rows--) {
+		write_batch(s.engine, &to.batch);
+		sweep(&s);
+		assert_true(has_head(&s, appended) == (rows > 0));
+		assert_true(is_there(&s, lender) == (rows > 0));
+		account_blob_dropped(&to, appended);
+	}
+	batch_free(&to.batch);
+	close_account(&from);
+	close_account(&to);
 	end_committer(&s);
 	engine_close(s.engine);
 }
@@ -256,6 +308,7 @@ int main(void)
 		cmocka_unit_test(shared_blobs_go_when_nobody_names_them),
 		cmocka_unit_test(with_a_damaged_record_in_the_queue_all_blobs_stay),
 		cmocka_unit_test(a_lender_stays_until_the_last_row_of_what_uses_it_has_gone),
+		cmocka_unit_test(a_copy_in_another_account_holds_blob_and_lender),
 		cmocka_unit_test(what_borrows_and_goes_at_once_leaves_nothing),
 		cmocka_unit_test(traces_go_when_they_are_old),
 	};

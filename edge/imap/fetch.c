@@ -3,6 +3,7 @@
 
 #include "base/die.h"
 #include "ipc/words.h"
+#include "wire/rights.h"
 
 #include <roaring/roaring.h>
 #include <stdlib.h>
@@ -117,7 +118,7 @@ static void begin_fetch(struct imap_session *s)
 		sets_seen |= is_section(&f->what.items[i]) && !f->what.items[i].is_peek;
 	if (f->ranges.len == 0)
 		imap_ok(s, "FETCH done: no such messages");
-	else if (sets_seen && !s->view.is_read_only)
+	else if (sets_seen && !s->view.is_read_only && s->view.rights & RIGHT_SEEN) /* RFC 4314 §4, FETCH */
 		set_seen(s);
 	else
 		ask_rows(s);

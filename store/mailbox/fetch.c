@@ -5,17 +5,19 @@
 #include "base/log.h"
 #include "base/pack.h"
 #include "ipc/words.h"
-#include "store/parse.h"
+#include "store/mailbox/acl.h"
+#include "store/mailbox/seen.h"
 #include "store/mailbox/view.h"
+#include "store/parse.h"
 
 enum { ROWS_BYTES = 128 * 1024 };
 
 static void go_on(struct worker *w, struct job *j);
 
-void fetch_pack_row(struct buf *rows, const struct row *r)
+void fetch_pack_row(struct buf *rows, const struct view *v, struct mailbox *m, const struct row *r)
 {
 	pack_u32(rows, r->uid);
-	pack_u8(rows, r->flags);
+	pack_u8(rows, seen_flags(m, v->reader, r));
 	pack_u64(rows, r->keywords);
 	pack_u64(rows, r->modseq);
 }
@@ -77,7 +79,7 @@ static bool pack_message(struct cursor *c, const struct row *r, struct buf *rows
 			return false;
 		c->has_no_cache = false;
 	}
-	fetch_pack_row(rows, r);
+	fetch_pack_row(rows, c->view, c->view->mailbox, r);
 	if (c->want & FETCH_DATES) {
 		pack_u64(rows, r->internaldate_ms);
 		pack_u32(rows, r->size);
@@ -196,7 +198,7 @@ void message_asked(void *context, const struct msg_message_ask *msg)
 {
 	struct request *r = context;
 	struct mailbox *m = msg->mailbox.len ? mailbox_find(r->account, msg->mailbox) : r->view->mailbox;
-	bool is_there = m && !m->is_gone && (msg->uidvalidity == 0 || msg->uidvalidity == m->uidvalidity) && mailbox_load(m, NULL);
+	bool is_there = m && !m->is_gone && (acl_rights(m, r->view->reader, r->view->is_near) & RIGHT_READ) && (msg->uidvalidity == 0 || msg->uidvalidity == m->uidvalidity) && mailbox_load(m, NULL);
 	struct row *row = is_there ? index_find(&m->index, msg->uid) : NULL;
 	BUF_AUTO rows = {0}, key = {0}, cache = {0};
 	if (!row) {
@@ -209,7 +211,7 @@ void message_asked(void *context, const struct msg_message_ask *msg)
 	}
 	account_cache_key(&key, row->blob);
 	engine_get(r->worker->engine, account_partition(r->account), buf_span(&key), &cache, NULL);
-	fetch_pack_row(&rows, row);
+	fetch_pack_row(&rows, r->view, m, row);
 	pack_u64(&rows, row->internaldate_ms);
 	pack_u32(&rows, row->size);
 	pack_bytes(&rows, buf_span(&cache));
