@@ -462,7 +462,7 @@ def test_bad_syntax_is_told_and_the_session_goes_on(server, line):
         i.ok('NOOP')
 
 
-@pytest.mark.parametrize('line', [b'\r\n', b' NOOP\r\n', b'* NOOP\r\n', b'+ NOOP\r\n', b'a(b NOOP\r\n', b'tag\r\n', b'"t" NOOP\r\n', b'\0\r\n', b'\xff\xfe NOOP\r\n'])
+@pytest.mark.parametrize('line', [b' NOOP\r\n', b' \r\n', b'* NOOP\r\n', b'+ NOOP\r\n', b'a(b NOOP\r\n', b'tag\r\n', b'"t" NOOP\r\n', b'\0\r\n', b'\xff\xfe NOOP\r\n'])
 def test_bad_tags_are_told_and_the_session_goes_on(server, line):
     with server.imap() as i:
         i.send(line)

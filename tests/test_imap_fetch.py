@@ -25,8 +25,10 @@ def mixed(*entities):
 
 
 def binary(response, item):
-    match = re.search(re.escape(item.encode()) + rb' (~?)\{(\d+)\}\r\n', response)
+    match = re.search(re.escape(item.encode()) + rb' (?:(~?)\{(\d+)\}\r\n|"")', response)
     assert match, response
+    if match[2] is None:
+        return False, b''
     return match[1] == b'~', response[match.end():match.end() + int(match[2])]
 
 

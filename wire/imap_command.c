@@ -224,6 +224,8 @@ bool imap_take_mailbox(struct imap_parser *p, struct span *out)
 		error_set(&p->why, IMAP_FAULT_NAME, "That is not a mailbox name");
 		return false;
 	}
+	if (name.len > 1 && name.ptr[name.len - 1] == '/')
+		name.len--; /* RFC 3501 §6.3.3 has one behind the name of a mailbox that is to have others below it; Thunderbird names it so for ever */
 	imap_capitalise_inbox(&name, "/");
 	*out = arena_dup(p->arena, buf_span(&name));
 	return true;

@@ -65,7 +65,7 @@ static const struct {
 	{"LANGUAGE", ALWAYS, "RFC 5255"},
 	{"INPROGRESS", AFTER, "RFC 9585"},
 	{"I18NLEVEL=1", AFTER, "RFC 5255"},
-	{"UIDONLY", AFTER, "RFC 9586"},
+	/* UIDONLY (RFC 9586) can be enabled and is not announced: Outlook's servers enable whatever is, and then fetch by numbers all the same */
 };
 
 void imap_add_capabilities(struct imap_session *s, struct buf *out)

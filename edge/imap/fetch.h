@@ -79,7 +79,11 @@ struct imap_fetching {
 	uint64_t offset, end;                  /* still to be asked for */
 };
 
-/* fetch_body.c: says the item's bytes, or begins to. */
+/* fetch_body.c */
+
+/* A space and the beginning of a literal of so many bytes that follow, with what stands before its brace; or the empty string, whole. */
+void imap_begin_literal(struct imap_session *s, uint64_t length, const char *mark);
+/* Says the item's bytes, or begins to. */
 enum imap_step imap_fetch_section(struct imap_session *s, struct imap_fetching *f, const struct imap_fetch_item *item);
 /* Makes f->tree; STEP_WAIT while it is not there yet. */
 enum imap_step imap_fetch_tree(struct imap_session *s, struct imap_fetching *f);

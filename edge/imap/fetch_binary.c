@@ -57,14 +57,13 @@ static void say_label(struct imap_session *s, struct imap_fetching *f, const str
 	if (f->next_item++)
 		buf_add_char(&s->out, ' ');
 	buf_add(&s->out, item->label);
-	buf_add_char(&s->out, ' ');
 }
 
 /* There is nothing to be said of it. */
 static enum imap_step say_nothing(struct imap_session *s, struct imap_fetching *f, const struct imap_fetch_item *item)
 {
 	say_label(s, f, item);
-	buf_add_cstr(&s->out, item->kind == IMAP_FETCH_BINARY_SIZE ? "0" : "NIL");
+	buf_add_cstr(&s->out, item->kind == IMAP_FETCH_BINARY_SIZE ? " 0" : " NIL");
 	return STEP_ON;
 }
 
@@ -73,7 +72,7 @@ static void say_part(struct imap_session *s, struct imap_fetching *f, const stru
 	uint64_t size = f->binary.size, from = item->is_partial ? item->origin < size ? item->origin : size : 0;
 	uint64_t length = item->is_partial && item->length < size - from ? item->length : size - from;
 	/* literal8, for clients that know it, where a literal cannot have it (RFC 9051 §4.3.1) */
-	buf_printf(&s->out, "%s{%llu}\r\n", f->binary.has_nul ? "~" : "", (unsigned long long)length);
+	imap_begin_literal(s, length, f->binary.has_nul ? "~" : "");
 	imap_flush(s);
 	if (length == 0)
 		return;
@@ -103,7 +102,7 @@ enum imap_step imap_fetch_binary(struct imap_session *s, struct imap_fetching *f
 	}
 	say_label(s, f, item);
 	if (item->kind == IMAP_FETCH_BINARY_SIZE)
-		buf_add_number(&s->out, f->binary.size);
+		buf_printf(&s->out, " %llu", (unsigned long long)f->binary.size);
 	else
 		say_part(s, f, item, part);
 	if (f->pull == PULL_NOTHING)

@@ -271,6 +271,15 @@ static void cut(const struct imap_fetch_item *item, struct section *x)
 	x->length = length;
 }
 
+void imap_begin_literal(struct imap_session *s, uint64_t length, const char *mark)
+{
+	/* RFC 3501 §4.3 allows a literal of no bytes too, but iOS Mail waits behind it for bytes that do not come */
+	if (length)
+		buf_printf(&s->out, " %s{%llu}\r\n", mark, (unsigned long long)length);
+	else
+		buf_add_cstr(&s->out, " \"\"");
+}
+
 enum imap_step imap_fetch_section(struct imap_session *s, struct imap_fetching *f, const struct imap_fetch_item *item)
 {
 	struct section x = {0};
@@ -290,7 +299,9 @@ enum imap_step imap_fetch_section(struct imap_session *s, struct imap_fetching *
 		x.is_at_hand = true;
 		x.length = x.bytes.len;
 	}
-	buf_printf(&s->out, " {%llu}\r\n", (unsigned long long)x.length);
+	imap_begin_literal(s, x.length, "");
+	if (x.length == 0)
+		return STEP_ON;
 	if (x.is_at_hand) {
 		BUF_AUTO copy = {0};
 		buf_add(&s->out, without_nul(x.bytes, &copy));

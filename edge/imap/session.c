@@ -162,6 +162,8 @@ static void read_command(struct imap_session *s)
 	case IMAP_SCAN_LINE:
 		if (is_append)
 			imap_append_chunk(s, false);
+		else if (span_equal(buf_span(&s->command), SPAN("\r\n")))
+			buf_clear(&s->command); /* some clients send one more behind a literal, or in front of a command */
 		else if (!s->is_skipping)
 			run_command(s);
 		s->is_skipping = false;
@@ -185,6 +187,21 @@ static bool read_line(struct imap_session *s)
 	return true;
 }
 
+/* Only DONE ends IDLE. False if there is not enough of it yet. */
+static bool read_idle(struct imap_session *s)
+{
+	struct span in = connection_peek(s->connection, 4);
+	if (span_starts_with(in, SPAN("\r\n"))) {
+		connection_consume(s->connection, 2); /* as between commands */
+		return true;
+	}
+	if (span_equal_nocase(in, span_slice(SPAN("DONE"), 0, in.len)) || span_equal(in, SPAN("\r")))
+		return read_line(s);
+	/* a command without DONE before it (RFC 2177 §3 forbids it): it is answered behind IDLE */
+	imap_idle_line(s, SPAN(""));
+	return true;
+}
+
 static void input(struct connection *c)
 {
 	struct imap_session *s = c->state;
@@ -197,8 +214,12 @@ static void input(struct connection *c)
 		switch (s->input) {
 		case IMAP_INPUT_COMMAND: case IMAP_INPUT_APPEND: read_command(s); break;
 		case IMAP_INPUT_MESSAGE: imap_append_input(s); break;
-		case IMAP_INPUT_SASL: case IMAP_INPUT_IDLE:
+		case IMAP_INPUT_SASL:
 			if (!read_line(s))
+				return;
+			break;
+		case IMAP_INPUT_IDLE:
+			if (!read_idle(s))
 				return;
 			break;
 		}
