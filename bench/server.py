@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """make bench-server: the instance that is measured. Prints `master pid N`, stays in the foreground; SIGTERM to N ends it.
 
-    server.py CARTEIRO [--conf FILE] [--import MAILDIR]
+    server.py CARTEIRO [--conf FILE] [--import MAILDIR]     the latter goes into big1's INBOX first
 
 Its data stay in bench-data/ and are used again by the next start, also after SIGKILL of every process."""
 import argparse
@@ -50,14 +50,29 @@ def prepare(carteiro, home):
     return conf
 
 
+def start(carteiro, conf, home):
+    with open(home + '/log', 'ab') as log:
+        server = subprocess.Popen([carteiro, '-c', conf, 'run'], stderr=log, stdin=subprocess.DEVNULL)
+    wait_until_ready(carteiro, conf, server)
+    return server
+
+
+def bring_in(carteiro, conf, home, maildir):
+    """Its messages into big1's INBOX; a second time, what is new. By a server of its own, so that the one that is measured has nothing of them in memory."""
+    server = start(carteiro, conf, home)
+    done = subprocess.run([carteiro, '-c', conf, 'import', 'maildir', 'big1@example.test', os.path.abspath(maildir)], stdout=sys.stderr)
+    server.terminate()
+    server.wait()
+    if done.returncode:
+        sys.exit('the import ended with %d' % done.returncode)
+
+
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument('carteiro')
     arguments.add_argument('--conf')
     arguments.add_argument('--import', dest='maildir')
     given = arguments.parse_args()
-    if given.maildir:
-        sys.exit('there is no import of Maildirs yet')
     carteiro, home = os.path.join(TOP, given.carteiro), folder('bench-data')
     base = prepare(carteiro, home)
     conf = home + '/carteiro.conf'
@@ -67,9 +82,9 @@ def main():
     lines = [line for line in (open(base).read() + SETTINGS).split('\n') if line.split('=')[0].strip() not in named]
     with open(conf, 'w') as f:
         f.write('\n'.join(lines) + '\n' + extra)
-    log = open(home + '/log', 'ab')
-    server = subprocess.Popen([carteiro, '-c', conf, 'run'], stderr=log, stdin=subprocess.DEVNULL)
-    wait_until_ready(carteiro, conf, server)
+    if given.maildir:
+        bring_in(carteiro, conf, home, given.maildir)
+    server = start(carteiro, conf, home)
     print('master pid %d' % server.pid, flush=True)
     try:
         sys.exit(server.wait())
