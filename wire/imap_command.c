@@ -225,7 +225,7 @@ bool imap_take_mailbox(struct imap_parser *p, struct span *out)
 		return false;
 	}
 	if (name.len > 1 && name.ptr[name.len - 1] == '/')
-		name.len--; /* RFC 3501 §6.3.3 has one behind the name of a mailbox that is to have others below it; Thunderbird names it so for ever */
+		name.len--; /* CREATE "a/" announces that names below are to follow (RFC 3501 §6.3.3); Thunderbird goes on calling the mailbox so */
 	imap_capitalise_inbox(&name, "/");
 	*out = arena_dup(p->arena, buf_span(&name));
 	return true;

@@ -81,7 +81,7 @@ bool imap_take_astring(struct imap_parser *p, struct span *out);
 bool imap_take_number(struct imap_parser *p, uint32_t least, uint32_t *out);
 
 /* mailbox, decoded to UTF-8: a name without NUL of at most IMAP_MAILBOX_NAME_MAX bytes, "INBOX" in capitals, also as the first
- * level of a longer name. */
+ * level of a longer name, and one "/" less where it ends in one. */
 bool imap_take_mailbox(struct imap_parser *p, struct span *out);
 /* Appends a mailbox name, or a pattern, as it was written, in UTF-8. -1 if it is none. */
 int imap_decode_name(const struct imap_parser *p, struct span written, struct buf *out);

@@ -29,12 +29,6 @@ static const char *fault_of_name(struct span name)
 	return depth > MAILBOX_DEPTH_MOST ? "too many levels" : NULL;
 }
 
-static struct span without_slash(struct span name)
-{
-	/* CREATE "a/" announces that names below are to follow (RFC 3501 §6.3.3) */
-	return name.len && name.ptr[name.len - 1] == '/' ? span_slice(name, 0, name.len - 1) : name;
-}
-
 static bool is_below(const char *name, struct span parent)
 {
 	struct span n = span_cstr(name);
@@ -199,7 +193,7 @@ static bool may_create(struct request *r, uint32_t request, struct span name)
 void mailbox_create_asked(void *context, const struct msg_mailbox_create *msg)
 {
 	struct request *r = context;
-	struct span name = without_slash(msg->name);
+	struct span name = msg->name;
 	const char *fault = fault_of_name(name);
 	if (fault) {
 		request_done(r, msg->request, REQUEST_BAD_NAME, fault);
@@ -304,7 +298,7 @@ void mailbox_rename_asked(void *context, const struct msg_mailbox_rename *msg)
 {
 	struct request *r = context;
 	struct account *a = r->account;
-	struct span to = without_slash(msg->to);
+	struct span to = msg->to;
 	const char *fault = fault_of_name(to);
 	struct mailbox *m = mailbox_find(a, msg->from);
 	struct span from = m ? span_cstr(m->name) : msg->from;
