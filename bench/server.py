@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'tools'))
 from instance import TOP, command, folder, wait_until_ready  # noqa: E402
@@ -57,10 +58,34 @@ def start(carteiro, conf, home):
     return server
 
 
+def busy_ticks(root):
+    """CPU that a process and those below it have used."""
+    used, parents = {}, {}
+    for pid in filter(str.isdigit, os.listdir('/proc')):
+        try:
+            fields = open('/proc/%s/stat' % pid).read().rpartition(')')[2].split()
+        except OSError:
+            continue
+        used[int(pid)], parents[int(pid)] = int(fields[11]) + int(fields[12]), int(fields[1])
+    return sum(ticks for pid, ticks in used.items() if pid == root or parents[pid] == root)
+
+
+def wait_until_at_rest(pid, most_seconds=900):
+    """What is made of messages in the background (columns, texts) has been made, as it has in any mailbox that is in use."""
+    before = -100
+    for _ in range(most_seconds):
+        now = busy_ticks(pid)
+        if now - before < 3:
+            return
+        before = now
+        time.sleep(1)
+
+
 def bring_in(carteiro, conf, home, maildir):
     """Its messages into big1's INBOX; a second time, what is new. By a server of its own, so that the one that is measured has nothing of them in memory."""
     server = start(carteiro, conf, home)
     done = subprocess.run([carteiro, '-c', conf, 'import', 'maildir', 'big1@example.test', os.path.abspath(maildir)], stdout=sys.stderr)
+    wait_until_at_rest(server.pid)
     server.terminate()
     server.wait()
     if done.returncode:

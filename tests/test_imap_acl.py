@@ -407,3 +407,17 @@ def test_the_administrator_shares_an_account_that_is_nobody_s_own(server, bob, e
         assert (done.returncode != 0) == (words[0] == 'set'), (words, done)
     server.must('user', 'remove', 'info@example.test')
     assert names(bob, 'Shared*') == set()
+
+
+def test_rights_come_along_with_an_import(server, i, bob, make_server):
+    """From a server with ACL to another one: who is a user there too has the same rights."""
+    other = make_server(name='acl_target', users=['u', 'bob'])
+    i.ok('CREATE Team')
+    i.append('Team', SMALL)
+    share(i, 'lrsi', 'Team')
+    share(i, 'lr', 'Team', 'eve@example.test')
+    share(i, 'r', 'Team', '"-bob@example.test"')
+    done = other.command('import', 'imap', US, 'localhost', '--user', US, '--port', str(server.ports['imap']), '--starttls', '--insecure', 'Team', stdin='correct horse\n')
+    assert done.returncode == 0 and 'Team: 1 of its rights are of nobody here' in done.stdout + done.stderr, done
+    with other.imap(US) as there:
+        assert there.ok('GETACL Team') == [b'* ACL Team u@example.test lrswipkxteacd bob@example.test lrsi -bob@example.test r']

@@ -508,9 +508,12 @@ static void take_turn(struct turn *turn)
 	}
 	if (!x->has_mark)
 		read_mark(x);
+	bool had_waiters = x->waiters;
 	if (!x->is_paused && step_columns(x) && !x->waiters)
 		step_texts(x);
 	tell_waiters(x);
+	if (had_waiters && !x->waiters)
+		post(x); /* what nobody waits for goes on */
 }
 
 /* Everything that has been changed is on the disk. */

@@ -4,6 +4,7 @@
 #include "base/die.h"
 #include "base/log.h"
 #include "store/mailbox/acl.h"
+#include "store/mailbox/indexer.h"
 #include "store/mailbox/outline.h"
 #include "store/store.h"
 
@@ -181,6 +182,8 @@ struct mailbox *request_mailbox(struct request *r, uint32_t request)
 		request_done(r, request, REQUEST_FAILED, "the mailbox cannot be read");
 		return NULL;
 	}
+	if (!m->indexing)
+		indexer_wake(m); /* it is in memory since now: SELECT had its outline */
 	return m;
 }
 
