@@ -526,6 +526,7 @@ static void configure(void *context, const struct config *config)
 	s->committer = committer_new(s->engine, say_committed, s);
 	s->outbox = xcalloc(1, sizeof *s->outbox);
 	s->usages = usages_new();
+	sweep_prepare(s);
 	s->undelete_grace_s = config->undelete_grace_s;
 	*s->outbox = (struct outbox){.lock = PTHREAD_MUTEX_INITIALIZER};
 	s->outbox_waker = waker_new(s->loop, on_outbox, s);
@@ -574,6 +575,8 @@ static void stop(void *context)
 		worker_stop(s->workers[i]);
 	if (s->committer)
 		committer_free(s->committer);
+	if (s->spared && atomic_load(&s->background) == 0)
+		sweep_end(s);
 	if (s->engine && atomic_load(&s->background) == 0)
 		engine_close(s->engine); /* else a thread still uses it; the log on the disk has everything */
 	_exit(0);

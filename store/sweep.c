@@ -85,6 +85,20 @@ static void find_candidates(struct sweep *w)
 	w->is_failed |= more < 0;
 }
 
+void sweep_prepare(struct store *s)
+{
+	s->spared = xcalloc(1, sizeof *s->spared);
+	*s->spared = (struct spared){.lock = PTHREAD_MUTEX_INITIALIZER};
+}
+
+void sweep_end(struct store *s)
+{
+	map_free(&s->spared->now);
+	map_free(&s->spared->before);
+	pthread_mutex_destroy(&s->spared->lock);
+	free(s->spared);
+}
+
 void sweep_spare(struct store *s, struct id128 blob)
 {
 	pthread_mutex_lock(&s->spared->lock);
@@ -94,8 +108,6 @@ void sweep_spare(struct store *s, struct id128 blob)
 
 static bool is_spared(const struct store *s, struct id128 blob)
 {
-	if (!s->spared)
-		return false;
 	pthread_mutex_lock(&s->spared->lock);
 	bool result = map_get(&s->spared->now, id128_hash(blob)) || map_get(&s->spared->before, id128_hash(blob));
 	pthread_mutex_unlock(&s->spared->lock);
@@ -185,8 +197,6 @@ static void begin(void *context)
 
 void sweep_start(struct store *s)
 {
-	s->spared = xcalloc(1, sizeof *s->spared);
-	*s->spared = (struct spared){.lock = PTHREAD_MUTEX_INITIALIZER};
 	s->sweep = timer_new(s->loop, begin, s);
 	timer_set(s->sweep, FIRST_MS);
 }

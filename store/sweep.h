@@ -11,7 +11,11 @@
 
 enum { SWEEP_YOUNG_MS = 3600 * 1000 };
 
+/* Before any worker has something to do. */
+void sweep_prepare(struct store *s);
 void sweep_start(struct store *s);
+/* When no worker has anything to do any more. */
+void sweep_end(struct store *s);
 /* The second of these, now; in_use: blobs, by id128_hash, of deliveries that were on their way when the sweep began; those of the queue are
  * put to it. Reads every account: not in the loop's thread. */
 void sweep_blobs(struct store *s, struct map *in_use);

@@ -27,6 +27,7 @@ int main(int argc, char **argv)
 	if (!s.engine)
 		die("sweep-later: %s", argc == 2 ? why.text : "say which folder");
 	s.committer = committer_new(s.engine, say_nothing, NULL);
+	sweep_prepare(&s);
 	clock_shift_wall_for_tests(LATER_MS);
 	sweep_blobs(&s, &in_use);
 	delete_something(&s);
@@ -34,6 +35,7 @@ int main(int argc, char **argv)
 	if (engine_compact(s.engine, &why))
 		die("sweep-later: %s", why.text);
 	map_free(&in_use);
+	sweep_end(&s);
 	engine_close(s.engine);
 	return 0;
 }
