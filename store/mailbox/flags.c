@@ -35,6 +35,7 @@ struct flagging {
 	const struct msg_flags_ask *what;
 	struct mailbox *mailbox;
 	uint64_t keywords;
+	bool has_unknown_keyword; /* which none of the messages has */
 	uint64_t modseq;  /* of all that this changes; 0: nothing yet */
 	struct buf rows;
 	struct buf failed; /* UIDs of those that have changed since: RFC 7162 §3.1.3 */
@@ -44,7 +45,7 @@ static void say_rows(struct flagging *f, bool is_last)
 {
 	const struct msg_flags_ask *what = f->what;
 	struct request *r = f->request;
-	request_say(r, fetch_rows, .session = what->session, .request = what->request, .rows = buf_span(&f->rows), .is_last = is_last);
+	request_say(r, fetch_rows, .session = what->session, .request = what->request, .rows = buf_span(&f->rows), .own_modseq = f->modseq, .is_last = is_last);
 	buf_clear(&f->rows);
 }
 
@@ -55,12 +56,27 @@ static void say_failed(struct flagging *f)
 	buf_clear(&f->failed);
 }
 
+/* RFC 7162 §3.1.12: a row has one MODSEQ for all of its flags, and what has changed may be others than those asked about. Whoever adds
+ * flags believes that they are not there, and if none is, nothing of that has changed, whatever else has; so with those to be removed.
+ * Of 0, §3.1.3 says that it fails wherever there is such a flag at all: a system flag is always there, a keyword where it is set. */
+static bool has_failed(const struct flagging *f, const struct row *row)
+{
+	const struct msg_flags_ask *what = f->what;
+	if (!what->is_conditional || row->modseq <= what->unchanged_since)
+		return false;
+	if (what->mode == FLAGS_SET || (what->unchanged_since == 0 && what->flags))
+		return true;
+	if (what->mode == FLAGS_ADD || what->unchanged_since == 0)
+		return (row->flags & what->flags) || (row->keywords & f->keywords);
+	return (row->flags & what->flags) != what->flags || (row->keywords & f->keywords) != f->keywords || f->has_unknown_keyword;
+}
+
 static void flag_row(struct flagging *f, struct row *row)
 {
 	const struct msg_flags_ask *what = f->what;
-	bool has_failed = what->is_conditional && row->modseq > what->unchanged_since, is_change = false;
+	bool is_failure = has_failed(f, row), is_change = false;
 	mailbox_count(f->mailbox, row, -1);
-	if (has_failed)
+	if (is_failure)
 		ranges_add(&f->failed, row->uid);
 	else
 		is_change = apply(row, what->mode, what->flags, f->keywords);
@@ -69,7 +85,7 @@ static void flag_row(struct flagging *f, struct row *row)
 		f->modseq = f->modseq ? f->modseq : mailbox_next_modseq(f->mailbox);
 		change_row(f->mailbox, row, f->modseq);
 	}
-	if (has_failed || is_change || !what->only_changed)
+	if (is_failure || is_change || !what->only_changed)
 		fetch_pack_row(&f->rows, row);
 	if (f->failed.len >= FAILED_BYTES)
 		say_failed(f);
@@ -102,7 +118,8 @@ void flags_asked(void *context, const struct msg_flags_ask *msg)
 		return;
 	}
 	unsigned keywords_before = m->keyword_count;
-	if (mailbox_keywords(m, msg->keywords, msg->mode != FLAGS_REMOVE, &f.keywords) && msg->mode != FLAGS_REMOVE) {
+	f.has_unknown_keyword = mailbox_keywords(m, msg->keywords, msg->mode != FLAGS_REMOVE, &f.keywords);
+	if (f.has_unknown_keyword && msg->mode != FLAGS_REMOVE) {
 		request_done(r, msg->request, REQUEST_LIMIT, "no more keywords in this mailbox");
 		return;
 	}
