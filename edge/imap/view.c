@@ -159,7 +159,7 @@ bool imap_view_resolve(struct imap_session *s, const struct imap_sequence_set *s
 	struct run *runs = arena_alloc_array(&s->arena, set->count, sizeof *runs);
 	size_t n = 0;
 	*count = 0;
-	if (!is_uid && (s->enabled & IMAP_ENABLED_UIDONLY)) {
+	if (!is_uid && !set->is_saved && (s->enabled & IMAP_ENABLED_UIDONLY)) {
 		imap_bad_text(s, "[UIDREQUIRED] There are no message numbers after ENABLE UIDONLY"); /* RFC 9586 §3 */
 		return false;
 	}
@@ -359,6 +359,11 @@ static void say_expunged_one_by_one(struct imap_session *s)
 		if (s->out.len > IMAP_OUT_BYTES)
 			imap_flush(s);
 	}
+}
+
+bool imap_view_has_unsaid(const struct imap_view *v)
+{
+	return v->expunged && !roaring_bitmap_is_empty(v->expunged);
 }
 
 /* Tells which messages have gone, if that may be told now. If not, a client that keeps a copy must not believe that it has heard
