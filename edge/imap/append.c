@@ -17,8 +17,10 @@ enum { PIECE_BYTES = 64 * 1024 };
 
 static void forget(struct imap_session *s)
 {
-	if (s->appending)
+	if (s->appending) {
 		buf_free(&s->appending->parked);
+		buf_free(&s->appending->fields_bytes);
+	}
 	free(s->appending);
 	s->appending = NULL;
 }
