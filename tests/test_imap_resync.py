@@ -237,6 +237,10 @@ def test_select_tells_what_has_gone_and_what_has_changed_since(server, ten):
         assert vanished(told, True) == {2} and not any(b' FETCH ' in r for r in told)
         told = resync(i, validity, since, '1:10 (1,5,10 1,5,10)')
         assert vanished(told, True) == {2, 3, 8}
+        """RFC 7162 §3.2.5.2: up to the last message that has its number still the client knows what has gone."""
+        for match, gone in (('1,3:4 1,5:6', {8}), ('3,4 5,9', {8}), ('1:10 1:10', {2, 3, 8}), ('1,7 1,10', set()), ('1:2,99 4:5,99', {2, 3, 8}), ('3 5,10', {8})):
+            told = resync(i, validity, since, '(%s)' % match)
+            assert vanished(told, True) == gone and len([r for r in told if b' FETCH ' in r]) == 2, match
         """Another UIDVALIDITY: nothing of it is said."""
         told = resync(i, validity + 1, since)
         assert not vanished(told, True) and not any(b' FETCH ' in r for r in told)
@@ -280,6 +284,8 @@ def test_a_log_that_has_begun_anew_tells_all_that_is_not_there(server, i):
     with server.imap(US) as other:
         other.ok('ENABLE QRESYNC')
         assert vanished(resync(other, validity, since), True) == set(range(1, nxt)) - here
+        second = sorted(here)[1]
+        assert vanished(resync(other, validity, since, '(2 %d)' % second), True) == {uid for uid in range(second, nxt) if uid not in here}
 
 
 # ---- PARTIAL ----
