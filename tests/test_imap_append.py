@@ -174,6 +174,17 @@ def test_a_message_of_parts_that_is_too_large(i):
 
 # ---- literal8, UTF8 ----
 
+def test_headers_with_8_bit_characters_are_kept_as_they_are(i):
+    """RFC 9051 §6.3.12, against RFC 6855 §4: old mail has them, whatever the client has enabled and whatever the charset is."""
+    messages = ['Subject: olá\r\n\r\nx\r\n'.encode(charset) for charset in ('utf-8', 'latin-1')]
+    for message in messages:
+        assert append(i, 'APPEND INBOX ', message, '').startswith('OK')
+    assert append(i, 'APPEND INBOX CATENATE (TEXT ', messages[1], ')').startswith('OK')
+    i.ok('SELECT INBOX')
+    assert i.fetch_bodies('1:*') == messages + messages[1:]
+    assert i.ok('SEARCH CHARSET UTF-8 SUBJECT {4+}\r\nol\u00e1')[0] == b'* SEARCH 1'
+
+
 def test_binary_and_utf8_messages(i):
     binary = b'Subject: x\r\nContent-Transfer-Encoding: binary\r\nContent-Type: application/octet-stream\r\n\r\n' + os.urandom(2000) + b'\0\r\n'
     assert append(i, 'APPEND INBOX ~', binary, '').startswith('OK')
