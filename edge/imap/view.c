@@ -4,6 +4,7 @@
 #include "base/pack.h"
 #include "edge/imap/notify.h"
 #include "ipc/words.h"
+#include "wire/imap_structure.h"
 
 #include <roaring/roaring.h>
 #include <stdlib.h>
@@ -222,20 +223,6 @@ uint32_t imap_view_cut(const struct imap_view *v, const struct imap_partial *par
 
 /* ---- flags ---- */
 
-static const struct {
-	const char *name;
-	uint8_t flag;
-} system_flags[] = {
-	{"\\Answered", FLAG_ANSWERED}, {"\\Flagged", FLAG_FLAGGED}, {"\\Deleted", FLAG_DELETED}, {"\\Seen", FLAG_SEEN}, {"\\Draft", FLAG_DRAFT},
-};
-
-static void add_word(struct buf *out, size_t start, struct span word)
-{
-	if (out->len > start)
-		buf_add_char(out, ' ');
-	buf_add(out, word);
-}
-
 bool imap_view_knows_keywords(const struct imap_view *v, const struct imap_row *row)
 {
 	return v->keyword_count >= 64 || row->keywords >> v->keyword_count == 0;
@@ -245,14 +232,12 @@ void imap_view_render_flags(const struct imap_view *v, const struct imap_row *ro
 {
 	buf_add_char(out, '(');
 	size_t start = out->len;
-	for (size_t i = 0; i < sizeof system_flags / sizeof system_flags[0]; i++)
-		if (row->flags & system_flags[i].flag)
-			add_word(out, start, span_cstr(system_flags[i].name));
+	imap_render_system_flags(row->flags, start, out);
 	if (!v->has_no_recent && ranges_have(buf_span(&v->recent), row->uid))
-		add_word(out, start, SPAN("\\Recent"));
+		imap_render_word(SPAN("\\Recent"), start, out);
 	for (size_t k = 0; k < v->keyword_count; k++)
 		if (row->keywords >> k & 1)
-			add_word(out, start, v->keywords[k]);
+			imap_render_word(v->keywords[k], start, out);
 	buf_add_char(out, ')');
 }
 
@@ -266,10 +251,9 @@ void imap_view_render_modseq(const struct imap_row *row, struct buf *out)
 static void add_all_flags(const struct imap_view *v, struct buf *out)
 {
 	size_t start = out->len;
-	for (size_t i = 0; i < sizeof system_flags / sizeof system_flags[0]; i++)
-		add_word(out, start, span_cstr(system_flags[i].name));
+	imap_render_system_flags(UINT8_MAX, start, out);
 	for (size_t k = 0; k < v->keyword_count; k++)
-		add_word(out, start, v->keywords[k]);
+		imap_render_word(v->keywords[k], start, out);
 }
 
 void imap_view_say_flags(struct imap_session *s)
