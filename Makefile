@@ -8,8 +8,9 @@ PYTHON = /usr/bin/python3
 CARTEIRO = build/release/cli/carteiro
 FUZZ_SECONDS ?= 600
 QUEUE_COUNT ?= 1000000
+LARGE_COUNT ?= 100000
 
-.PHONY: all demo test test-thunderbird bench bench-out bench-queue bench-server fuzz lint format install docs packages packages-test
+.PHONY: all demo test test-thunderbird bench bench-large bench-out bench-queue bench-server fuzz lint format install docs packages packages-test
 
 all: build/release/build.ninja
 	@ninja -C build/release
@@ -53,6 +54,10 @@ bench: packages-test all
 
 bench-server: all
 	@$(PYTHON) bench/server.py $(CARTEIRO) $(if $(CONF),--conf '$(CONF)') $(if $(IMPORT),--import '$(IMPORT)')
+
+# A large mailbox, beside Dovecot.
+bench-large: packages-test all
+	@$(PYTHON) bench/large.py $(CARTEIRO) --count $(LARGE_COUNT)
 
 # What leaves, beside Postfix.
 bench-out: packages-test all

@@ -6,7 +6,8 @@
 #include <stdalign.h>
 #include <stdlib.h>
 
-enum { BLOCK_BYTES = 4096 };
+/* The first block is small: many arenas live as long as a connection, and hold a few words. */
+enum { FIRST_BLOCK_BYTES = 240, BLOCK_BYTES = 4096 };
 
 struct arena_block {
 	struct arena_block *next;
@@ -31,7 +32,7 @@ void *arena_alloc(struct arena *a, size_t size)
 	size = (size + alignof(max_align_t) - 1) & ~(alignof(max_align_t) - 1);
 	struct arena_block *block = a->blocks;
 	if (!block || block->size - block->used < size) {
-		size_t room = size > BLOCK_BYTES / 4 ? size : BLOCK_BYTES;
+		size_t usual = block ? BLOCK_BYTES : FIRST_BLOCK_BYTES, room = size > usual / 4 ? size : usual;
 		struct arena_block *fresh = xcalloc(1, sizeof *fresh + room);
 		fresh->size = room;
 		/* a large piece gets a block of its own, behind the one that still has room */

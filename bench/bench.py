@@ -4,20 +4,12 @@
     bench.py CARTEIRO        (as root: the peers need it)"""
 import os
 import re
-import shutil
-import signal
 import subprocess
 import sys
 import time
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-TOP = os.path.dirname(HERE)
-sys.path.insert(0, os.path.join(TOP, 'tools'))
-from instance import folder  # noqa: E402
+from sides import LOAD, OURS, THEIRS, build_load, ours, theirs
 
-LOAD = os.path.join(TOP, 'build', 'mailload')
-OURS = dict(smtp=2525, imap=2143, imaps=2993, pop3=2110)
-THEIRS = dict(smtp=23025, imap=23143, imaps=23993, pop3=23110)
 SECONDS = 5
 
 # name, arguments, port's name, what is read from the last line, unit, larger is better
@@ -32,11 +24,6 @@ WORK = [
     ('idle IMAP, memory', ['idle', '-c', '500', '-u', 'user%d', '-U', '50'], 'imap', r'([\d.]+) KiB a conn', ' KiB', False),
     ('idle IMAP, TLS, memory', ['idle', '-T', '-c', '500', '-u', 'user%d', '-U', '50'], 'imaps', r'([\d.]+) KiB a conn', ' KiB', False),
 ]
-
-
-def build_load():
-    os.makedirs(os.path.dirname(LOAD), exist_ok=True)
-    subprocess.run(['cc', '-O2', '-Wall', '-o', LOAD, os.path.join(HERE, 'mailload.c'), '-lssl', '-lcrypto', '-lpthread'], check=True)
 
 
 def cpu_seconds(root):
@@ -87,37 +74,14 @@ def measure(ports, pids):
     return result
 
 
-def ours(carteiro):
-    shutil.rmtree(folder('bench-data'), ignore_errors=True)  # both sides begin with empty mailboxes
-    server = subprocess.Popen([sys.executable, os.path.join(HERE, 'server.py'), carteiro], stdout=subprocess.PIPE, text=True)
-    pid = int(re.search(r'master pid (\d+)', server.stdout.readline()).group(1))
-    try:
-        return measure(OURS, dict(smtp=pid, imap=pid))
-    finally:
-        os.kill(pid, signal.SIGTERM)
-        server.wait()
-
-
-def theirs():
-    home = os.environ.setdefault('PEERS_HOME', '/var/tmp/carteiro-peers')
-    shutil.rmtree(home, ignore_errors=True)
-    peers = [sys.executable, os.path.join(HERE, 'peers.py')]
-    # to a file and not a pipe: the daemons keep it open
-    with open('/var/tmp/carteiro-peers.out', 'w+') as out:
-        subprocess.run(peers + ['start'], stdout=out, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, check=True)
-        out.seek(0)
-        postfix, dovecot = (int(n) for n in re.findall(r'\d+', out.read())[-2:])
-    try:
-        return measure(THEIRS, dict(smtp=postfix, imap=dovecot))
-    finally:
-        subprocess.run(peers + ['stop'], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-
 def main():
     if os.geteuid() != 0:
         sys.exit('make bench starts Postfix and Dovecot beside carteiro: as root')
     build_load()
-    left, right = ours(sys.argv[1]), theirs()
+    with ours(sys.argv[1]) as master:
+        left = measure(OURS, dict(smtp=master, imap=master))
+    with theirs() as (postfix, dovecot):
+        right = measure(THEIRS, dict(smtp=postfix, imap=dovecot))
     print('%-26s %18s %18s %8s   %s' % ('', 'carteiro', 'Postfix+Dovecot', 'ratio', 'CPU us each'))
     for work, (a, cpu_a), (b, cpu_b) in zip(WORK, left, right):
         ratio = (a / b if work[5] else b / a) if a and b else 0

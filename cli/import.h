@@ -71,6 +71,8 @@ int import_mailbox(struct import *i, struct span name, const char *use, uint32_t
 /* Ends it: everything is taken; its next UID is at least that, if UIDs are kept. */
 void import_mailbox_end(struct import *i, uint32_t uidnext);
 void import_subscribe(struct import *i, struct span name);
+/* Gives somebody rights to a mailbox (RFC 4314) by their letters. 1: the server does not; -1: it has gone. */
+int import_rights(struct import *i, struct span mailbox, struct span identifier, struct span letters);
 
 /* The hash of where a message comes from. */
 void import_source(const char *kind, struct span mailbox, struct span key, unsigned char out[IMPORT_SOURCE_BYTES]);

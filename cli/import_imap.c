@@ -377,6 +377,7 @@ static void take_mailbox(struct walk *w, const struct listed *l)
 		w->spooled = ftruncate(w->spool, 0) ? w->spooled : 0;
 	}
 	import_mailbox_end(w->import, w->uidnext);
+	import_acl(w->import, &w->source, buf_span(&l->raw), buf_span(&w->import->mailbox));
 }
 
 /* ---- all of it ---- */

@@ -20,6 +20,8 @@ struct imap_source {
 bool imap_source_options(struct imap_source *s, const char **words, int count, const char *address);
 /* 0, or an exit status after a message. */
 int imap_source_open(struct imap_source *s, const char *authorities);
+/* Gives others the rights to a mailbox that they have there: import_acl.c. `raw` is its name there, `name` what it is called here. */
+void import_acl(struct import *i, struct imap_source *s, struct span raw, struct span name);
 bool imap_source_can(const struct imap_source *s, const char *capability);
 
 #endif

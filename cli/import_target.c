@@ -179,6 +179,15 @@ void import_subscribe(struct import *i, struct span name)
 		say_name(i, "SUBSCRIBE", target, "");
 }
 
+int import_rights(struct import *i, struct span mailbox, struct span identifier, struct span letters)
+{
+	BUF_AUTO behind = {0};
+	buf_add_char(&behind, ' ');
+	imap_client_add_string(&behind, identifier);
+	buf_printf(&behind, " %.*s", SPAN_ARG(letters));
+	return i->is_broken ? -1 : say_name(i, "SETACL", mailbox, buf_cstr(&behind));
+}
+
 /* ---- what has come before ---- */
 
 void import_source(const char *kind, struct span mailbox, struct span key, unsigned char out[IMPORT_SOURCE_BYTES])

@@ -33,7 +33,7 @@ static const char help[] =
 	"  carteiro user passwd ADDRESS\n"
 	"  carteiro user import FILE        lines of address:hash, as passwd(5) or Dovecot's passwd-file have them\n"
 	"  carteiro user list [without-scram] | show ADDRESS | remove ADDRESS\n"
-	"  carteiro user set ADDRESS language en|pt | set ADDRESS master yes|no\n"
+	"  carteiro user set ADDRESS language en|pt | set ADDRESS master|shared yes|no\n"
 	"  carteiro user app ADDRESS add NAME [protocols imap,pop3,smtp,jmap] [expires 90d|DAY]   a password for one program\n"
 	"  carteiro user app ADDRESS list | remove NAME\n"
 	"  carteiro user held               who sends unlike himself, so that it waits; then one of:\n"
@@ -52,6 +52,8 @@ static const char help[] =
 	"  carteiro import mbox ADDRESS FILE|FOLDER [MAILBOX]   files as Dovecot, UW imapd and mutt write them\n"
 	"  carteiro import imap ADDRESS SERVER [--user NAME] [--password-file FILE] [--port NUMBER] [--starttls] [--insecure] [MAILBOX]...\n"
 	"  carteiro export maildir|mbox ADDRESS FOLDER [MAILBOX]   mail as Dovecot reads it; a second time, what is new\n"
+	"  carteiro acl set ADDRESS MAILBOX|* WHO|anyone RIGHTS   who may use his mailboxes; letters of RFC 4314: lrswipkxtea\n"
+	"  carteiro acl remove ADDRESS MAILBOX|* WHO | list ADDRESS\n"
 	"  carteiro quota set ADDRESS|DOMAIN|*@DOMAIN SIZE|none [MESSAGES] | unset TARGET | show TARGET | list\n"
 	"  carteiro expire set ADDRESS|*@DOMAIN MAILBOX AFTER|never | unset TARGET MAILBOX | list | run\n"
 	"  carteiro restore list ADDRESS | ADDRESS ID|MAILBOX|all [SINCE]\n"
@@ -118,7 +120,7 @@ static const struct {
 } commands[] = {
 	{"run", run}, {"setup", cli_setup}, {"check", cli_check}, {"user", cli_user}, {"settings", settings},
 	{"status", forward_to_running}, {"reload", forward_to_running}, {"stop", forward_to_running},
-	{"drop", cli_drop}, {"import", cli_import}, {"export", cli_export}, {"domain", cli_domain}, {"dkim", cli_dkim}, {"alias", cli_alias}, {"backup", cli_backup}, {"salvage", cli_salvage}, {"queue", forward}, {"quota", forward}, {"expire", forward}, {"verify", forward_to_running}, {"restore", forward_to_running}, {"route", forward}, {"trace", forward}, {"report", forward},
+	{"drop", cli_drop}, {"import", cli_import}, {"export", cli_export}, {"domain", cli_domain}, {"dkim", cli_dkim}, {"alias", cli_alias}, {"backup", cli_backup}, {"salvage", cli_salvage}, {"queue", forward}, {"acl", forward}, {"quota", forward}, {"expire", forward}, {"verify", forward_to_running}, {"restore", forward_to_running}, {"route", forward}, {"trace", forward}, {"report", forward},
 };
 
 /* Under its other names the program is what programs have always called. The words are sendmail's own then, options and all. */

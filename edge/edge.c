@@ -77,6 +77,8 @@ ON_SESSION(fetch_rows)
 ON_SESSION(body_piece)
 ON_SESSION(copy_done)
 ON_SESSION(quota_row)
+ON_SESSION(share_row)
+ON_SESSION(acl_row)
 ON_SESSION(metadata_row)
 ON_SESSION(import_sources)
 ON_SESSION(unique_ids)
@@ -90,7 +92,7 @@ static const struct store_to_edge store_handlers = {
 	.session_opened = on_session_opened, .session_ended = on_session_ended, .sender_answer = on_sender_answer,
 	.rcpt_answer = on_rcpt_answer, .delivery_credit = on_delivery_credit, .delivery_result = on_delivery_result,
 	.mailbox_row = on_mailbox_row, .mailbox_opened = on_mailbox_opened, .uid_rows = on_uid_rows,
-	.request_done = on_request_done, .fetch_rows = on_fetch_rows, .body_piece = on_body_piece, .copy_done = on_copy_done, .quota_row = on_quota_row, .metadata_row = on_metadata_row, .import_sources = on_import_sources, .unique_ids = on_unique_ids,
+	.request_done = on_request_done, .fetch_rows = on_fetch_rows, .body_piece = on_body_piece, .copy_done = on_copy_done, .quota_row = on_quota_row, .share_row = on_share_row, .acl_row = on_acl_row, .metadata_row = on_metadata_row, .import_sources = on_import_sources, .unique_ids = on_unique_ids,
 	.search_found = on_search_found, .search_done = on_search_done, .changes = on_changes, .mailbox_changed = on_mailbox_changed, .mailbox_event = on_mailbox_event,
 };
 

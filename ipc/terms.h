@@ -60,6 +60,7 @@ enum delivery_outcome {
 	DELIVERY_NO_RECIPIENT, /* the last recipient has gone meanwhile: 550 5.1.1 */
 	DELIVERY_TOO_LARGE,   /* 552 5.3.4 */
 	DELIVERY_DISCARDED,   /* a milter has thrown it away, and the client is not to know: 250 */
+	DELIVERY_NO_PERMISSION, /* APPEND: [NOPERM] */
 	DELIVERY_PARKED,      /* APPEND: good, and waits for append_ask; nothing is kept yet */
 };
 
@@ -83,12 +84,17 @@ enum request_outcome {
 	REQUEST_NO_SPACE,       /* [OVERQUOTA]: the disk is full, or a quota */
 	REQUEST_TOO_MANY,       /* [METADATA TOOMANY] */
 	REQUEST_BAD_USE,        /* [USEATTR] */
+	REQUEST_NO_PERMISSION,  /* [NOPERM]: RFC 4314 §4 */
+	REQUEST_NO_USER,        /* of an ACL: there is nobody of that name */
 	REQUEST_OK_LEFT,        /* deleted, and it was the mailbox that the session had open: none is open now */
 };
 
 /* System flags, as bits: RFC 3501 §2.3.2. */
 enum mail_flag { FLAG_SEEN = 1, FLAG_ANSWERED = 2, FLAG_FLAGGED = 4, FLAG_DELETED = 8, FLAG_DRAFT = 16 };
 enum { KEYWORDS_MOST = 64 }; /* of a mailbox: a bit each */
+
+/* acl_set.change; the first three as enum rights_change (wire/rights.h) */
+enum acl_change { ACL_SET, ACL_ADD, ACL_REMOVE, ACL_DELETE };
 
 /* mailbox_event.kind */
 enum mailbox_event_kind {

@@ -70,6 +70,11 @@ void user_revoke(struct command_run *c);
 void user_set(struct command_run *c);
 void user_show(struct command_run *c);
 
+/* store/command_acl.c */
+void acl_list(struct command_run *c);
+void acl_remove(struct command_run *c);
+void acl_set(struct command_run *c);
+
 /* store/command_quota.c */
 void quota_set(struct command_run *c);
 void quota_unset(struct command_run *c);

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "store/directory/app_password.h"
+#include "store/directory/shares.h"
 #include "store/directory/expire.h"
 #include "store/directory/options.h"
 #include "store/directory/quota.h"
@@ -136,6 +137,7 @@ void user_remove(struct command_run *c)
 	directory_walk(c->store, false, say_if_it_leads_there, &(struct leading_to){c, name}, NULL);
 	directory_delete_account(&c->batch, name, entry.account);
 	options_delete(&c->batch, entry.account);
+	shares_delete(c->store, &c->batch, entry.account);
 	quota_delete(&c->batch, name);
 	expire_delete_all(c->store, &c->batch, name);
 	app_passwords_delete_all(&c->batch, entry.account);
@@ -156,13 +158,28 @@ static void set_language(struct command_run *c, uint64_t account)
 		options_put_language(c->store, &c->batch, account, language);
 }
 
+/* False after saying that it is neither yes nor no. */
+static bool read_yes(struct command_run *c, bool *is_yes)
+{
+	*is_yes = span_equal(c->words[4], SPAN("yes"));
+	bool is_good = *is_yes || span_equal(c->words[4], SPAN("no"));
+	if (!is_good)
+		command_fail(c, CODE_USAGE, "%.*s is yes or no", SPAN_ARG(c->words[3]));
+	return is_good;
+}
+
+static void set_shared(struct command_run *c, uint64_t account)
+{
+	bool is_shared;
+	if (read_yes(c, &is_shared))
+		options_put_shared(c->store, &c->batch, account, is_shared);
+}
+
 static void set_master(struct command_run *c, uint64_t account)
 {
-	bool is_master = span_equal(c->words[4], SPAN("yes"));
-	if (!is_master && !span_equal(c->words[4], SPAN("no"))) {
-		command_fail(c, CODE_USAGE, "master is yes or no");
+	bool is_master;
+	if (!read_yes(c, &is_master))
 		return;
-	}
 	options_put_master(c->store, &c->batch, account, is_master);
 	c->master_ended = is_master ? 0 : account;
 }
@@ -177,8 +194,10 @@ void user_set(struct command_run *c)
 		set_language(c, entry.account);
 	else if (span_equal(c->words[3], SPAN("master")))
 		set_master(c, entry.account);
+	else if (span_equal(c->words[3], SPAN("shared")))
+		set_shared(c, entry.account);
 	else
-		command_fail(c, CODE_USAGE, "what can be set for a user is: language en|pt, master yes|no");
+		command_fail(c, CODE_USAGE, "what can be set for a user is: language en|pt, master yes|no, shared yes|no");
 }
 
 void user_show(struct command_run *c)
@@ -190,6 +209,8 @@ void user_show(struct command_run *c)
 	buf_printf(&c->text, "%.*s\nlanguage %s\n", SPAN_ARG(name), language_tag(options_language(c->store, entry.account)));
 	if (options_is_master(c->store, entry.account))
 		buf_add_cstr(&c->text, "master: may log in as every other user\n");
+	if (options_is_shared(c->store, entry.account))
+		buf_add_cstr(&c->text, "shared: whom `carteiro acl` lets in has its mailboxes below \"Shared Folders\"\n");
 	habit_print(c->store, entry.account, &c->text);
 }
 

@@ -5,9 +5,10 @@
 #include "base/die.h"
 #include "base/log.h"
 #include "ipc/words.h"
+#include "store/mailbox/view.h"
 #include "store/queue/queue.h"
 #include "store/report/report.h"
-#include "store/session.h"
+#include "store/share.h"
 #include "store/trace.h"
 #include "store/usage.h"
 
@@ -154,15 +155,23 @@ int deliver_begin(struct store_peer *edge, const struct msg_delivery_begin *m)
 	d->session = m->session;
 	d->account = needs_login ? session->account : 0;
 	d->kind = m->kind;
-	if (d->kind == DELIVERY_APPEND)
+	struct span mailbox = m->mailbox;
+	if (d->kind == DELIVERY_APPEND) {
+		struct view_place place;
+		if (share_find(s, session, m->mailbox, &place, &mailbox) == SHARE_NONE)
+			mailbox = m->mailbox; /* which is nowhere */
+		d->account = place.account;
+		d->reader = place.reader;
+		d->is_near = place.is_near;
 		usage_of_account(s, d->account); /* so that its worker knows its limits as they are now */
+	}
 	d->facts = m->facts;
 	d->filter = m->filter;
 	d->flags = m->flags;
 	d->internaldate_ms = m->internaldate_ms;
 	buf_add(&d->reverse_path, m->reverse_path);
 	buf_add(&d->client, m->client_address);
-	buf_add(&d->mailbox, m->mailbox);
+	buf_add(&d->mailbox, mailbox);
 	buf_add(&d->keywords, m->keywords);
 	d->uid = m->uid;
 	d->has_source = m->source.len > 0;

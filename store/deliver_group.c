@@ -5,6 +5,8 @@
 #include "base/die.h"
 #include "ipc/words.h"
 #include "store/mailbox/append.h"
+#include "store/mailbox/view.h"
+#include "store/share.h"
 
 #include <stdlib.h>
 
@@ -15,6 +17,7 @@ struct group {
 	uint32_t request;
 	size_t left;      /* results that are still to come: all in one turn */
 	struct buf uids;  /* ranges */
+	bool is_refused;  /* what it asks for cannot be */
 };
 
 static enum request_outcome request_outcome(enum delivery_outcome outcome)
@@ -23,6 +26,7 @@ static enum request_outcome request_outcome(enum delivery_outcome outcome)
 	case DELIVERED: case DELIVERY_DISCARDED: return REQUEST_OK;
 	case DELIVERY_NO_MAILBOX: return REQUEST_NO_MAILBOX;
 	case DELIVERY_NO_SPACE: return REQUEST_NO_SPACE;
+	case DELIVERY_NO_PERMISSION: return REQUEST_NO_PERMISSION;
 	case DELIVERY_UNKNOWN: return REQUEST_EXPUNGED;
 	default: return REQUEST_FAILED;
 	}
@@ -31,7 +35,7 @@ static enum request_outcome request_outcome(enum delivery_outcome outcome)
 static void say_outcome(struct group *g, const struct append_result *result)
 {
 	struct store_peer *edge = store_peer(g->store, g->edge);
-	enum request_outcome outcome = request_outcome(result->outcome);
+	enum request_outcome outcome = g->is_refused ? REQUEST_BAD_NAME : request_outcome(result->outcome);
 	if (!edge)
 		return;
 	if (outcome == REQUEST_OK)
@@ -105,7 +109,15 @@ int deliver_group(struct store_peer *edge, const struct msg_append_ask *m)
 		}
 		return 0;
 	}
-	first->session = m->session;
+	struct session *session = session_find(edge, m->session);
+	struct view_place open = session ? share_open_place(session) : (struct view_place){0};
+	if (m->replaced_uid && open.account != account) {
+		/* accounts have batches of their own */
+		g->is_refused = true;
+		append_drop(first);
+		return 0;
+	}
+	first->view = open.key;
 	first->replaced_uid = m->replaced_uid;
 	append_post(store_worker_of(edge->store, account), first);
 	return 0;

@@ -111,6 +111,8 @@ struct append *deliver_append(struct delivery *d, struct accepted *m, uint64_t a
 	*a = (struct append){.message = m, .account = account, .is_append = d->kind == DELIVERY_APPEND, .done = done, .context = context,
 	                     .internaldate_ms = d->internaldate_ms ? d->internaldate_ms : (uint64_t)clock_wall_ms()};
 	if (d->kind == DELIVERY_APPEND) {
+		a->reader = d->reader;
+		a->is_near = d->is_near;
 		a->flags = d->flags & 31;
 		buf_add(&a->mailbox, buf_span(&d->mailbox));
 		buf_add(&a->keywords, buf_span(&d->keywords));

@@ -14,7 +14,9 @@ struct delivery {
 	struct id128 id;
 	struct id128 blob;       /* of our own making: an id that an edge names again overwrites nothing */
 	peer_id edge;
-	uint64_t token, session, account; /* account: of the session */
+	uint64_t token, session, account; /* account: of the session; of an APPEND, whose mailbox it is for */
+	uint64_t reader;         /* as in struct append, as is the next */
+	bool is_near;
 	uint8_t kind, facts, filter, flags, ret, priority;
 	uint32_t hold_s;
 	struct buf reverse_path, client, mailbox, keywords, envid;

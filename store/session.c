@@ -7,6 +7,7 @@
 #include "store/directory/app_password.h"
 #include "store/directory/options.h"
 #include "store/mailbox/view.h"
+#include "store/share.h"
 
 #include <stdlib.h>
 
@@ -34,6 +35,7 @@ static void end(struct store *store, struct session *s)
 {
 	if (s->account)
 		view_post_close(store_worker_of(store, s->account), s->id);
+	share_leave(store, s);
 	map_take(&store->sessions, s->id);
 	free(s);
 }

@@ -5,10 +5,15 @@
 
 #include "store/store.h"
 
+struct guest;
+
 struct session {
 	uint64_t id, token;
 	peer_id peer;
 	uint64_t account; /* 0: nobody has logged in */
+	struct guest *guests; /* views in other accounts: share.h */
+	size_t guest_count;
+	size_t open_guest;    /* which of them has the session's mailbox open, counted from 1; 0: its own account has, or none is */
 	uint64_t master;  /* the master user who acts for it; 0: nobody does */
 	bool is_administrator; /* it was bound by a grant: whoever commands the server imports mail */
 	bool has_app;     /* it was bound by the password of an application, */

@@ -23,7 +23,7 @@
 #include "store/housekeeping.h"
 #include "store/report/report.h"
 #include "store/scram.h"
-#include "store/session.h"
+#include "store/share.h"
 #include "store/sign.h"
 #include "store/sweep.h"
 #include "store/usage.h"
@@ -221,12 +221,13 @@ static bool is_for_account(uint16_t type)
 	case MSG_MAILBOX_LIST_ASK: case MSG_MAILBOX_CREATE: case MSG_MAILBOX_DELETE: case MSG_MAILBOX_RENAME:
 	case MSG_MAILBOX_SUBSCRIBE: case MSG_MAILBOX_OPEN: case MSG_MAILBOX_CLOSE: case MSG_FETCH_ASK: case MSG_FETCH_MORE:
 	case MSG_BODY_ASK: case MSG_FLAGS_ASK: case MSG_COPY_ASK: case MSG_EXPUNGE_ASK: case MSG_SEARCH_ASK: case MSG_CHANGES_ASK: case MSG_VANISHED_ASK: case MSG_MESSAGE_ASK: case MSG_QUOTA_ASK: case MSG_METADATA_GET: case MSG_METADATA_SET: case MSG_NOTIFY_SET: case MSG_UNIQUE_IDS_ASK:
+	case MSG_SHARES_ASK: case MSG_ACL_GET: case MSG_ACL_SET:
 		return true;
 	}
 	return is_for_import(type);
 }
 
-/* Messages about an account begin with the session; they go to the account's worker unread. */
+/* Messages about an account begin with the session. */
 static int dispatch_edge(const void *handlers, void *context, uint16_t type, struct span payload)
 {
 	struct store_peer *p = context;
@@ -239,10 +240,7 @@ static int dispatch_edge(const void *handlers, void *context, uint16_t type, str
 		return u.bad ? -1 : 0; /* ended by us while the message was on its way */
 	if (!s->account || (is_for_import(type) && !s->is_administrator))
 		return -1;
-	if (type == MSG_COPY_ASK || type == MSG_QUOTA_ASK)
-		usage_of_account(p->store, s->account); /* so that the worker knows its limits as they are now */
-	view_post_message(store_worker_of(p->store, s->account), id, s->account, p->id, type, payload);
-	return 0;
+	return share_post(p, s, type, payload);
 }
 
 /* ---- from filters ---- */
@@ -528,6 +526,7 @@ static void configure(void *context, const struct config *config)
 	s->committer = committer_new(s->engine, say_committed, s);
 	s->outbox = xcalloc(1, sizeof *s->outbox);
 	s->usages = usages_new();
+	sweep_prepare(s);
 	s->undelete_grace_s = config->undelete_grace_s;
 	*s->outbox = (struct outbox){.lock = PTHREAD_MUTEX_INITIALIZER};
 	s->outbox_waker = waker_new(s->loop, on_outbox, s);
@@ -576,6 +575,8 @@ static void stop(void *context)
 		worker_stop(s->workers[i]);
 	if (s->committer)
 		committer_free(s->committer);
+	if (s->spared && atomic_load(&s->background) == 0)
+		sweep_end(s);
 	if (s->engine && atomic_load(&s->background) == 0)
 		engine_close(s->engine); /* else a thread still uses it; the log on the disk has everything */
 	_exit(0);

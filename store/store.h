@@ -72,6 +72,7 @@ struct store {
 	bool has_scram_missing;  /* they have been counted */
 	struct command_run *command, *commands_waiting; /* store/command.c: one after the other */
 	struct timer *sweep;     /* store/sweep.h */
+	struct spared *spared;
 	struct timer *housekeeping; /* store/housekeeping.h */
 	_Atomic uint64_t undelete_grace_s; /* store/mailbox/removed.h; workers read it */
 	uint64_t restored_ms; /* when this store was taken out of a backup; 0: it was not. Set once, as are the next ones */

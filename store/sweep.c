@@ -11,10 +11,17 @@
 #include "store/queue/message.h"
 #include "store/trace.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
 enum { FIRST_MS = 60 * 1000, EVERY_MS = 600 * 1000, YOUNG_MS = 3600 * 1000 };
+
+/* Blobs that move between accounts, by hash: since the last sweep began, and in the time before it. */
+struct spared {
+	pthread_mutex_t lock;
+	struct map now, before;
+};
 
 struct sweep_job {
 	struct job job;
@@ -84,6 +91,44 @@ static void find_candidates(struct sweep *w)
 	w->is_failed |= more < 0;
 }
 
+void sweep_prepare(struct store *s)
+{
+	s->spared = xcalloc(1, sizeof *s->spared);
+	*s->spared = (struct spared){.lock = PTHREAD_MUTEX_INITIALIZER};
+}
+
+void sweep_end(struct store *s)
+{
+	map_free(&s->spared->now);
+	map_free(&s->spared->before);
+	pthread_mutex_destroy(&s->spared->lock);
+	free(s->spared);
+}
+
+void sweep_spare(struct store *s, struct id128 blob)
+{
+	pthread_mutex_lock(&s->spared->lock);
+	map_put(&s->spared->now, id128_hash(blob), s);
+	pthread_mutex_unlock(&s->spared->lock);
+}
+
+static bool is_spared(const struct store *s, struct id128 blob)
+{
+	pthread_mutex_lock(&s->spared->lock);
+	bool result = map_get(&s->spared->now, id128_hash(blob)) || map_get(&s->spared->before, id128_hash(blob));
+	pthread_mutex_unlock(&s->spared->lock);
+	return result;
+}
+
+static void begin_sparing_anew(struct store *s)
+{
+	pthread_mutex_lock(&s->spared->lock);
+	map_free(&s->spared->before);
+	s->spared->before = s->spared->now;
+	s->spared->now = (struct map){0};
+	pthread_mutex_unlock(&s->spared->lock);
+}
+
 static void delete_unnamed(struct sweep *w)
 {
 	struct batch b = {0};
@@ -93,7 +138,7 @@ static void delete_unnamed(struct sweep *w)
 		BUF_AUTO swept = {0};
 		unpack_id128(&ids, &blob);
 		uintptr_t received = (uintptr_t)map_get(&w->shared, id128_hash(blob));
-		if (!received)
+		if (!received || is_spared(w->store, blob))
 			continue;
 		blob_delete(&b, blob, received - 1);
 		queue_key(&swept, 's', blob);
@@ -150,6 +195,7 @@ static void begin(void *context)
 	struct sweep_job *j = xcalloc(1, sizeof *j);
 	*j = (struct sweep_job){.job.run = run, .store = s};
 	j->oldest_trace_ms = (uint64_t)clock_wall_ms() - child_config(s->self)->trace_lifetime_s * 1000;
+	begin_sparing_anew(s);
 	deliver_walk_blobs(s, mark_in_use, &j->in_use);
 	atomic_fetch_add(&s->background, 1);
 	worker_post(s->sweeper, &j->job);

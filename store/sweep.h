@@ -9,9 +9,17 @@
 
 #include "store/store.h"
 
+/* Before any worker has something to do. */
+void sweep_prepare(struct store *s);
 void sweep_start(struct store *s);
+/* When no worker has anything to do any more. */
+void sweep_end(struct store *s);
 /* The second of these, now; in_use: blobs, by id128_hash, of deliveries that were on their way when the sweep began; those of the queue are
  * put to it. Reads every account: not in the loop's thread. */
 void sweep_blobs(struct store *s, struct map *in_use);
+
+/* From any thread: a blob that moves from one account to another. A sweep that is under way may have looked at the one before it named the blob no more, and
+ * at the other before it did: neither this sweep nor the next one takes it. */
+void sweep_spare(struct store *s, struct id128 blob);
 
 #endif

@@ -24,6 +24,7 @@ static void open_store(struct store *s)
 {
 	*s = (struct store){.engine = engine_open_memory()};
 	s->committer = committer_new(s->engine, say_nothing, NULL);
+	sweep_prepare(s);
 }
 
 /* After everything that was submitted has been written. */
@@ -90,11 +91,13 @@ static void shared_blobs_go_when_nobody_names_them(void **state)
 	struct store s;
 	struct map in_use = {0};
 	open_store(&s);
-	struct id128 unnamed = made(DAY, 1), named = made(DAY, 2), on_its_way = made(DAY, 3), young = made(1000, 4), single = made(DAY, 5);
+	struct id128 unnamed = made(DAY, 1), named = made(DAY, 2), on_its_way = made(DAY, 3), young = made(1000, 4), single = made(DAY, 5), moving = made(DAY, 6);
 	share(&s, unnamed);
 	share(&s, named);
 	share(&s, on_its_way);
 	share(&s, young);
+	share(&s, moving);
+	sweep_spare(&s, moving); /* from one account to another */
 	struct batch b = {0};
 	batch_blob_put(&b, single, 0, SPAN("of one account"));
 	write_batch(s.engine, &b);
@@ -106,11 +109,13 @@ static void shared_blobs_go_when_nobody_names_them(void **state)
 	assert_true(is_there(&s, named));
 	assert_true(is_there(&s, on_its_way));
 	assert_true(is_there(&s, young));
+	assert_true(is_there(&s, moving));
 	BUF_AUTO bytes = {0};
 	struct blob_id id;
 	memcpy(id.bytes, single.bytes, sizeof id.bytes);
 	assert_int_equal(engine_blob_get(s.engine, id, 0, &bytes, NULL), 1);
 	map_free(&in_use);
+	sweep_end(&s);
 	engine_close(s.engine);
 }
 
@@ -133,6 +138,7 @@ static void with_a_damaged_record_in_the_queue_all_blobs_stay(void **state)
 	end_committer(&s);
 	assert_true(is_there(&s, unnamed));
 	map_free(&in_use);
+	sweep_end(&s);
 	engine_close(s.engine);
 }
 
@@ -171,6 +177,7 @@ static void traces_go_when_they_are_old(void **state)
 	assert_int_equal(count_keys(&s, "a0000000000000001"), 2);
 	assert_int_equal(count_keys(&s, "q0"), 0);
 	assert_int_equal(count_keys(&s, "dir"), 2);
+	sweep_end(&s);
 	engine_close(s.engine);
 }
 

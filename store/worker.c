@@ -8,7 +8,10 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-enum { QUIET_MS = 20 /* without anything new, before what can wait is taken up */ };
+enum {
+	QUIET_MS = 20,   /* without anything new, before what can wait is taken up */
+	STARVED_MS = 25, /* between two of those that can wait, where something new comes all the time */
+};
 
 struct worker_thread {
 	pthread_t thread;
@@ -17,6 +20,7 @@ struct worker_thread {
 	struct job *first, **last;
 	struct job *idle_first, **idle_last; /* run when there is no other */
 	int64_t busy_ms;         /* when something came last */
+	int64_t idle_ms;         /* when one that can wait was taken up last, or the first of them came */
 	struct parcel_list said; /* in this turn */
 	bool is_ending;
 };
@@ -36,21 +40,32 @@ static bool is_time_for_idle_job(struct worker_thread *t)
 	return false;
 }
 
+/* The first of those that can wait, taken out of their queue. */
+static struct job *take_idle_job(struct worker_thread *t)
+{
+	struct job *j = t->idle_first;
+	t->idle_first = j->next;
+	if (!t->idle_first)
+		t->idle_last = &t->idle_first;
+	j->next = NULL;
+	t->idle_ms = clock_monotonic_ms();
+	return j;
+}
+
 static struct job *take_jobs(struct worker_thread *t)
 {
 	pthread_mutex_lock(&t->lock);
 	while (!t->first && !t->is_ending && !is_time_for_idle_job(t))
 		;
 	struct job *jobs = t->first;
+	/* where there is always something to do, those that can wait have a turn now and then nevertheless */
+	bool is_starved = t->idle_first && clock_monotonic_ms() - t->idle_ms >= STARVED_MS;
+	if (jobs && is_starved)
+		*t->last = take_idle_job(t);
 	t->first = NULL;
 	t->last = &t->first;
-	if (!jobs && t->idle_first && !t->is_ending) {
-		jobs = t->idle_first;
-		t->idle_first = jobs->next;
-		if (!t->idle_first)
-			t->idle_last = &t->idle_first;
-		jobs->next = NULL;
-	}
+	if (!jobs && t->idle_first && !t->is_ending)
+		jobs = take_idle_job(t);
 	pthread_mutex_unlock(&t->lock);
 	return jobs;
 }
@@ -105,6 +120,8 @@ static void post(struct worker_thread *t, struct job *j, struct job ***last, boo
 	j->next = NULL;
 	pthread_mutex_lock(&t->lock);
 	bool was_empty = !t->first;
+	if (last == &t->idle_last && !t->idle_first)
+		t->idle_ms = clock_monotonic_ms();
 	**last = j;
 	*last = &j->next;
 	if (is_new)

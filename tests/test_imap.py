@@ -128,7 +128,7 @@ def test_a_new_account_has_its_special_mailboxes(i):
     for name, use in (('Drafts', 'Drafts'), ('Sent', 'Sent'), ('Junk', 'Junk'), ('Trash', 'Trash'), ('Archive', 'Archive')):
         assert re.search(rb'\(.*\\%s.*\) "/" "?%s"?' % (use.encode(), name.encode()), text)
     assert names(i.ok('LIST (SPECIAL-USE) "" *')) == {'Drafts', 'Sent', 'Junk', 'Trash', 'Archive'}
-    assert i.ok('NAMESPACE')[0] == b'* NAMESPACE (("" "/")) NIL NIL'
+    assert i.ok('NAMESPACE')[0].startswith(b'* NAMESPACE (("" "/")) ')
     assert b'"/"' in i.ok('LIST "" ""')[0]
 
 

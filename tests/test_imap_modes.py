@@ -212,7 +212,7 @@ def test_what_people_read_is_in_their_language(server, i):
     """RFC 5255 §3: chosen from what the client names; codes and BAD stay as they are."""
     assert i.ok('LANGUAGE') == [b'* LANGUAGE (en pt)']
     reply = i.command('LANGUAGE fr PT-BR en')
-    assert reply == 'OK LANGUAGE terminado' and i.untagged == [b'* LANGUAGE (pt)', b'* NAMESPACE (("" "/")) NIL NIL']
+    assert reply == 'OK LANGUAGE terminado' and i.untagged == [b'* LANGUAGE (pt)', b'* NAMESPACE (("" "/")) (("Other Users/" "/")) (("Shared Folders/" "/"))']
     assert i.no('SELECT nowhere') == 'NO [NONEXISTENT] Não existe nenhuma pasta com esse nome'
     assert i.command('NOOP') == 'OK NOOP terminado'
     assert i.bad('FROB') == 'BAD There is no such command'

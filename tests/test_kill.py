@@ -388,3 +388,40 @@ def test_a_removed_accounts_mail_goes_even_if_store_dies_amid_that(server):
         server.wait_all_running()
         return 'erasing-account' not in server.log()[before:]
     assert until(is_over, 30)
+
+
+def test_mail_that_moves_between_accounts_is_never_lost(make_server):
+    """MOVE from a shared mailbox into one's own and back (RFC 4314, RFC 6851), while store dies: each message is in one of them at least, whole."""
+    server = make_server('crossing', users=['ann', 'bob'])
+    shared, own, left = '"Other Users/ann@example.test/INBOX"', 'INBOX', random.Random(5)
+    body = b''.join(b'%072d\r\n' % n for n in range(900))  # in pieces of its own
+    with server.imap('ann@example.test') as ann:
+        ann.ok('SETACL INBOX bob@example.test lrswite')
+        for n in range(40):
+            ann.append('INBOX', b'Subject: m%d\r\n\r\n%s' % (n, body if n % 2 else b'small\r\n'))
+
+    def move_on():
+        try:
+            with server.imap('bob@example.test') as bob:
+                bob.socket.settimeout(40)
+                for source, target in [(shared, own), (own, shared)] * 20:
+                    bob.ok('SELECT %s' % source)
+                    count = int(re.search(rb'\* (\d+) EXISTS', b'\n'.join(bob.untagged))[1])
+                    if count:
+                        first = left.randint(1, count)
+                        bob.ok('MOVE %d:%d %s' % (first, left.randint(first, count), target))
+        except (OSError, EOFError, AssertionError):
+            pass  # the session was cut off
+
+    for _ in range(6):
+        mover = threading.Thread(target=move_on)
+        mover.start()
+        time.sleep(left.uniform(0.05, 0.5))
+        server.kill_role('store')
+        mover.join()
+        server.wait_all_running()
+        found = server.messages('ann@example.test') + server.messages('bob@example.test')
+        subjects = [re.search(rb'Subject: m(\d+)', m)[1] for m in found]
+        assert set(subjects) == {b'%d' % n for n in range(40)}, sorted(subjects)
+        assert all(m.endswith(body if int(s) % 2 else b'small\r\n') for s, m in zip(subjects, found))
+    server.must('verify')

@@ -91,7 +91,7 @@ static bool take_return_option(struct imap_parser *p, struct imap_list *out)
 {
 	static const struct option_name names[] = {
 		{"SUBSCRIBED", IMAP_LIST_RETURN_SUBSCRIBED}, {"CHILDREN", IMAP_LIST_RETURN_CHILDREN},
-		{"SPECIAL-USE", IMAP_LIST_RETURN_SPECIAL_USE}};
+		{"SPECIAL-USE", IMAP_LIST_RETURN_SPECIAL_USE}, {"MYRIGHTS", IMAP_LIST_RETURN_MYRIGHTS}};
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
 		if (imap_take_word(p, names[i].name)) {
 			out->options |= names[i].option;

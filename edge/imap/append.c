@@ -79,6 +79,7 @@ static const char *text_of(enum delivery_outcome outcome)
 	switch (outcome) {
 	case DELIVERED: case QUEUED: case DELIVERY_PARKED: return NULL;
 	case DELIVERY_NO_MAILBOX: return "[TRYCREATE] There is no mailbox of that name";
+	case DELIVERY_NO_PERMISSION: return "[NOPERM] You may put no messages there";
 	case DELIVERY_NO_SPACE: return "[OVERQUOTA] There is no room";
 	case DELIVERY_TOO_LARGE: return "[TOOBIG] The message is too large";
 	case DELIVERY_REFUSED: return "[CANNOT] The message is refused";

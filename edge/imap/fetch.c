@@ -3,6 +3,7 @@
 
 #include "base/die.h"
 #include "ipc/words.h"
+#include "wire/rights.h"
 
 #include <roaring/roaring.h>
 #include <stdlib.h>
@@ -27,6 +28,7 @@ void imap_fetch_free(struct imap_session *s)
 	buf_free(&f->gathered);
 	buf_free(&f->ranges);
 	buf_free(&f->rows_memory);
+	buf_free(&f->next_rows);
 	timer_free(f->turn);
 	if (f->newly_seen)
 		roaring_bitmap_free(f->newly_seen);
@@ -117,7 +119,7 @@ static void begin_fetch(struct imap_session *s)
 		sets_seen |= is_section(&f->what.items[i]) && !f->what.items[i].is_peek;
 	if (f->ranges.len == 0)
 		imap_ok(s, "FETCH done: no such messages");
-	else if (sets_seen && !s->view.is_read_only)
+	else if (sets_seen && !s->view.is_read_only && s->view.rights & RIGHT_SEEN) /* RFC 4314 §4, FETCH */
 		set_seen(s);
 	else
 		ask_rows(s);
@@ -201,12 +203,30 @@ void imap_fetch_new(struct imap_session *s, const struct imap_fetch *what, uint3
 static void on_rows(struct imap_session *s, const struct msg_fetch_rows *m)
 {
 	struct imap_fetching *f = s->fetching;
-	buf_clear(&f->rows_memory);
-	buf_add(&f->rows_memory, m->rows);
-	f->rows = (struct unpacker){.rest = buf_span(&f->rows_memory)};
-	f->is_last = m->is_last;
+	buf_add(&f->next_rows, m->rows);
+	f->has_next = true;
+	f->next_is_last = m->is_last;
+	if (!f->waits_for_rows)
+		return;
 	f->waits_for_rows = false;
 	imap_fetch_go_on(s);
+}
+
+/* The next part, if it is there. The one behind it is asked for at once, so that store and this process work at the same time. */
+static bool take_next_part(struct imap_session *s, struct imap_fetching *f)
+{
+	if (!f->has_next)
+		return false;
+	struct buf before = f->rows_memory;
+	f->rows_memory = f->next_rows;
+	f->next_rows = before;
+	buf_clear(&f->next_rows);
+	f->rows = (struct unpacker){.rest = buf_span(&f->rows_memory)};
+	f->is_last = f->next_is_last;
+	f->has_next = false;
+	if (!f->is_last)
+		channel_send(s->connection->edge->store, fetch_more, .session = s->connection->session, .request = s->request);
+	return true;
 }
 
 /* Reads the next row of the part: see ipc/terms.h, enum fetch_want. */
@@ -259,8 +279,9 @@ static enum imap_step begin_row(struct imap_session *s, struct imap_fetching *f)
 			end_fetch(s, f);
 			return STEP_WAIT;
 		}
+		if (take_next_part(s, f))
+			return STEP_ON;
 		f->waits_for_rows = true;
-		channel_send(s->connection->edge->store, fetch_more, .session = s->connection->session, .request = s->request);
 		return STEP_WAIT;
 	}
 	if (!next_row(s, f))

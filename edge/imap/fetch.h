@@ -48,7 +48,9 @@ struct imap_fetching {
 	/* a part of the answer */
 	struct buf rows_memory;
 	struct unpacker rows;
+	struct buf next_rows; /* the part behind it, which store makes while this one is written */
 	bool is_last, waits_for_rows;
+	bool has_next, next_is_last;
 
 	/* the message in hand */
 	bool has_row;

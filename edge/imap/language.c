@@ -46,6 +46,7 @@ static const struct translation texts[] = {
 	{"There is no such mechanism", "Não existe esse mecanismo"},
 	{"There is no such message", "Não existe essa mensagem"},
 	{"There is no such quota root", "Não existe essa quota"},
+	{"There is no user of that name here", "Aqui não há nenhum utilizador com esse nome"},
 	{"Too many bad commands", "Demasiados comandos errados"},
 	{"Too many failed logins", "Demasiadas tentativas falhadas"},
 	{"Too many keywords", "Demasiadas etiquetas"},
@@ -54,6 +55,8 @@ static const struct translation texts[] = {
 	{"Too many wrong passwords, try again later", "Demasiadas palavras-passe erradas, tente mais tarde"},
 	{"User name or password wrong", "Utilizador ou palavra-passe errados"},
 	{"What all users share is the administrator's", "O que é de todos pertence ao administrador"},
+	{"You may not do that with this mailbox", "Não tem permissão para fazer isso com esta pasta"},
+	{"You may put no messages there", "Não tem permissão para pôr lá mensagens"},
 	{"silent for too long", "sem atividade há demasiado tempo"},
 };
 

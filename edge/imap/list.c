@@ -1,9 +1,10 @@
-/* LIST and LSUB: RFC 3501 §6.3.8 and §6.3.9, RFC 5258, RFC 3348, RFC 5819, RFC 6154. store tells all names; what matches is chosen
- * here. */
+/* LIST and LSUB: RFC 3501 §6.3.8 and §6.3.9, RFC 5258, RFC 3348, RFC 5819, RFC 6154, RFC 8440. store tells all names, the account's own and then
+ * those of each who lets it see some of his; what matches is chosen here. */
 #include "wire/imap_list.h"
 
 #include "edge/imap/session.h"
 #include "ipc/words.h"
+#include "wire/rights.h"
 
 #include <stdlib.h>
 
@@ -12,6 +13,7 @@ struct listed {
 	struct span name;
 	const struct msg_mailbox_row *row; /* if its STATUS is to be told */
 	uint8_t special_use;
+	uint16_t rights;
 	bool is_subscribed, exists;
 };
 
@@ -29,6 +31,7 @@ struct listing {
 	struct listed **sorted;
 	struct imap_pattern **patterns;
 	struct annotation *annotations, **last_annotation;
+	struct imap_all_mailboxes all;
 };
 
 static void add(struct imap_session *s, const struct listed *one)
@@ -46,12 +49,12 @@ static void on_row(struct imap_session *s, const struct msg_mailbox_row *m)
 	const struct listing *w = s->work;
 	struct span name = arena_dup(&s->arena, m->name);
 	struct msg_mailbox_row *row = NULL;
-	if (w->what.status_items && m->exists) {
+	if (w->what.status_items && m->exists && m->rights & RIGHT_READ) {
 		row = arena_alloc(&s->arena, sizeof *row);
 		*row = *m;
 		row->name = name;
 	}
-	add(s, &(struct listed){.name = name, .row = row, .special_use = m->special_use, .is_subscribed = m->is_subscribed, .exists = m->exists});
+	add(s, &(struct listed){.name = name, .row = row, .special_use = m->special_use, .is_subscribed = m->is_subscribed, .exists = m->exists, .rights = m->rights});
 }
 
 /* By name, with what lies below a mailbox directly behind it. */
@@ -79,6 +82,31 @@ static void sort(struct imap_session *s, struct listing *w)
 		w->sorted[n++] = l;
 	if (n)
 		qsort(w->sorted, n, sizeof(struct listed *), by_name);
+}
+
+/* A subscribed name of somebody else's came with the account's own, and again as his mailbox. */
+static void join_doubles(struct listing *w)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < w->count; i++) {
+		struct listed *l = w->sorted[i], *before = n ? w->sorted[n - 1] : NULL;
+		if (!before || !span_equal(before->name, l->name)) {
+			w->sorted[n++] = l;
+			continue;
+		}
+		bool is_subscribed = before->is_subscribed || l->is_subscribed;
+		if (l->exists)
+			w->sorted[n - 1] = l;
+		w->sorted[n - 1]->is_subscribed = is_subscribed;
+	}
+	w->first = NULL;
+	w->last = &w->first;
+	w->count = n;
+	for (size_t i = 0; i < n; i++) {
+		*w->last = w->sorted[i];
+		w->last = &w->sorted[i]->next;
+		*w->last = NULL;
+	}
 }
 
 /* Adds the levels above names that are no rows of their own: those of mailboxes (RFC 3501 §6.3.8), and those of subscriptions,
@@ -195,6 +223,8 @@ static void say_list(struct imap_session *s, const struct listing *w)
 			say_listed(s, w, i, has_selected_below(w, i, false));
 		if (is_said && is_selected(w, i) && w->sorted[i]->row)
 			imap_say_status(s, w->sorted[i]->row, w->what.status_items); /* RFC 5819 §2 */
+		if (is_said && is_selected(w, i) && w->sorted[i]->exists && w->what.options & IMAP_LIST_RETURN_MYRIGHTS)
+			imap_say_rights(s, w->sorted[i]->name, w->sorted[i]->rights); /* RFC 8440 §3 */
 		if (is_said && w->sorted[i]->exists)
 			say_annotations(s, w, w->sorted[i]->name);
 		if (s->out.len > IMAP_OUT_BYTES)
@@ -245,10 +275,27 @@ static void on_annotation(struct imap_session *s, const struct msg_metadata_row 
 
 static void say(struct imap_session *s, const struct msg_request_done *m);
 
+/* One question after the other: the account's own annotations, then those of each who shares some of his mailboxes. */
+static void next_annotations(struct imap_session *s, const struct msg_request_done *m)
+{
+	static const struct imap_answers answers = {.metadata = on_annotation, .done = next_annotations};
+	struct listing *w = s->work;
+	BUF_AUTO entries = {0};
+	struct span prefix;
+	(void)m;
+	if (!imap_next_share(&w->all, &prefix)) {
+		say(s, &(struct msg_request_done){.outcome = REQUEST_OK});
+		return;
+	}
+	words_pack(&entries, w->what.entries, w->what.entry_count);
+	imap_ask(s, &answers, metadata_get, .mailbox = prefix, .scope = METADATA_OF_ALL, .entries = buf_span(&entries));
+}
+
 static void ask_annotations(struct imap_session *s, struct listing *w)
 {
-	static const struct imap_answers answers = {.metadata = on_annotation, .done = say};
+	static const struct imap_answers answers = {.metadata = on_annotation, .done = next_annotations};
 	BUF_AUTO entries = {0};
+	imap_first_share(&w->all);
 	words_pack(&entries, w->what.entries, w->what.entry_count);
 	imap_ask(s, &answers, metadata_get, .scope = METADATA_OF_ALL, .entries = buf_span(&entries));
 }
@@ -262,6 +309,25 @@ static void on_done(struct imap_session *s, const struct msg_request_done *m)
 		say(s, m);
 }
 
+/* Whether what stands before the first wildcard can be the beginning of such a name. */
+static bool may_match_below(struct span pattern, struct span prefix)
+{
+	size_t n = 0;
+	while (n < pattern.len && n < prefix.len && pattern.ptr[n] == prefix.ptr[n])
+		n++;
+	return n == pattern.len || n == prefix.len || pattern.ptr[n] == '*' || pattern.ptr[n] == '%';
+}
+
+/* LSUB tells of names alone, which are the account's own. */
+static bool wants_others(const struct listing *w)
+{
+	for (size_t i = 0; i < w->what.pattern_count && !w->is_lsub; i++)
+		if (w->what.patterns[i].ptr && (may_match_below(w->what.patterns[i], SPAN(NAMESPACE_OTHERS_PREFIX)) ||
+		                                may_match_below(w->what.patterns[i], SPAN(NAMESPACE_SHARED_PREFIX))))
+			return true;
+	return false;
+}
+
 static void say(struct imap_session *s, const struct msg_request_done *m)
 {
 	struct listing *w = s->work;
@@ -270,6 +336,7 @@ static void say(struct imap_session *s, const struct msg_request_done *m)
 		return;
 	}
 	sort(s, w);
+	join_doubles(w);
 	if (!w->is_lsub)
 		add_missing_levels(s, w);
 	w->patterns = arena_alloc_array(&s->arena, w->what.pattern_count, sizeof(struct imap_pattern *));
@@ -286,7 +353,6 @@ static void say(struct imap_session *s, const struct msg_request_done *m)
 
 static void list(struct imap_session *s, struct imap_parser *p, bool is_lsub)
 {
-	static const struct imap_answers answers = {.row = on_row, .done = on_done};
 	struct listing *w = arena_alloc(&s->arena, sizeof *w);
 	w->is_lsub = is_lsub;
 	w->last = &w->first;
@@ -302,7 +368,8 @@ static void list(struct imap_session *s, struct imap_parser *p, bool is_lsub)
 		return;
 	}
 	s->work = w;
-	imap_ask(s, &answers, mailbox_list_ask, .name = SPAN(""), .wants_recent = (w->what.status_items & IMAP_STATUS_RECENT) != 0);
+	w->all = (struct imap_all_mailboxes){.row = on_row, .done = on_done, .wants_recent = (w->what.status_items & IMAP_STATUS_RECENT) != 0, .has_others = wants_others(w)};
+	imap_ask_all_mailboxes(s, &w->all);
 }
 
 void imap_list(struct imap_session *s, struct imap_parser *p)

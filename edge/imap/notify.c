@@ -226,7 +226,7 @@ void imap_notify_new_messages(struct imap_session *s, uint32_t first_uid)
 static void on_row(struct imap_session *s, const struct msg_mailbox_row *m)
 {
 	unsigned events = m->exists ? wanted_events(s, m->name, m->is_subscribed) : 0;
-	bool is_selected = s->state == IMAP_SELECTED && m->id == s->view.id;
+	bool is_selected = imap_is_selected(s, m);
 	if ((events & IMAP_EVENT_NEW) && !is_selected)
 		imap_say_status(s, m, status_items(s, events));
 }

@@ -97,6 +97,8 @@ void imap_no_outcome(struct imap_session *s, const struct msg_request_done *m, b
 	case REQUEST_FAILED: break;
 	case REQUEST_TOO_MANY: code = "[LIMIT]", text = "There are too many already"; break;
 	case REQUEST_BAD_USE: code = "[USEATTR]", text = "Another mailbox has that use"; break;
+	case REQUEST_NO_PERMISSION: code = "[NOPERM]", text = "You may not do that with this mailbox"; break;
+	case REQUEST_NO_USER: code = "[CANNOT]", text = "There is no user of that name here"; break;
 	case REQUEST_NO_SPACE: code = "[OVERQUOTA]", text = "There is no room"; break;
 	case REQUEST_BAD_CHARSET: code = "[BADCHARSET (UTF-8 US-ASCII)]", text = "The charset is not known"; break;
 	}

@@ -17,9 +17,9 @@ static bool is_below(struct span name, struct span top, bool only_one_level)
 static bool is_in_source(const struct imap_session *s, const struct imap_search_source *source, const struct msg_mailbox_row *m)
 {
 	switch (source->source) {
-	case IMAP_SOURCE_SELECTED: return s->state == IMAP_SELECTED && m->id == s->view.id;
+	case IMAP_SOURCE_SELECTED: return imap_is_selected(s, m);
 	case IMAP_SOURCE_INBOXES: return span_equal(m->name, SPAN("INBOX")) || m->special_use == USE_JUNK;
-	case IMAP_SOURCE_PERSONAL: return true;
+	case IMAP_SOURCE_PERSONAL: return !m->owner;
 	case IMAP_SOURCE_SUBSCRIBED: return m->is_subscribed;
 	case IMAP_SOURCE_SUBTREE: case IMAP_SOURCE_SUBTREE_ONE: case IMAP_SOURCE_MAILBOXES: break;
 	}
@@ -48,7 +48,7 @@ static void add_mailbox(struct imap_session *s, struct imap_searching *w, struct
 static void on_row(struct imap_session *s, const struct msg_mailbox_row *m)
 {
 	struct imap_searching *w = s->searching;
-	bool is_selected = s->state == IMAP_SELECTED && m->id == s->view.id, is_wanted = w->what.source_count == 0 && is_selected;
+	bool is_selected = imap_is_selected(s, m), is_wanted = w->what.source_count == 0 && is_selected;
 	if (!m->exists)
 		return;
 	for (size_t i = 0; i < w->what.source_count && !is_wanted; i++)
@@ -57,6 +57,16 @@ static void on_row(struct imap_session *s, const struct msg_mailbox_row *m)
 		w->selected_name = arena_dup(&s->arena, m->name);
 	if (is_wanted)
 		add_mailbox(s, w, is_selected ? SPAN("") : arena_dup(&s->arena, m->name));
+}
+
+/* Sources that can be in other people's mailboxes. */
+static bool wants_others(const struct imap_session *s, const struct imap_searching *w)
+{
+	bool result = s->state == IMAP_SELECTED && s->view.owner;
+	for (size_t i = 0; i < w->what.source_count; i++)
+		for (size_t n = 0; n < w->what.sources[i].name_count; n++)
+			result |= namespace_is_reserved(w->what.sources[i].names[n]);
+	return result;
 }
 
 static void on_listed(struct imap_session *s, const struct msg_request_done *m)
@@ -69,8 +79,9 @@ static void on_listed(struct imap_session *s, const struct msg_request_done *m)
 
 void imap_search_many(struct imap_session *s)
 {
-	static const struct imap_answers answers = {.row = on_row, .done = on_listed};
-	imap_ask(s, &answers, mailbox_list_ask, .name = SPAN(""));
+	struct imap_all_mailboxes *all = arena_alloc(&s->arena, sizeof *all);
+	*all = (struct imap_all_mailboxes){.row = on_row, .done = on_listed, .has_others = wants_others(s, s->searching)};
+	imap_ask_all_mailboxes(s, all);
 }
 
 /* ---- one after the other ---- */

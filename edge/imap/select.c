@@ -2,6 +2,7 @@
 #include "edge/imap/session.h"
 
 #include "ipc/words.h"
+#include "wire/rights.h"
 
 enum { MATCHES_MOST = 65536 }; /* pairs of a number and a UID: a small sample, says the RFC */
 
@@ -46,7 +47,9 @@ static void say_mailbox(struct imap_session *s, const struct selecting *w)
 	if (!is_rev2 && w->first_unseen_uid && imap_view_sequence(v, w->first_unseen_uid))
 		buf_printf(&s->out, "* OK [UNSEEN %u] First unseen\r\n", imap_view_sequence(v, w->first_unseen_uid));
 	buf_printf(&s->out, "* OK [UIDVALIDITY %u] UIDs valid\r\n* OK [UIDNEXT %u] Next UID\r\n", v->uidvalidity, v->uidnext);
-	buf_printf(&s->out, "* OK [MAILBOXID (F%u)] Its name for ever\r\n", v->id); /* RFC 8474 §4.2 */
+	buf_add_cstr(&s->out, "* OK [MAILBOXID ("); /* RFC 8474 §4.2 */
+	imap_add_mailbox_id(v->id, v->owner, &s->out);
+	buf_add_cstr(&s->out, ")] Its name for ever\r\n");
 	if (is_rev2) {
 		buf_add_cstr(&s->out, "* LIST () \"/\" "); /* RFC 9051 §6.3.2 */
 		imap_add_mailbox_name(s, w->name);
@@ -59,7 +62,9 @@ static void say_mailbox(struct imap_session *s, const struct selecting *w)
 static void end_select(struct imap_session *s)
 {
 	struct selecting *w = s->work;
-	imap_ok(s, "[%s] %s done", w->is_read_only ? "READ-ONLY" : "READ-WRITE", s->running->name);
+	/* RFC 4314 §5.2: \Seen is not shared, so that who may change nothing else is said to read only */
+	bool may_write = s->view.rights & (RIGHT_INSERT | RIGHT_EXPUNGE | RIGHT_WRITE | RIGHT_DELETE);
+	imap_ok(s, "[%s] %s done", w->is_read_only || !may_write ? "READ-ONLY" : "READ-WRITE", s->running->name);
 }
 
 /* What has changed of the messages that the client knows. */
@@ -183,7 +188,8 @@ void imap_examine(struct imap_session *s, struct imap_parser *p)
 
 static void on_closed(struct imap_session *s, const struct msg_request_done *m)
 {
-	if (m->outcome != REQUEST_OK) {
+	/* RFC 4314 §4: who may not expunge leaves it as it is */
+	if (m->outcome != REQUEST_OK && m->outcome != REQUEST_NO_PERMISSION) {
 		imap_no_outcome(s, m, false);
 		return;
 	}

@@ -222,6 +222,8 @@ ON_ANSWER(fetch_rows, rows)
 ON_ANSWER(body_piece, piece)
 ON_ANSWER(copy_done, copied)
 ON_ANSWER(quota_row, quota)
+ON_ANSWER(share_row, share)
+ON_ANSWER(acl_row, acl)
 ON_ANSWER(metadata_row, metadata)
 ON_ANSWER(import_sources, sources)
 
@@ -290,7 +292,7 @@ static void on_mailbox_event(void *context, const struct msg_mailbox_event *m)
 
 static const struct store_to_edge store_handlers = {
 	.mailbox_row = on_mailbox_row, .mailbox_opened = on_mailbox_opened, .uid_rows = on_uid_rows,
-	.request_done = on_request_done, .fetch_rows = on_fetch_rows, .body_piece = on_body_piece, .copy_done = on_copy_done, .quota_row = on_quota_row, .metadata_row = on_metadata_row, .import_sources = on_import_sources,
+	.request_done = on_request_done, .fetch_rows = on_fetch_rows, .body_piece = on_body_piece, .copy_done = on_copy_done, .quota_row = on_quota_row, .share_row = on_share_row, .acl_row = on_acl_row, .metadata_row = on_metadata_row, .import_sources = on_import_sources,
 	.search_found = on_search_found_of_any, .search_done = on_search_done_of_any, .changes = on_changes, .mailbox_changed = on_mailbox_changed, .mailbox_event = on_mailbox_event,
 };
 

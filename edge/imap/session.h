@@ -11,6 +11,7 @@
 #include "edge/imap/view.h"
 #include "wire/imap_command.h"
 #include "wire/language.h"
+#include "wire/namespace.h"
 
 enum {
 	IMAP_COMMAND_BYTES_BEFORE_LOGIN = 8 * 1024, /* attack E73 */
@@ -81,6 +82,8 @@ struct imap_answers {
 	void (*rows)(struct imap_session *s, const struct msg_fetch_rows *m);
 	void (*piece)(struct imap_session *s, const struct msg_body_piece *m);
 	void (*copied)(struct imap_session *s, const struct msg_copy_done *m);
+	void (*share)(struct imap_session *s, const struct msg_share_row *m);
+	void (*acl)(struct imap_session *s, const struct msg_acl_row *m);
 	void (*quota)(struct imap_session *s, const struct msg_quota_row *m);
 	void (*metadata)(struct imap_session *s, const struct msg_metadata_row *m);
 	void (*sources)(struct imap_session *s, const struct msg_import_sources *m);
@@ -109,6 +112,7 @@ struct imap_session {
 	const struct imap_command *running;
 	bool is_uid;
 	void *work;                    /* of the command's own file, in the arena */
+	struct imap_all_mailboxes *all; /* all_mailboxes.c */
 	uint32_t request;              /* number of the last question to store */
 	int64_t asked_ms;              /* when: monotonic */
 	bool has_written;              /* of the command's answer */
@@ -169,6 +173,34 @@ struct channel *imap_asking(struct imap_session *s, const struct imap_answers *a
 			channel_send(store_, message, .session = (s)->connection->session, .request = (s)->request, __VA_ARGS__); \
 	} while (0)
 
+/* The same of a message that has nothing but session and request. */
+#define imap_ask_plainly(s, answers_, message) \
+	do { \
+		struct channel *store_ = imap_asking(s, answers_); \
+		if (store_) \
+			channel_send(store_, message, .session = (s)->connection->session, .request = (s)->request); \
+	} while (0)
+
+/* ---- all_mailboxes.c ---- */
+
+struct imap_share;
+
+struct imap_all_mailboxes {
+	/* of the asker: */
+	void (*row)(struct imap_session *s, const struct msg_mailbox_row *m);
+	void (*done)(struct imap_session *s, const struct msg_request_done *m);
+	bool wants_recent;
+	bool has_others; /* those of other accounts too */
+	/* all_mailboxes.c: */
+	struct imap_share *shares, **last, *next;
+};
+
+/* Asks for every mailbox: `row` for each, then `done`. *all lives as long as the command. */
+void imap_ask_all_mailboxes(struct imap_session *s, struct imap_all_mailboxes *all);
+/* Behind that: what stands before the names of each other account's mailboxes. False: there are no more. */
+void imap_first_share(struct imap_all_mailboxes *all);
+bool imap_next_share(struct imap_all_mailboxes *all, struct span *prefix);
+
 /* A request_done that says OK ends the command so; another one with its NO. */
 void imap_done_plainly(struct imap_session *s, const struct msg_request_done *m);
 
@@ -227,6 +259,11 @@ void imap_fetch_free(struct imap_session *s);
 void imap_leave_mailbox(struct imap_session *s);                   /* select.c: if one is selected */
 /* Says STATUS of a mailbox: bits of enum imap_status_item. */
 void imap_say_status(struct imap_session *s, const struct msg_mailbox_row *m, unsigned items); /* status.c */
+/* Appends "F12", or "F12-34" of account 34's mailbox 12: RFC 8474 §4. */
+void imap_add_mailbox_id(uint32_t id, uint64_t owner, struct buf *out); /* status.c */
+bool imap_is_selected(const struct imap_session *s, const struct msg_mailbox_row *m); /* status.c */
+/* Says MYRIGHTS of a mailbox: bits of enum right. */
+void imap_say_rights(struct imap_session *s, struct span name, unsigned rights); /* acl.c */
 /* Appends an entry of METADATA with its value. */
 void imap_add_metadata(struct imap_session *s, struct span entry, struct span value); /* metadata.c */
 /* True if the client reads and writes names in UTF-8: RFC 6855 §3, RFC 9051 §5.1. */
@@ -254,7 +291,7 @@ void imap_contexts_failed(struct imap_session *s, const struct msg_request_done 
 
 /* ---- handlers, by file ---- */
 /* The answer to NAMESPACE: RFC 2342. */
-#define IMAP_NAMESPACES "* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n"
+#define IMAP_NAMESPACES "* NAMESPACE ((\"\" \"/\")) ((\"" NAMESPACE_OTHERS_PREFIX "\" \"/\")) ((\"" NAMESPACE_SHARED_PREFIX "\" \"/\"))\r\n"
 #define IMAP_HANDLER(name) void name(struct imap_session *s, struct imap_parser *p)
 IMAP_HANDLER(imap_capability); /* capability.c */
 IMAP_HANDLER(imap_enable);
@@ -300,6 +337,11 @@ IMAP_HANDLER(imap_idle);       /* idle.c */
 IMAP_HANDLER(imap_notify);     /* notify.c */
 IMAP_HANDLER(imap_getmetadata); /* metadata.c */
 IMAP_HANDLER(imap_setmetadata);
+IMAP_HANDLER(imap_getacl);     /* acl.c */
+IMAP_HANDLER(imap_setacl);
+IMAP_HANDLER(imap_deleteacl);
+IMAP_HANDLER(imap_listrights);
+IMAP_HANDLER(imap_myrights);
 IMAP_HANDLER(imap_getquota);   /* quota.c */
 IMAP_HANDLER(imap_getquotaroot);
 IMAP_HANDLER(imap_setquota);

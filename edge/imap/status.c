@@ -4,6 +4,7 @@
 #include "edge/imap/session.h"
 #include "wire/imap_structure.h"
 #include "wire/imap_utf7.h"
+#include "wire/rights.h"
 
 static const struct imap_answers plain_answers = {.done = imap_done_plainly};
 
@@ -15,18 +16,30 @@ static bool take_one_mailbox(struct imap_session *s, struct imap_parser *p, stru
 	return false;
 }
 
+void imap_add_mailbox_id(uint32_t id, uint64_t owner, struct buf *out)
+{
+	buf_printf(out, owner ? "F%u-%llu" : "F%u", id, (unsigned long long)owner);
+}
+
+bool imap_is_selected(const struct imap_session *s, const struct msg_mailbox_row *m)
+{
+	return s->state == IMAP_SELECTED && m->id == s->view.id && m->owner == s->view.owner;
+}
+
 static void on_created(struct imap_session *s, const struct msg_mailbox_row *m)
 {
-	uint32_t *id = s->work;
-	*id = m->id;
+	struct span *id = s->work;
+	BUF_AUTO text = {0};
+	imap_add_mailbox_id(m->id, m->owner, &text);
+	*id = arena_dup(&s->arena, buf_span(&text));
 }
 
 /* RFC 8474 §4.1 */
 static void on_create_done(struct imap_session *s, const struct msg_request_done *m)
 {
-	const uint32_t *id = s->work;
+	const struct span *id = s->work;
 	if (m->outcome == REQUEST_OK)
-		imap_ok(s, "[MAILBOXID (F%u)] CREATE done", *id);
+		imap_ok(s, "[MAILBOXID (%.*s)] CREATE done", SPAN_ARG(*id));
 	else
 		imap_no_outcome(s, m, false);
 }
@@ -43,7 +56,7 @@ void imap_create(struct imap_session *s, struct imap_parser *p)
 		imap_no(s, "[USEATTR] That use is not one that a mailbox can have here"); /* RFC 6154 §3 */
 		return;
 	}
-	s->work = arena_alloc(&s->arena, sizeof(uint32_t));
+	s->work = arena_alloc(&s->arena, sizeof(struct span));
 	imap_ask(s, &answers, mailbox_create, .name = what.name, .special_use = (uint8_t)what.use);
 }
 
@@ -144,8 +157,11 @@ void imap_say_status(struct imap_session *s, const struct msg_mailbox_row *m, un
 		buf_printf(&s->out, "%s%s %llu", gap, values[i].name, (unsigned long long)values[i].value);
 		gap = " ";
 	}
-	if (items & IMAP_STATUS_MAILBOXID)
-		buf_printf(&s->out, "%sMAILBOXID (F%u)", gap, m->id);
+	if (items & IMAP_STATUS_MAILBOXID) {
+		buf_printf(&s->out, "%sMAILBOXID (", gap);
+		imap_add_mailbox_id(m->id, m->owner, &s->out);
+		buf_add_char(&s->out, ')');
+	}
 	buf_add_cstr(&s->out, ")\r\n");
 }
 
@@ -168,5 +184,5 @@ void imap_status(struct imap_session *s, struct imap_parser *p)
 	if (*items & IMAP_STATUS_HIGHESTMODSEQ)
 		imap_enable_now(s, IMAP_ENABLED_CONDSTORE);
 	s->work = items;
-	imap_ask(s, &answers, mailbox_list_ask, .name = name, .wants_recent = (*items & IMAP_STATUS_RECENT) != 0);
+	imap_ask(s, &answers, mailbox_list_ask, .name = name, .needs_rights = RIGHT_READ, .wants_recent = (*items & IMAP_STATUS_RECENT) != 0);
 }

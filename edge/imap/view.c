@@ -5,6 +5,7 @@
 #include "edge/imap/notify.h"
 #include "ipc/words.h"
 #include "wire/imap_structure.h"
+#include "wire/rights.h"
 
 #include <roaring/roaring.h>
 #include <stdlib.h>
@@ -40,8 +41,8 @@ void imap_view_open(struct imap_session *s, const struct msg_mailbox_opened *m, 
 	struct imap_view *v = &s->view;
 	imap_view_close(s);
 	*v = (struct imap_view){.uids = roaring_bitmap_create(), .expunged = roaring_bitmap_create(), .own = roaring_bitmap_create(),
-	                        .modseq = m->highestmodseq, .id = m->id, .uidvalidity = m->uidvalidity, .uidnext = m->uidnext,
-	                        .is_read_only = is_read_only, .has_no_recent = (s->enabled & IMAP_ENABLED_REV2) != 0};
+	                        .modseq = m->highestmodseq, .id = m->id, .owner = m->owner, .uidvalidity = m->uidvalidity, .uidnext = m->uidnext,
+	                        .is_read_only = is_read_only, .rights = m->rights, .has_no_recent = (s->enabled & IMAP_ENABLED_REV2) != 0};
 	set_keywords(v, m->keywords);
 	add_recent(v, m->first_recent_uid, m->uidnext);
 }
@@ -248,11 +249,13 @@ void imap_view_render_modseq(const struct imap_row *row, struct buf *out)
 	buf_add_char(out, ')');
 }
 
-static void add_all_flags(const struct imap_view *v, struct buf *out)
+/* Those that somebody with these rights can set: RFC 4314 §4, STORE. */
+static void add_flags(const struct imap_view *v, unsigned rights, struct buf *out)
 {
 	size_t start = out->len;
-	imap_render_system_flags(UINT8_MAX, start, out);
-	for (size_t k = 0; k < v->keyword_count; k++)
+	unsigned flags = (rights & RIGHT_SEEN ? FLAG_SEEN : 0) | (rights & RIGHT_DELETE ? FLAG_DELETED : 0) | (rights & RIGHT_WRITE ? FLAG_ANSWERED | FLAG_FLAGGED | FLAG_DRAFT : 0);
+	imap_render_system_flags(flags, start, out);
+	for (size_t k = 0; k < v->keyword_count && rights & RIGHT_WRITE; k++)
 		imap_render_word(v->keywords[k], start, out);
 }
 
@@ -260,11 +263,11 @@ void imap_view_say_flags(struct imap_session *s)
 {
 	struct imap_view *v = &s->view;
 	buf_add_cstr(&s->out, "* FLAGS (");
-	add_all_flags(v, &s->out);
+	add_flags(v, RIGHTS_ALL, &s->out);
 	buf_add_cstr(&s->out, ")\r\n* OK [PERMANENTFLAGS (");
 	if (!v->is_read_only) {
-		add_all_flags(v, &s->out);
-		if (v->keyword_count < KEYWORDS_MOST)
+		add_flags(v, v->rights, &s->out);
+		if (v->keyword_count < KEYWORDS_MOST && v->rights & RIGHT_WRITE)
 			buf_add_cstr(&s->out, " \\*");
 	}
 	buf_add_cstr(&s->out, ")] Flags that stay\r\n");

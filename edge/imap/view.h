@@ -21,11 +21,13 @@ struct imap_view {
 	struct roaring_bitmap_s *own;     /* whose flags as of own_modseq the client knows from its own command */
 	uint64_t modseq, own_modseq;
 	uint32_t id, uidvalidity, uidnext;
+	uint64_t owner;                   /* of somebody else's mailbox: his account, whose ids these are */
 	struct buf recent;                /* ranges (ipc/words.h) of UIDs that are \Recent here, gone ones too: RFC 3501 §2.3.2 */
 	struct arena keyword_arena;
 	struct span *keywords;
 	size_t keyword_count;
-	bool is_read_only;
+	bool is_read_only;                /* EXAMINE */
+	unsigned rights;                  /* enum right */
 	bool has_no_recent;               /* IMAP4rev2 */
 	bool is_stale;                    /* store has said that something has changed */
 	bool is_asking;

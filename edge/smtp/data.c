@@ -31,7 +31,7 @@ static void reply_for(struct smtp_session *s, const struct msg_delivery_result *
 	case DELIVERED: smtp_reply(s, "250 2.0.0 Ok: delivered as %s", id); break;
 	case QUEUED: case DELIVERY_DISCARDED: smtp_reply(s, "250 2.0.0 Ok: queued as %s", id); break;
 	case DELIVERY_REFUSED: smtp_reply(s, "%.*s", SPAN_ARG(m->text)); break;
-	case DELIVERY_LATER: case DELIVERY_UNKNOWN: case DELIVERY_NO_MAILBOX: case DELIVERY_PARKED:
+	case DELIVERY_LATER: case DELIVERY_UNKNOWN: case DELIVERY_NO_MAILBOX: case DELIVERY_NO_PERMISSION: case DELIVERY_PARKED:
 		smtp_reply(s, "%.*s", SPAN_ARG(m->text.len ? m->text : SPAN("451 4.3.0 Cannot be stored now, try again later")));
 		break;
 	case DELIVERY_NOT_YOURS: smtp_reply(s, "550 5.7.1 The address in the From field is not yours"); break;

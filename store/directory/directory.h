@@ -7,6 +7,7 @@
  *   "o" account id            -> what is set for it (store/directory/options.c)
  *   "q" name                  -> how much it may keep (store/directory/quota.h)
  *   "l" name NUL mailbox      -> when messages go from it (store/directory/expire.h)
+ *   "g" reader, owner         -> nothing: store/directory/shares.h, as "j"
  *   "h" account id            -> what it usually sends (store/habit.c)
  *   "w" account id, digest    -> the password of an application (store/directory/app_password.c)
  *   "v" account id, digest    -> when that was last used

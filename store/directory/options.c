@@ -10,10 +10,11 @@ enum {
 	OPTIONS_VERSION_LANGUAGE_ONLY = 1,
 	TAG_BYTES_MOST = 35, /* RFC 5646 §4.4.1 */
 	FLAG_MASTER = 1,
+	FLAG_SHARED = 2,
 };
 
 struct options {
-	bool has_language, is_master;
+	bool has_language, is_master, is_shared;
 	enum language language;
 };
 
@@ -39,7 +40,9 @@ static struct options read_options(struct store *s, uint64_t account)
 	if (version != OPTIONS_VERSION && version != OPTIONS_VERSION_LANGUAGE_ONLY)
 		return o;
 	o.has_language = language_parse(unpack_bytes(&u, TAG_BYTES_MOST), &o.language) == 0;
-	o.is_master = version == OPTIONS_VERSION && (unpack_u8(&u) & FLAG_MASTER) && unpack_done(&u);
+	uint8_t flags = version == OPTIONS_VERSION ? unpack_u8(&u) : 0;
+	o.is_master = flags & FLAG_MASTER && unpack_done(&u);
+	o.is_shared = flags & FLAG_SHARED && unpack_done(&u);
 	return o;
 }
 
@@ -49,7 +52,7 @@ static void put(struct batch *b, uint64_t account, const struct options *o)
 	make_key(&key, account);
 	pack_u8(&value, OPTIONS_VERSION);
 	pack_bytes(&value, o->has_language ? span_cstr(language_tag(o->language)) : SPAN(""));
-	pack_u8(&value, o->is_master ? FLAG_MASTER : 0);
+	pack_u8(&value, (uint8_t)((o->is_master ? FLAG_MASTER : 0) | (o->is_shared ? FLAG_SHARED : 0)));
 	batch_put(b, DIRECTORY, buf_span(&key), buf_span(&value));
 }
 
@@ -78,6 +81,18 @@ void options_put_master(struct store *s, struct batch *b, uint64_t account, bool
 {
 	struct options o = read_options(s, account);
 	o.is_master = is_master;
+	put(b, account, &o);
+}
+
+bool options_is_shared(struct store *s, uint64_t account)
+{
+	return read_options(s, account).is_shared;
+}
+
+void options_put_shared(struct store *s, struct batch *b, uint64_t account, bool is_shared)
+{
+	struct options o = read_options(s, account);
+	o.is_shared = is_shared;
 	put(b, account, &o);
 }
 

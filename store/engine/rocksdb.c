@@ -19,6 +19,8 @@ enum {
 	ROWS_BUFFER_BYTES = 16 * 1024 * 1024, /* rows are small: more of them are a list that falls out of the processor's cache */
 	WRITE_BUFFERS_MOST = 3,
 	BLOCK_CACHE_BYTES = 64 * 1024 * 1024,
+	CACHE_SHARD_BITS = 2,               /* by itself it makes shards of 1 MB, into which hardly more than an index goes */
+	INDEX_BLOCK_BYTES = 16 * 1024,
 	LOG_BYTES_MOST = 256 * 1024 * 1024, /* of the write-ahead log: bounds the time that opening takes after a crash */
 	BLOB_BYTES_LEAST = 1024,            /* smaller values stand beside their keys */
 	BLOB_FILE_BYTES = 256 * 1024 * 1024,
@@ -112,7 +114,12 @@ static rocksdb_options_t *rocks_options(struct rocks_engine *r)
 	rocksdb_block_based_table_options_t *table = rocksdb_block_based_options_create();
 	rocksdb_block_based_options_set_filter_policy(table, rocksdb_filterpolicy_create_bloom_full(BLOOM_BITS));
 	rocksdb_block_based_options_set_block_cache(table, r->cache);
+	/* Index and filter of a large file in pieces: as one block of a megabyte each does not stay in the cache, and is read and unpacked again for each row. */
+	rocksdb_block_based_options_set_index_type(table, rocksdb_block_based_table_index_type_two_level_index_search);
+	rocksdb_block_based_options_set_partition_filters(table, 1);
+	rocksdb_block_based_options_set_metadata_block_size(table, INDEX_BLOCK_BYTES);
 	rocksdb_block_based_options_set_cache_index_and_filter_blocks(table, 1);
+	rocksdb_block_based_options_set_cache_index_and_filter_blocks_with_high_priority(table, 1);
 	rocksdb_block_based_options_set_format_version(table, 5);
 	rocksdb_options_set_block_based_table_factory(o, table);
 	rocksdb_block_based_options_destroy(table);
@@ -121,7 +128,11 @@ static rocksdb_options_t *rocks_options(struct rocks_engine *r)
 
 static void rocks_configure(struct rocks_engine *r)
 {
-	r->cache = rocksdb_cache_create_lru(BLOCK_CACHE_BYTES);
+	rocksdb_lru_cache_options_t *cache = rocksdb_lru_cache_options_create();
+	rocksdb_lru_cache_options_set_capacity(cache, BLOCK_CACHE_BYTES);
+	rocksdb_lru_cache_options_set_num_shard_bits(cache, CACHE_SHARD_BITS);
+	r->cache = rocksdb_cache_create_lru_opts(cache);
+	rocksdb_lru_cache_options_destroy(cache);
 	r->options[ENGINE_ROWS] = rocks_options(r);
 	rocksdb_options_set_compression(r->options[ENGINE_ROWS], rocksdb_lz4_compression);
 	rocksdb_options_set_write_buffer_size(r->options[ENGINE_ROWS], ROWS_BUFFER_BYTES);

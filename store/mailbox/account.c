@@ -5,6 +5,7 @@
 #include "base/die.h"
 #include "base/log.h"
 #include "base/pack.h"
+#include "store/mailbox/acl.h"
 #include "store/mailbox/import.h"
 #include "store/mailbox/removed.h"
 #include "store/mailbox/threading.h"
@@ -213,6 +214,9 @@ struct account *account_get(struct worker *w, uint64_t id, struct error *why)
 		return NULL;
 	}
 	sum_usage(a);
+	/* without them the mailboxes are their owner's alone */
+	if (read_rows(a, SPAN("a"), SPAN("b"), acl_read, why))
+		log_event(LOG_LEVEL_ERROR, "account-damaged", log_c("account", a->partition), log_c("why", why ? why->text : "rights"));
 	a->has_unique_ids = unique_ids_are_there(a);
 	if (w->store && w->store->restored_ms && renew_uidvalidities(a, w->store->restored_ms, why)) {
 		free_account(a);
@@ -391,9 +395,9 @@ static void put_use(struct account *a, struct blob_use *use)
 void account_blob_added(struct account *a, struct id128 blob, bool is_shared)
 {
 	if (is_shared) {
-		/* a delivery to several accounts: this account's first row of it */
+		/* from outside: this account's first row of it, or one more of what came so before */
 		struct blob_use *use = find_use(a, blob);
-		use->count = 1;
+		use->count = use->is_shared ? use->count + 1 : 1;
 		use->is_shared = true;
 		put_use(a, use);
 		return;
@@ -401,6 +405,16 @@ void account_blob_added(struct account *a, struct id128 blob, bool is_shared)
 	struct blob_use *use = find_use(a, blob);
 	use->count++;
 	put_use(a, use);
+}
+
+bool account_blob_share(struct account *a, struct id128 blob)
+{
+	struct blob_use *use = find_use(a, blob);
+	if (use->is_shared)
+		return false;
+	use->is_shared = true;
+	put_use(a, use);
+	return true;
 }
 
 void account_blob_dropped(struct account *a, struct id128 blob)

@@ -53,6 +53,10 @@ struct mailbox {
 	size_t expunged_count, expunged_room;
 	struct view *views;
 	struct indexing *indexing; /* indexer.h; NULL: nobody has asked for it yet */
+	struct acl_entry *acl;     /* who else may do what: acl.h */
+	size_t acl_count;
+	struct seen *seen;         /* what others than its owner have seen: seen.h */
+	bool has_read_seen;
 };
 
 struct account {
@@ -106,6 +110,8 @@ void account_erase(struct account *a);
 
 /* How many rows (and not whole accounts) of this account name the blob. */
 void account_blob_added(struct account *a, struct id128 blob, bool is_shared);
+/* Other accounts may name it from now on: its last row here is no reason to delete it. False: they might before. */
+bool account_blob_share(struct account *a, struct id128 blob);
 /* One row less; the blob is deleted with its last one, unless other accounts may name it. */
 void account_blob_dropped(struct account *a, struct id128 blob);
 

@@ -5,7 +5,9 @@
 #include "base/log.h"
 #include "base/pack.h"
 #include "ipc/words.h"
+#include "store/mailbox/acl.h"
 #include "store/mailbox/import.h"
+#include "store/mailbox/seen.h"
 #include "store/mailbox/threading.h"
 #include "store/mailbox/view.h"
 
@@ -111,8 +113,9 @@ static struct mailbox *find_mailbox(struct account *acc, struct append *first)
 {
 	struct error why = {0};
 	struct mailbox *box = wanted_mailbox(acc, first);
-	if (!box && first->is_append) {
-		set_outcome(first, DELIVERY_NO_MAILBOX);
+	unsigned rights = box ? acl_rights(box, first->reader, first->is_near) : 0;
+	if (first->is_append && !(rights & RIGHT_INSERT)) {
+		set_outcome(first, rights & RIGHT_LOOKUP ? DELIVERY_NO_PERMISSION : DELIVERY_NO_MAILBOX);
 		return NULL;
 	}
 	if (!box)
@@ -131,14 +134,19 @@ static void append(struct account *acc, struct mailbox *box, struct append *a)
 		a->result = (struct append_result){.outcome = DELIVERY_DISCARDED};
 		return;
 	}
+	unsigned rights = acl_rights(box, a->reader, a->is_near);
+	uint8_t flags = a->flags & acl_flags(rights); /* RFC 4314 §4, APPEND */
 	struct row row = {.size = m->size, .internaldate_ms = a->internaldate_ms, .blob = m->blob,
-	                  .header_bytes = m->header_bytes, .flags = a->flags};
+	                  .header_bytes = m->header_bytes, .flags = a->reader ? flags & ~FLAG_SEEN : flags};
 	row.thread = threading_join(acc, buf_span(&m->thread_ids), m->blob);
 	if (a->uid > box->uidnext && a->uid <= IMPORT_UID_MOST)
 		box->uidnext = a->uid; /* as what has come says: its row tells it on the disk too */
-	mailbox_keywords(box, buf_span(&a->keywords), true, &row.keywords);
+	if (rights & RIGHT_WRITE)
+		mailbox_keywords(box, buf_span(&a->keywords), true, &row.keywords);
 	put_message(acc, m);
 	a->result = (struct append_result){.outcome = DELIVERED, .uid = mailbox_append(box, &row)->uid, .uidvalidity = box->uidvalidity};
+	if (a->reader && flags & FLAG_SEEN && seen_set(box, a->reader, a->result.uid, true))
+		seen_flush(box, a->reader);
 	if (a->has_source)
 		source_put(acc, box, a->result.uid, span_of(a->source, sizeof a->source));
 	if (a->unique_id.len)
@@ -148,8 +156,10 @@ static void append(struct account *acc, struct mailbox *box, struct append *a)
 /* RFC 8508 §3.3: the message that these replace goes with their coming. False if it is not there any more. */
 static bool find_replaced(struct worker *w, const struct append *first, struct mailbox **from)
 {
-	const struct view *v = first->replaced_uid ? map_get(&w->views, first->session) : NULL;
-	*from = v && v->mailbox && !v->mailbox->is_gone && !v->is_read_only && mailbox_load(v->mailbox, NULL) ? v->mailbox : NULL;
+	const struct view *v = first->replaced_uid ? map_get(&w->views, first->view) : NULL;
+	bool may_replace = v && v->mailbox && !v->mailbox->is_gone && !v->is_read_only &&
+	                   !(~acl_rights(v->mailbox, v->reader, v->is_near) & (RIGHT_DELETE | RIGHT_EXPUNGE)); /* RFC 8508 §4.1 */
+	*from = may_replace && mailbox_load(v->mailbox, NULL) ? v->mailbox : NULL;
 	return first->replaced_uid == 0 || (*from && index_find(&(*from)->index, first->replaced_uid));
 }
 

@@ -32,6 +32,8 @@ struct append_result {
 struct append {
 	struct accepted *message;
 	uint64_t account;
+	uint64_t reader;        /* of an APPEND into somebody else's mailbox: as in struct view_place, as is the next */
+	bool is_near;
 	struct buf mailbox;     /* its name; INBOX where empty or gone, but for APPEND */
 	bool is_append;         /* a missing mailbox is a fault */
 	bool is_repeated;       /* the account may have it: a fan-out that a crash broke off */
@@ -48,9 +50,9 @@ struct append {
 	void *context;
 	/* of several: the others, which go into the same mailbox in the same batch, or none of them does */
 	struct append *next;
-	/* of the first: what goes from the mailbox that this session has open, in the same batch; 0: nothing */
+	/* of the first: what goes from the mailbox that this view has open, in the same batch; 0: nothing */
 	uint32_t replaced_uid;
-	uint64_t session;
+	uint64_t view;
 	struct append_result result;
 };
 

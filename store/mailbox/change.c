@@ -66,7 +66,7 @@ void changes_asked(void *context, const struct msg_changes_ask *msg)
 	for (size_t at = first_changed(m, msg->since); at < m->index.count; at++) {
 		if (m->index.rows[at].modseq <= msg->since)
 			continue;
-		fetch_pack_row(&rows, &m->index.rows[at]);
+		fetch_pack_row(&rows, r->view, m, &m->index.rows[at]);
 		if (rows.len >= CHANGES_BYTES)
 			say_changes(r, msg->request, &rows, SPAN(""), false);
 	}

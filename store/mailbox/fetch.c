@@ -2,20 +2,25 @@
  *
  * A FETCH is answered in parts of about ROWS_BYTES; the next part is made when edge has room for it (fetch_more). It waits
  * first until what was changed before it is on the disk, since blobs and caches are read from the engine. */
+#include "base/arena.h"
 #include "base/log.h"
 #include "base/pack.h"
 #include "ipc/words.h"
-#include "store/parse.h"
+#include "store/mailbox/acl.h"
+#include "store/mailbox/seen.h"
 #include "store/mailbox/view.h"
+#include "store/parse.h"
+
+#include <stdlib.h>
 
 enum { ROWS_BYTES = 128 * 1024 };
 
 static void go_on(struct worker *w, struct job *j);
 
-void fetch_pack_row(struct buf *rows, const struct row *r)
+void fetch_pack_row(struct buf *rows, const struct view *v, struct mailbox *m, const struct row *r)
 {
 	pack_u32(rows, r->uid);
-	pack_u8(rows, r->flags);
+	pack_u8(rows, seen_flags(m, v->reader, r));
 	pack_u64(rows, r->keywords);
 	pack_u64(rows, r->modseq);
 }
@@ -64,20 +69,81 @@ static void on_parsed(void *context, struct span cache, uint64_t matched, bool i
 	account_when_durable(a, &c->job);
 }
 
+/* Parsed structures of messages that stand one behind the other in the index. Those that came at about the same time have theirs side by side, where a scan
+ * reads them in a fraction of the time of look-ups. */
+enum { WINDOW_ROWS = 64, SCANNED_MOST = 4 * WINDOW_ROWS };
+
+struct window {
+	const struct row *first;
+	size_t count;
+	struct span caches[WINDOW_ROWS]; /* ptr is NULL where there is none */
+	struct arena memory;
+};
+
+static int by_blob(const void *a, const void *b)
+{
+	const struct row *x = *(const struct row *const *)a, *y = *(const struct row *const *)b;
+	return memcmp(x->blob.bytes, y->blob.bytes, sizeof x->blob.bytes);
+}
+
+static void scan_caches(struct account *a, struct window *w)
+{
+	const struct row *sorted[WINDOW_ROWS];
+	BUF_AUTO from = {0}, key = {0};
+	struct span found, value;
+	size_t at = 0;
+	for (size_t i = 0; i < w->count; i++)
+		sorted[i] = &w->first[i];
+	qsort(sorted, w->count, sizeof sorted[0], by_blob);
+	account_cache_key(&from, sorted[0]->blob);
+	struct engine_scan *scan = engine_scan_open(a->worker->engine, account_partition(a), buf_span(&from), SPAN("q"));
+	for (unsigned n = 0; at < w->count && n < SCANNED_MOST && engine_scan_next(scan, &found, &value, NULL) > 0; n++) {
+		int order = -1;
+		while (at < w->count && order < 0) {
+			account_cache_key(&key, sorted[at]->blob);
+			order = span_compare(buf_span(&key), found);
+			if (order == 0)
+				w->caches[sorted[at] - w->first] = arena_dup(&w->memory, value);
+			at += order <= 0;
+		}
+	}
+	engine_scan_close(scan);
+}
+
+static void read_window(struct account *a, struct window *w, const struct row *first, size_t count)
+{
+	arena_free(&w->memory);
+	memset(w->caches, 0, sizeof w->caches);
+	w->first = first;
+	w->count = count < WINDOW_ROWS ? count : WINDOW_ROWS;
+	if (w->count > 1)
+		scan_caches(a, w);
+}
+
+/* As engine_get. */
+static int read_cache(struct account *a, const struct window *w, const struct row *r, struct buf *cache)
+{
+	BUF_AUTO key = {0};
+	if (w->caches[r - w->first].ptr) {
+		buf_add(cache, w->caches[r - w->first]);
+		return 1;
+	}
+	account_cache_key(&key, r->blob);
+	return engine_get(a->worker->engine, account_partition(a), buf_span(&key), cache, NULL);
+}
+
 /* Appends a message's row. False: filter has been asked for its structure first. */
-static bool pack_message(struct cursor *c, const struct row *r, struct buf *rows)
+static bool pack_message(struct cursor *c, const struct row *r, const struct window *window, struct buf *rows)
 {
 	struct worker *w = c->view->account->worker;
 	BUF_AUTO cache = {0};
 	if (c->want & FETCH_CACHE) {
-		BUF_AUTO key = {0};
-		account_cache_key(&key, r->blob);
-		int found = engine_get(w->engine, account_partition(c->view->account), buf_span(&key), &cache, NULL);
+		int found = read_cache(c->view->account, window, r, &cache);
 		if (found <= 0 && !c->has_no_cache)
 			return false;
 		c->has_no_cache = false;
 	}
-	fetch_pack_row(rows, r);
+	fetch_pack_row(rows, c->view, c->view->mailbox, r);
 	if (c->want & FETCH_DATES) {
 		pack_u64(rows, r->internaldate_ms);
 		pack_u32(rows, r->size);
@@ -96,8 +162,7 @@ static bool pack_message(struct cursor *c, const struct row *r, struct buf *rows
 	return true;
 }
 
-/* Makes the next part of the answer. */
-static void make_part(struct cursor *c)
+static void make_part_with(struct cursor *c, struct window *window)
 {
 	struct mailbox *m = c->view->mailbox;
 	BUF_AUTO rows = {0};
@@ -118,7 +183,9 @@ static void make_part(struct cursor *c)
 				say_rows(c, &rows, false);
 				return;
 			}
-			if (!pack_message(c, r, &rows)) {
+			if (c->want & FETCH_CACHE && (!window->first || r < window->first || r >= window->first + window->count))
+				read_window(c->view->account, window, r, index_lower(&m->index, last == UINT32_MAX ? last : last + 1) - at);
+			if (!pack_message(c, r, window, &rows)) {
 				c->next_uid = r->uid;
 				if (rows.len) {
 					/* edge reads these first, and asks for more: one part a question */
@@ -133,6 +200,14 @@ static void make_part(struct cursor *c)
 	}
 	say_rows(c, &rows, true);
 	cursor_end(c);
+}
+
+/* Makes the next part of the answer. */
+static void make_part(struct cursor *c)
+{
+	struct window window = {0};
+	make_part_with(c, &window);
+	arena_free(&window.memory);
 }
 
 static void go_on(struct worker *w, struct job *j)
@@ -190,7 +265,7 @@ void message_asked(void *context, const struct msg_message_ask *msg)
 {
 	struct request *r = context;
 	struct mailbox *m = msg->mailbox.len ? mailbox_find(r->account, msg->mailbox) : r->view->mailbox;
-	bool is_there = m && !m->is_gone && (msg->uidvalidity == 0 || msg->uidvalidity == m->uidvalidity) && mailbox_load(m, NULL);
+	bool is_there = m && !m->is_gone && (acl_rights(m, r->view->reader, r->view->is_near) & RIGHT_READ) && (msg->uidvalidity == 0 || msg->uidvalidity == m->uidvalidity) && mailbox_load(m, NULL);
 	struct row *row = is_there ? index_find(&m->index, msg->uid) : NULL;
 	BUF_AUTO rows = {0}, key = {0}, cache = {0};
 	if (!row) {
@@ -203,7 +278,7 @@ void message_asked(void *context, const struct msg_message_ask *msg)
 	}
 	account_cache_key(&key, row->blob);
 	engine_get(r->worker->engine, account_partition(r->account), buf_span(&key), &cache, NULL);
-	fetch_pack_row(&rows, row);
+	fetch_pack_row(&rows, r->view, m, row);
 	pack_u64(&rows, row->internaldate_ms);
 	pack_u32(&rows, row->size);
 	pack_bytes(&rows, buf_span(&cache));

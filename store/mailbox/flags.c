@@ -1,26 +1,10 @@
 /* STORE (RFC 3501 §6.4.6): flags and keywords of messages. */
 #include "ipc/words.h"
+#include "store/mailbox/acl.h"
+#include "store/mailbox/seen.h"
 #include "store/mailbox/view.h"
 
 enum { ROWS_BYTES = 128 * 1024, FAILED_BYTES = 32 * 1024, SYSTEM_FLAGS = FLAG_SEEN | FLAG_ANSWERED | FLAG_FLAGGED | FLAG_DELETED | FLAG_DRAFT };
-
-/* True if that changes the row. */
-static bool apply(struct row *r, uint8_t mode, uint8_t flags, uint64_t keywords)
-{
-	uint8_t new_flags = flags;
-	uint64_t new_keywords = keywords;
-	if (mode == FLAGS_ADD) {
-		new_flags = r->flags | flags;
-		new_keywords = r->keywords | keywords;
-	} else if (mode == FLAGS_REMOVE) {
-		new_flags = (uint8_t)(r->flags & ~flags);
-		new_keywords = r->keywords & ~keywords;
-	}
-	bool is_change = new_flags != r->flags || new_keywords != r->keywords;
-	r->flags = new_flags;
-	r->keywords = new_keywords;
-	return is_change;
-}
 
 static void change_row(struct mailbox *m, struct row *r, uint64_t modseq)
 {
@@ -36,6 +20,8 @@ struct flagging {
 	struct mailbox *mailbox;
 	uint64_t keywords;
 	bool has_unknown_keyword; /* which none of the messages has */
+	uint8_t may_flags; /* RFC 4314 §4, STORE: the others stay as they are */
+	uint64_t may_keywords;
 	uint64_t modseq;  /* of all that this changes; 0: nothing yet */
 	struct buf rows;
 	struct buf failed; /* UIDs of those that have changed since: RFC 7162 §3.1.3 */
@@ -62,13 +48,42 @@ static void say_failed(struct flagging *f)
 static bool has_failed(const struct flagging *f, const struct row *row)
 {
 	const struct msg_flags_ask *what = f->what;
+	uint8_t flags = seen_flags(f->mailbox, f->request->view->reader, row);
 	if (!what->is_conditional || row->modseq <= what->unchanged_since)
 		return false;
 	if (what->mode == FLAGS_SET || (what->unchanged_since == 0 && what->flags))
 		return true;
 	if (what->mode == FLAGS_ADD || what->unchanged_since == 0)
-		return (row->flags & what->flags) || (row->keywords & f->keywords);
-	return (row->flags & what->flags) != what->flags || (row->keywords & f->keywords) != f->keywords || f->has_unknown_keyword;
+		return (flags & what->flags) || (row->keywords & f->keywords);
+	return (flags & what->flags) != what->flags || (row->keywords & f->keywords) != f->keywords || f->has_unknown_keyword;
+}
+
+/* True if that changes the row, or what the reader has seen. */
+static bool apply(struct flagging *f, struct row *r)
+{
+	uint64_t reader = f->request->view->reader, keywords = f->keywords & f->may_keywords, new_keywords;
+	uint8_t now = seen_flags(f->mailbox, reader, r), flags = f->what->flags & f->may_flags, new_flags;
+	switch (f->what->mode) {
+	case FLAGS_ADD:
+		new_flags = now | flags;
+		new_keywords = r->keywords | keywords;
+		break;
+	case FLAGS_REMOVE:
+		new_flags = (uint8_t)(now & ~flags);
+		new_keywords = r->keywords & ~keywords;
+		break;
+	default:
+		new_flags = (uint8_t)((now & ~f->may_flags) | flags);
+		new_keywords = (r->keywords & ~f->may_keywords) | keywords;
+	}
+	bool is_change = new_flags != now || new_keywords != r->keywords;
+	if (reader) {
+		seen_set(f->mailbox, reader, r->uid, new_flags & FLAG_SEEN);
+		new_flags = (uint8_t)((new_flags & ~FLAG_SEEN) | (r->flags & FLAG_SEEN));
+	}
+	r->flags = new_flags;
+	r->keywords = new_keywords;
+	return is_change;
 }
 
 static void flag_row(struct flagging *f, struct row *row)
@@ -79,14 +94,14 @@ static void flag_row(struct flagging *f, struct row *row)
 	if (is_failure)
 		ranges_add(&f->failed, row->uid);
 	else
-		is_change = apply(row, what->mode, what->flags, f->keywords);
+		is_change = apply(f, row);
 	mailbox_count(f->mailbox, row, 1);
 	if (is_change) {
 		f->modseq = f->modseq ? f->modseq : mailbox_next_modseq(f->mailbox);
 		change_row(f->mailbox, row, f->modseq);
 	}
 	if (is_failure || is_change || !what->only_changed)
-		fetch_pack_row(&f->rows, row);
+		fetch_pack_row(&f->rows, f->request->view, f->mailbox, row);
 	if (f->failed.len >= FAILED_BYTES)
 		say_failed(f);
 	if (f->rows.len >= ROWS_BYTES)
@@ -117,10 +132,17 @@ void flags_asked(void *context, const struct msg_flags_ask *msg)
 		request_done(r, msg->request, REQUEST_FAILED, "not flags");
 		return;
 	}
-	unsigned keywords_before = m->keyword_count;
-	f.has_unknown_keyword = mailbox_keywords(m, msg->keywords, msg->mode != FLAGS_REMOVE, &f.keywords);
-	if (f.has_unknown_keyword && msg->mode != FLAGS_REMOVE) {
+	unsigned keywords_before = m->keyword_count, rights = acl_rights(m, r->view->reader, r->view->is_near);
+	bool may_write = rights & RIGHT_WRITE, may_add = may_write && msg->mode != FLAGS_REMOVE;
+	f.may_flags = acl_flags(rights);
+	f.may_keywords = may_write ? UINT64_MAX : 0;
+	f.has_unknown_keyword = mailbox_keywords(m, msg->keywords, may_add, &f.keywords);
+	if (f.has_unknown_keyword && may_add) {
 		request_done(r, msg->request, REQUEST_LIMIT, "no more keywords in this mailbox");
+		return;
+	}
+	if (!(rights & RIGHTS_OF_FLAGS) || (msg->flags && !(msg->flags & f.may_flags) && !may_write)) {
+		request_done(r, msg->request, REQUEST_NO_PERMISSION, "");
 		return;
 	}
 	flag_rows(&f);
@@ -129,6 +151,8 @@ void flags_asked(void *context, const struct msg_flags_ask *msg)
 		index_flush(&m->index, &r->account->batch, account_partition(r->account), m->id);
 		mailbox_put(m);
 	}
+	if (f.modseq && r->view->reader)
+		seen_flush(m, r->view->reader);
 	if (f.modseq)
 		mailbox_notify(m, CHANGE_FLAGS);
 	say_failed(&f);

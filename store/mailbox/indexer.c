@@ -1,5 +1,4 @@
 /* The indexer: see indexer.h.
- *
  * A step asks filter for what the next segment's columns need, or for the texts of the next block; when all answers are there, the next
  * step writes. Each step begins when all that was changed before is on the disk, since messages are read from the engine. */
 #include "store/mailbox/indexer.h"
@@ -364,9 +363,7 @@ static void skip_empty_blocks(struct indexing *x)
 {
 	struct mailbox *m = x->mailbox;
 	size_t at = index_lower(&m->index, x->mark.texts_next * BLOCK_ROWS);
-	uint32_t full = m->uidnext / BLOCK_ROWS, next = at < m->index.count ? m->index.rows[at].uid / BLOCK_ROWS : full;
-	if (next > full)
-		next = full;
+	uint32_t full = m->uidnext / BLOCK_ROWS, next = at < m->index.count && m->index.rows[at].uid / BLOCK_ROWS < full ? m->index.rows[at].uid / BLOCK_ROWS : full;
 	if (next > x->mark.texts_next)
 		forget_texts(x); /* of messages that are gone */
 	x->mark.texts_next = next > x->mark.texts_next ? next : x->mark.texts_next;
@@ -513,9 +510,12 @@ static void take_turn(struct turn *turn)
 		return;
 	}
 	read_mark(x);
+	bool had_waiters = x->waiters;
 	if (!x->is_paused && step_columns(x) && !x->waiters)
 		step_texts(x);
 	tell_waiters(x);
+	if (had_waiters && !x->waiters)
+		post(x); /* what nobody waits for goes on */
 }
 
 /* Everything that has been changed is on the disk. */

@@ -1,7 +1,10 @@
 /* The mailboxes of an account: listing, creating, deleting, renaming, subscribing (RFC 3501 §6.3.3 to §6.3.9). */
 #include "base/die.h"
 #include "base/utf8.h"
+#include "store/mailbox/acl.h"
+#include "store/mailbox/seen.h"
 #include "store/mailbox/view.h"
+#include "wire/namespace.h"
 
 #include <stdlib.h>
 
@@ -21,6 +24,8 @@ static const char *fault_of_name(struct span name)
 			return "a mailbox name has no empty level";
 		depth += c == '/';
 	}
+	if (namespace_is_reserved(name))
+		return "such names are those of other users' mailboxes";
 	return depth > MAILBOX_DEPTH_MOST ? "too many levels" : NULL;
 }
 
@@ -99,18 +104,36 @@ static bool may_subscribe(const struct account *a)
 	return result;
 }
 
+/* Subscriptions and uses of other people's mailboxes are theirs; what may not be read is not told of. */
 static void say_row(struct request *r, uint32_t request, struct mailbox *m, bool wants_recent)
 {
-	request_say(r, mailbox_row, .session = r->view->session, .request = request, .name = span_cstr(m->name),
-	            .special_use = m->special_use, .is_subscribed = account_subscription(r->account, span_cstr(m->name)) >= 0, .exists = 1,
-	            .messages = m->messages, .unseen = m->unseen, .deleted = m->deleted, .deleted_size = m->deleted_size, .uidnext = m->uidnext, .recent = wants_recent ? mailbox_recent(m) : 0,
-	            .uidvalidity = m->uidvalidity, .highestmodseq = m->highestmodseq, .size = m->size, .id = m->id);
+	const struct view *v = r->view;
+	unsigned rights = acl_rights(m, v->reader, v->is_near);
+	bool is_own = !v->reader;
+	BUF_AUTO name = {0};
+	if (!view_add_name(v, span_cstr(m->name), &name))
+		return;
+	if (!(rights & RIGHT_READ)) {
+		request_say(r, mailbox_row, .session = v->session, .request = request, .name = buf_span(&name), .exists = 1, .id = m->id, .owner = v->reader ? m->account->id : 0, .rights = (uint16_t)rights);
+		return;
+	}
+	request_say(r, mailbox_row, .session = v->session, .request = request, .name = buf_span(&name), .rights = (uint16_t)rights,
+	            .special_use = is_own ? m->special_use : USE_NONE, .is_subscribed = is_own && account_subscription(r->account, span_cstr(m->name)) >= 0, .exists = 1,
+	            .messages = m->messages, .unseen = is_own ? m->unseen : seen_unseen(m, v->reader), .deleted = m->deleted, .deleted_size = m->deleted_size, .uidnext = m->uidnext, .recent = wants_recent ? mailbox_recent(m) : 0,
+	            .uidvalidity = m->uidvalidity, .highestmodseq = m->highestmodseq, .size = m->size, .id = m->id, .owner = is_own ? 0 : m->account->id);
 }
 
 /* Behind the mailboxes come the names that are subscribed and have none. */
 static void say_all(struct request *r, uint32_t request, bool wants_recent)
 {
 	struct account *a = r->account;
+	const struct view *v = r->view;
+	if (v->reader) {
+		for (size_t i = 0; i < a->mailbox_count; i++)
+			if (acl_rights(a->mailboxes[i], v->reader, v->is_near) & RIGHT_LOOKUP)
+				say_row(r, request, a->mailboxes[i], wants_recent);
+		return;
+	}
 	bool *has_mailbox = xcalloc(a->subscription_count + 1, sizeof *has_mailbox);
 	for (size_t i = 0; i < a->mailbox_count; i++) {
 		ssize_t subscription = account_subscription(a, span_cstr(a->mailboxes[i]->name));
@@ -128,12 +151,16 @@ static void say_all(struct request *r, uint32_t request, bool wants_recent)
 void mailbox_list_asked(void *context, const struct msg_mailbox_list_ask *msg)
 {
 	struct request *r = context;
-	struct mailbox *m = msg->name.len ? mailbox_find(r->account, msg->name) : NULL;
-	if (m)
-		say_row(r, msg->request, m, msg->wants_recent);
-	else if (!msg->name.len)
+	if (!msg->name.len) {
 		say_all(r, msg->request, msg->wants_recent);
-	request_done(r, msg->request, m || !msg->name.len ? REQUEST_OK : REQUEST_NO_MAILBOX, "");
+		request_done(r, msg->request, REQUEST_OK, "");
+		return;
+	}
+	struct mailbox *m = request_find(r, msg->request, msg->name, msg->needs_rights);
+	if (!m)
+		return;
+	say_row(r, msg->request, m, msg->wants_recent);
+	request_done(r, msg->request, REQUEST_OK, "");
 }
 
 static bool needs_levels(const struct account *a, struct span name)
@@ -159,6 +186,16 @@ struct mailbox *mailbox_make(struct account *a, struct span name, uint8_t specia
 	return mailbox_add(a, name, special_use);
 }
 
+/* RFC 4314 §4: in other people's mailboxes the nearest one above must allow it; beside them nothing comes into being. */
+static bool may_create(struct request *r, uint32_t request, struct span name)
+{
+	const struct mailbox *parent = acl_parent(r->account, name);
+	if (!r->view->reader || parent)
+		return !parent || !request_lacks(r, request, parent, RIGHT_CREATE);
+	request_done(r, request, REQUEST_NO_PERMISSION, "");
+	return false;
+}
+
 void mailbox_create_asked(void *context, const struct msg_mailbox_create *msg)
 {
 	struct request *r = context;
@@ -166,6 +203,8 @@ void mailbox_create_asked(void *context, const struct msg_mailbox_create *msg)
 	const char *fault = fault_of_name(name);
 	if (fault) {
 		request_done(r, msg->request, REQUEST_BAD_NAME, fault);
+	} else if (!may_create(r, msg->request, name)) {
+		return;
 	} else if (mailbox_find(r->account, name)) {
 		request_done(r, msg->request, REQUEST_EXISTS, "there is a mailbox of that name");
 	} else if (msg->special_use && mailbox_of_use(r->account, msg->special_use)) {
@@ -182,14 +221,14 @@ void mailbox_delete_asked(void *context, const struct msg_mailbox_delete *msg)
 {
 	struct request *r = context;
 	struct mailbox *m = mailbox_find(r->account, msg->name);
-	if (!m && has_children(r->account, msg->name)) {
+	if (!m && !r->view->reader && has_children(r->account, msg->name)) {
 		/* RFC 3501 §6.3.4: it is \Noselect, and there are names below it */
 		request_done(r, msg->request, REQUEST_HAS_CHILDREN, "there are mailboxes below it");
 	} else if (!m) {
 		request_done(r, msg->request, REQUEST_NO_MAILBOX, "there is no mailbox of that name");
 	} else if (span_equal(span_cstr(m->name), SPAN("INBOX"))) {
 		request_done(r, msg->request, REQUEST_BAD_NAME, "INBOX stays");
-	} else {
+	} else if (!request_lacks(r, msg->request, m, RIGHT_DELETE_MAILBOX)) {
 		bool is_own = r->view->mailbox == m;
 		if (is_own)
 			view_leave_mailbox(r->view);
@@ -274,8 +313,10 @@ void mailbox_rename_asked(void *context, const struct msg_mailbox_rename *msg)
 	buf_add(&name, to);
 	if (!fault && !is_inbox)
 		fault = fault_of_children(a, from, to);
-	if (!m && !has_children(a, from)) {
+	if (!m && (r->view->reader || !has_children(a, from))) {
 		request_done(r, msg->request, REQUEST_NO_MAILBOX, "there is no mailbox of that name");
+	} else if ((m && request_lacks(r, msg->request, m, RIGHT_DELETE_MAILBOX)) || !may_create(r, msg->request, to)) {
+		return;
 	} else if (fault || is_below(buf_cstr(&name), from)) {
 		request_done(r, msg->request, REQUEST_BAD_NAME, fault ? fault : "a mailbox cannot go below itself");
 	} else if (is_name(a, to)) {
@@ -291,7 +332,8 @@ void mailbox_rename_asked(void *context, const struct msg_mailbox_rename *msg)
 	}
 }
 
-/* RFC 3501 §6.3.6 and §6.3.7: what can be subscribed is looked at once; a name stays subscribed whatever becomes of it. */
+/* RFC 3501 §6.3.6 and §6.3.7: what can be subscribed is looked at once; a name stays subscribed whatever becomes of it. Whether other people's
+ * mailboxes are there is not looked at (RFC 4314 §4 allows it), so that it is not told either. */
 void mailbox_subscribe_asked(void *context, const struct msg_mailbox_subscribe *msg)
 {
 	struct request *r = context;
@@ -299,7 +341,7 @@ void mailbox_subscribe_asked(void *context, const struct msg_mailbox_subscribe *
 	bool is_subscribed = account_subscription(a, msg->name) >= 0;
 	if (!msg->is_subscribed) {
 		account_unsubscribe(a, msg->name);
-	} else if (!is_subscribed && !is_name(a, msg->name)) {
+	} else if (!is_subscribed && !is_name(a, msg->name) && !namespace_is_reserved(msg->name)) {
 		request_done(r, msg->request, REQUEST_NO_MAILBOX, "there is no mailbox of that name");
 		return;
 	} else if (!is_subscribed && !may_subscribe(a)) {

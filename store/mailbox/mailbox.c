@@ -3,12 +3,13 @@
 #include "base/die.h"
 #include "base/pack.h"
 #include "ipc/words.h"
-#include "store/mailbox/account.h"
+#include "store/mailbox/acl.h"
 #include "store/mailbox/import.h"
 #include "store/mailbox/indexer.h"
 #include "store/mailbox/log.h"
 #include "store/mailbox/outline.h"
 #include "store/mailbox/removed.h"
+#include "store/mailbox/seen.h"
 #include "store/mailbox/view.h"
 
 #include <errno.h>
@@ -97,6 +98,8 @@ void mailbox_free(struct mailbox *m)
 	for (unsigned i = 0; i < m->keyword_count; i++)
 		free(m->keywords[i]);
 	indexer_forget(m);
+	acl_forget(m);
+	seen_forget(m);
 	index_free(&m->index);
 	free(m->expunged);
 	free(m->name);
@@ -155,6 +158,7 @@ struct mailbox *mailbox_add(struct account *a, struct span name, uint8_t special
 	a->mailboxes[a->mailbox_count++] = m;
 	account_put(a);
 	mailbox_put(m);
+	acl_inherit(m);
 	account_tell_watchers(a, MAILBOX_EVENT_CREATED, span_cstr(m->name), SPAN(""));
 	return m;
 }
@@ -290,6 +294,7 @@ void mailbox_remove(struct mailbox *m, struct span ranges, bool keep_blobs)
 	m->last_change_modseq = modseq;
 	log_removed(m, modseq, buf_span(&gone));
 	unique_ids_removed(m, buf_span(&gone));
+	seen_removed(m, buf_span(&gone));
 	index_remove(&m->index, ranges, &a->batch, account_partition(a), m->id);
 	indexer_removed(m, ranges);
 	mailbox_put(m);
@@ -309,7 +314,7 @@ void mailbox_erase(struct mailbox *m, bool is_final)
 	if (!is_final)
 		removed_keep(m, rows, count);
 	free(rows);
-	for (const char *letter = "chnqtux" INDEXER_LETTERS; *letter; letter++) {
+	for (const char *letter = "achnqtuxz" INDEXER_LETTERS; *letter; letter++) {
 		index_key(&key, *letter, m->id, 0);
 		index_key(&end, *letter, m->id + 1, 0);
 		batch_delete_range(&a->batch, account_partition(a), buf_span(&key), buf_span(&end));

@@ -1,8 +1,10 @@
 /* Annotations of mailboxes and of the account as a whole: METADATA, RFC 5464.
  *
- * "n" mailbox name -> the value; mailbox 0 is the server as this account sees it. */
+ * "n" mailbox name -> the value; mailbox 0 is the server as this account sees it. What readers of somebody else's mailbox keep privately has
+ * "@" and the reader's account before its name. */
 #include "base/die.h"
 #include "ipc/words.h"
+#include "store/mailbox/acl.h"
 #include "store/mailbox/view.h"
 
 #include <stdlib.h>
@@ -16,6 +18,30 @@ static void make_key(struct buf *key, uint32_t mailbox, struct span name)
 	index_key(key, 'n', mailbox, 0);
 	key->len -= 4;
 	buf_add(key, name);
+}
+
+static bool is_private(struct span name)
+{
+	return span_starts_with(name, SPAN("/private"));
+}
+
+/* What stands before the names of what this view keeps privately. */
+static void add_reader(const struct view *v, struct buf *out)
+{
+	if (v->reader)
+		buf_printf(out, "@%016llx", (unsigned long long)v->reader);
+}
+
+/* Whether an entry, as its key has it, is one that this view sees; without what stands before its name then. */
+static bool is_visible(const struct view *v, struct span *entry)
+{
+	BUF_AUTO before = {0};
+	add_reader(v, &before);
+	if (!v->reader || span_starts_with(*entry, SPAN("/")))
+		return span_starts_with(*entry, SPAN("/")) && (!v->reader || !is_private(*entry));
+	bool is_own = span_starts_with(*entry, buf_span(&before));
+	*entry = span_skip(*entry, before.len);
+	return is_own;
 }
 
 static bool is_asked_for(struct span entry, const struct span *asked, size_t count, uint8_t depth)
@@ -54,17 +80,31 @@ static void say_entries(const struct getting *g, uint32_t mailbox, struct span n
 	make_key(&to, mailbox + 1, SPAN(""));
 	struct engine_scan *scan = engine_scan_open(a->worker->engine, account_partition(a), buf_span(&from), buf_span(&to));
 	struct span key, value;
-	while (engine_scan_next(scan, &key, &value, NULL) > 0)
-		say_entry(g, name, span_skip(key, 5), value);
+	while (engine_scan_next(scan, &key, &value, NULL) > 0) {
+		struct span entry = span_skip(key, 5);
+		if (is_visible(g->request->view, &entry))
+			say_entry(g, name, entry, value);
+	}
 	engine_scan_close(scan);
 }
 
 static void say_of_mailbox(const struct getting *g, const struct mailbox *m)
 {
 	static const char *const uses[] = {[USE_DRAFTS] = "\\Drafts", [USE_SENT] = "\\Sent", [USE_JUNK] = "\\Junk", [USE_TRASH] = "\\Trash", [USE_ARCHIVE] = "\\Archive"};
-	if (m->special_use && m->special_use < sizeof uses / sizeof uses[0])
-		say_entry(g, span_cstr(m->name), span_cstr(SPECIAL_USE), span_cstr(uses[m->special_use]));
-	say_entries(g, m->id, span_cstr(m->name));
+	const struct view *v = g->request->view;
+	BUF_AUTO name = {0};
+	if (!view_add_name(v, span_cstr(m->name), &name))
+		return;
+	if (!v->reader && m->special_use && m->special_use < sizeof uses / sizeof uses[0])
+		say_entry(g, buf_span(&name), span_cstr(SPECIAL_USE), span_cstr(uses[m->special_use]));
+	say_entries(g, m->id, buf_span(&name));
+}
+
+/* RFC 5464 §3.3 */
+static bool may_read(const struct view *v, const struct mailbox *m)
+{
+	unsigned rights = acl_rights(m, v->reader, v->is_near);
+	return (rights & RIGHT_LOOKUP) && (rights & (RIGHT_READ | RIGHT_SEEN | RIGHT_WRITE | RIGHT_INSERT | RIGHT_POST));
 }
 
 /* The rows are read from the engine: what was set before must be there. */
@@ -89,8 +129,9 @@ static void get(struct worker *w, struct job *job)
 	if (j->scope == METADATA_OF_SERVER)
 		say_entries(&g, 0, SPAN(""));
 	for (size_t i = 0; j->scope == METADATA_OF_ALL && i < r.account->mailbox_count; i++)
-		say_of_mailbox(&g, r.account->mailboxes[i]);
-	if (j->scope == METADATA_OF_MAILBOX && m)
+		if (may_read(j->view, r.account->mailboxes[i]))
+			say_of_mailbox(&g, r.account->mailboxes[i]);
+	if (j->scope == METADATA_OF_MAILBOX && m && may_read(j->view, m))
 		say_of_mailbox(&g, m);
 	else if (j->scope == METADATA_OF_MAILBOX)
 		outcome = REQUEST_NO_MAILBOX;
@@ -147,8 +188,9 @@ static enum request_outcome set_use(struct mailbox *m, struct span value, bool i
 }
 
 /* Entries come as pairs of words: a name, and "v" with the value or nothing for NIL. All are set, or none. */
-static enum request_outcome set_entries(struct account *a, struct mailbox *m, const struct span *words, size_t count)
+static enum request_outcome set_entries(const struct view *v, struct mailbox *m, const struct span *words, size_t count)
 {
+	struct account *a = v->account;
 	uint32_t id = m ? m->id : 0;
 	enum request_outcome outcome = REQUEST_OK;
 	if (count_entries(a, id) + count / 2 > ENTRIES_MOST)
@@ -158,7 +200,10 @@ static enum request_outcome set_entries(struct account *a, struct mailbox *m, co
 			outcome = set_use(m, span_skip(words[i + 1], 1), words[i + 1].len == 0);
 	for (size_t i = 0; outcome == REQUEST_OK && i + 1 < count; i += 2) {
 		BUF_AUTO key = {0};
-		make_key(&key, id, words[i]);
+		make_key(&key, id, SPAN(""));
+		if (is_private(words[i]))
+			add_reader(v, &key);
+		buf_add(&key, words[i]);
 		if (m && span_equal(words[i], span_cstr(SPECIAL_USE)))
 			continue;
 		if (words[i + 1].len == 0)
@@ -175,6 +220,14 @@ static enum request_outcome set_entries(struct account *a, struct mailbox *m, co
 	return outcome;
 }
 
+/* What all readers share is changed only by those who may write (RFC 5464 §3.3 would let any reader); what a mailbox is for is its owner's to say. */
+static bool may_set(const struct view *v, const struct mailbox *m, struct span entry)
+{
+	if (is_private(entry))
+		return !v->reader || !span_equal(entry, span_cstr(SPECIAL_USE));
+	return acl_rights(m, v->reader, v->is_near) & RIGHT_WRITE;
+}
+
 void metadata_set_asked(void *context, const struct msg_metadata_set *msg)
 {
 	struct request *r = context;
@@ -185,11 +238,15 @@ void metadata_set_asked(void *context, const struct msg_metadata_set *msg)
 	enum request_outcome outcome = REQUEST_OK;
 	if (msg->mailbox.len && !m)
 		outcome = REQUEST_NO_MAILBOX;
+	else if (m && !may_read(r->view, m))
+		outcome = REQUEST_NO_PERMISSION;
+	for (ssize_t i = 0; outcome == REQUEST_OK && m && i < count; i += 2)
+		outcome = may_set(r->view, m, words[i]) ? REQUEST_OK : REQUEST_NO_PERMISSION;
 	for (ssize_t i = 0; outcome == REQUEST_OK && i < count; i++)
 		if (words[i].len > (i % 2 ? VALUE_BYTES_MOST : 255))
 			outcome = REQUEST_LIMIT;
 	if (outcome == REQUEST_OK)
-		outcome = count < 0 ? REQUEST_FAILED : set_entries(r->account, m, words, (size_t)count);
+		outcome = count < 0 ? REQUEST_FAILED : set_entries(r->view, m, words, (size_t)count);
 	request_done(r, msg->request, outcome, "");
 }
 

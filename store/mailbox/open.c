@@ -1,7 +1,9 @@
 /* SELECT and EXAMINE (RFC 3501 §6.3.1, §6.3.2), and POP3's opening of INBOX. */
 #include "ipc/words.h"
 #include "store/mailbox/indexer.h"
+#include "store/mailbox/acl.h"
 #include "store/mailbox/outline.h"
+#include "store/mailbox/seen.h"
 #include "store/mailbox/view.h"
 
 enum { RANGES_BYTES = 32 * 1024 };
@@ -18,10 +20,10 @@ static void list_uids(const struct mailbox *m, struct buf *ranges)
 		ranges_add(ranges, m->index.rows[i].uid);
 }
 
-static uint32_t first_unseen(const struct mailbox *m)
+static uint32_t first_unseen(struct mailbox *m, uint64_t reader)
 {
-	for (size_t i = 0; m->unseen && i < m->index.count; i++)
-		if (!(m->index.rows[i].flags & FLAG_SEEN))
+	for (size_t i = 0; (reader || m->unseen) && i < m->index.count; i++)
+		if (!(seen_flags(m, reader, &m->index.rows[i]) & FLAG_SEEN))
 			return m->index.rows[i].uid;
 	return 0;
 }
@@ -31,11 +33,9 @@ void mailbox_open_asked(void *context, const struct msg_mailbox_open *msg)
 	struct request *r = context;
 	struct view *v = r->view;
 	view_close_mailbox(v);
-	struct mailbox *m = mailbox_find(r->account, msg->name);
-	if (!m) {
-		request_done(r, msg->request, REQUEST_NO_MAILBOX, "there is no mailbox of that name");
+	struct mailbox *m = request_find(r, msg->request, msg->name, RIGHT_READ);
+	if (!m)
 		return;
-	}
 	v->mailbox = m;
 	v->next = m->views;
 	m->views = v;
@@ -43,23 +43,24 @@ void mailbox_open_asked(void *context, const struct msg_mailbox_open *msg)
 	v->is_told = false;
 	v->heard_modseq = m->highestmodseq;
 	/* where the outline says all that a client is told, the index is read with the first command that needs it */
-	struct outline outline;
-	bool has_outline = outline_get(m, &outline);
+	struct outline outline = {0};
+	bool has_outline = !v->reader && outline_get(m, &outline); /* of what its owner has seen */
 	if (!has_outline && !request_mailbox(r, msg->request)) {
 		view_leave_mailbox(v);
 		return;
 	}
 	if (!has_outline) {
-		outline.first_unseen_uid = first_unseen(m);
+		outline.first_unseen_uid = first_unseen(m, v->reader);
 		list_uids(m, &outline.uids);
 		outline_put(m);
 		indexer_wake(m);
 	}
 	BUF_AUTO keywords = {0};
 	mailbox_pack_keywords(m, &keywords);
-	request_say(r, mailbox_opened, .session = msg->session, .request = msg->request, .id = m->id, .uidvalidity = m->uidvalidity,
+	request_say(r, mailbox_opened, .session = msg->session, .request = msg->request, .id = m->id, .owner = v->reader ? m->account->id : 0, .uidvalidity = m->uidvalidity,
 	            .uidnext = m->uidnext, .highestmodseq = m->highestmodseq, .messages = m->messages,
-	            .first_unseen_uid = outline.first_unseen_uid, .first_recent_uid = m->recent_uid, .keywords = buf_span(&keywords));
+	            .first_unseen_uid = outline.first_unseen_uid, .first_recent_uid = m->recent_uid, .keywords = buf_span(&keywords),
+	            .rights = (uint16_t)acl_rights(m, v->reader, v->is_near));
 	say_ranges(r, msg->request, buf_span(&outline.uids));
 	buf_free(&outline.uids);
 	request_done(r, msg->request, REQUEST_OK, "");

@@ -1,6 +1,7 @@
 /* What an account keeps, as its worker counts it: said to the table of all (store/usage.h), held against the quota, told to clients
  * (RFC 9208), and to the account's owner when it nears its end. */
 #include "base/die.h"
+#include "store/mailbox/acl.h"
 #include "store/mailbox/view.h"
 #include "store/notice.h"
 #include "store/store.h"
@@ -66,8 +67,10 @@ void quota_asked(void *context, const struct msg_quota_ask *msg)
 {
 	struct request *r = context;
 	struct account *a = r->account;
+	if (msg->mailbox.len && !request_find(r, msg->request, msg->mailbox, RIGHT_READ)) /* RFC 9208 §6 */
+		return;
 	struct usage_said said = usage_say(r->worker->store, a->id, &(struct quota){a->bytes, a->messages});
 	request_say(r, quota_row, .session = msg->session, .request = msg->request, .bytes = a->bytes, .bytes_most = said.account.most.bytes,
 	            .messages = a->messages, .messages_most = said.account.most.messages);
-	request_done(r, msg->request, !msg->mailbox.len || mailbox_find(a, msg->mailbox) ? REQUEST_OK : REQUEST_NO_MAILBOX, "");
+	request_done(r, msg->request, REQUEST_OK, "");
 }

@@ -8,6 +8,7 @@
 #include "base/die.h"
 #include "base/log.h"
 #include "base/pack.h"
+#include "store/mailbox/acl.h"
 #include "store/parse.h"
 
 #include <stdlib.h>
@@ -279,12 +280,11 @@ static struct mailbox *mailbox_asked(struct request *r, const struct msg_search_
 	struct error why = {0};
 	if (msg->mailbox.len == 0)
 		return request_mailbox(r, msg->request);
-	struct mailbox *m = mailbox_find(r->account, msg->mailbox);
-	if (m && mailbox_load(m, &why))
+	struct mailbox *m = request_find(r, msg->request, msg->mailbox, RIGHT_READ);
+	if (!m || mailbox_load(m, &why))
 		return m;
-	if (m)
-		log_event(LOG_LEVEL_ERROR, "mailbox-damaged", log_c("account", r->account->partition), log_c("why", why.text));
-	request_done(r, msg->request, m ? REQUEST_FAILED : REQUEST_NO_MAILBOX, m ? "the mailbox cannot be read" : "there is no mailbox of that name");
+	log_event(LOG_LEVEL_ERROR, "mailbox-damaged", log_c("account", r->account->partition), log_c("why", why.text));
+	request_done(r, msg->request, REQUEST_FAILED, "the mailbox cannot be read");
 	return NULL;
 }
 
@@ -314,7 +314,7 @@ void search_asked(void *context, const struct msg_search_ask *msg)
 	for (const struct search *other = r->view->searches; other; other = other->next)
 		count++;
 	struct search *s = xcalloc(1, sizeof *s);
-	*s = (struct search){.job.run = run, .waiter.ready = on_columns, .view = r->view, .request = msg->request, .mailbox = m->id,
+	*s = (struct search){.job.run = run, .waiter.ready = on_columns, .view = r->view, .reader = r->view->reader, .request = msg->request, .mailbox = m->id,
 	                     .uid_most = msg->uid_most, .order = msg->order, .thread = msg->thread, .next_uid = 1, .now_ms = (uint64_t)clock_wall_ms(),
 	                     .next = r->view->searches, .is_posted = true};
 	r->view->searches = s;

@@ -33,6 +33,7 @@ struct search {
 	struct view *view;
 	struct search *next;             /* of the same view */
 	uint32_t request, mailbox;
+	uint64_t reader;                 /* whose \Seen counts: seen.h */
 	uint32_t uid_most;
 	enum search_order order;
 	enum thread_algorithm thread;
@@ -66,7 +67,7 @@ struct found *search_found(const struct search *s, size_t *count);
 int search_program_check(struct search *s, struct span program);
 /* What the program says of a message. matched: of filter, a bit for each needle; NULL: needle->truths has what is known. *score is set if
  * it is true. */
-enum truth search_program_try(const struct search *s, const struct mailbox *m, const struct row *r, const uint64_t *matched, uint8_t *score);
+enum truth search_program_try(const struct search *s, struct mailbox *m, const struct row *r, const uint64_t *matched, uint8_t *score);
 
 /* ---- search_rows.c ---- */
 

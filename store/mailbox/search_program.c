@@ -1,5 +1,6 @@
 /* The keys of a search: checked once, tried on every message. */
 #include "store/mailbox/search.h"
+#include "store/mailbox/seen.h"
 
 #include "base/pack.h"
 #include "ipc/words.h"
@@ -101,7 +102,7 @@ int search_program_check(struct search *s, struct span program)
 struct trial {
 	struct unpacker u;
 	const struct search *search;
-	const struct mailbox *mailbox;
+	struct mailbox *mailbox;
 	const struct row *row;
 	const uint64_t *matched;
 	unsigned needle;
@@ -211,7 +212,7 @@ static enum truth try_node(struct trial *t)
 	case SEARCH_SEQUENCE: return try_numbers(t, unpack_bytes(&t->u, SIZE_MAX), (uint32_t)(r - t->mailbox->index.rows) + 1);
 	case SEARCH_FLAG: {
 		uint8_t flags = unpack_u8(&t->u);
-		return truth_of((r->flags & flags) == flags);
+		return truth_of((seen_flags(t->mailbox, t->search->reader, r) & flags) == flags);
 	}
 	case SEARCH_KEYWORD: return try_keyword(t, unpack_bytes(&t->u, SIZE_MAX));
 	case SEARCH_BEFORE: case SEARCH_ON: case SEARCH_SINCE:
@@ -231,7 +232,7 @@ static enum truth try_node(struct trial *t)
 	return IS_FALSE;
 }
 
-enum truth search_program_try(const struct search *s, const struct mailbox *m, const struct row *r, const uint64_t *matched, uint8_t *score)
+enum truth search_program_try(const struct search *s, struct mailbox *m, const struct row *r, const uint64_t *matched, uint8_t *score)
 {
 	struct trial t = {.u = {.rest = buf_span(&s->program)}, .search = s, .mailbox = m, .row = r, .matched = matched};
 	enum truth truth = try_node(&t);

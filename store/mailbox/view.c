@@ -4,6 +4,8 @@
 #include "base/die.h"
 #include "base/log.h"
 #include "ipc/words.h"
+#include "store/mailbox/acl.h"
+#include "store/mailbox/indexer.h"
 #include "store/mailbox/outline.h"
 #include "store/store.h"
 
@@ -11,7 +13,9 @@
 
 struct message_job {
 	struct job job;
-	uint64_t session, account;
+	uint64_t session;
+	struct view_place place;
+	struct buf prefix;
 	peer_id peer;
 	uint16_t type;
 	struct buf payload;
@@ -22,26 +26,27 @@ static const struct edge_to_store handlers = {
 	.mailbox_rename = mailbox_rename_asked, .mailbox_subscribe = mailbox_subscribe_asked,
 	.mailbox_open = mailbox_open_asked, .mailbox_close = mailbox_close_asked, .changes_ask = changes_asked, .vanished_ask = vanished_asked,
 	.fetch_ask = fetch_asked, .fetch_more = fetch_more_asked, .body_ask = body_asked, .message_ask = message_asked, .quota_ask = quota_asked, .notify_set = notify_set_asked, .metadata_get = metadata_get_asked, .metadata_set = metadata_set_asked, .flags_ask = flags_asked,
-	.copy_ask = copy_asked, .expunge_ask = expunge_asked, .search_ask = search_asked,
+	.acl_get = acl_get_asked, .acl_set = acl_set_asked, .copy_ask = copy_asked, .expunge_ask = expunge_asked, .search_ask = search_asked,
 	.import_mailbox_ask = import_mailbox_asked, .import_sources_ask = import_sources_asked, .unique_ids_ask = unique_ids_asked,
 };
 
-static struct view *view_get(struct worker *w, uint64_t session, uint64_t account_id, peer_id peer)
+struct view *view_get(struct worker *w, uint64_t session, const struct view_place *place, peer_id peer)
 {
-	struct view *v = map_get(&w->views, session);
+	struct view *v = map_get(&w->views, place->key);
 	if (v)
 		return v;
 	struct error why = {0};
-	struct account *a = account_get(w, account_id, &why);
+	struct account *a = account_get(w, place->account, &why);
 	if (!a) {
-		log_event(LOG_LEVEL_ERROR, "account-damaged", log_n("account", (int64_t)account_id), log_c("why", why.text),
+		log_event(LOG_LEVEL_ERROR, "account-damaged", log_n("account", (int64_t)place->account), log_c("why", why.text),
 		          log_c("do", "restore it from a backup"));
 		return NULL;
 	}
 	v = xcalloc(1, sizeof *v);
-	*v = (struct view){.account = a, .session = session, .peer = peer};
+	*v = (struct view){.account = a, .session = session, .key = place->key, .reader = place->reader, .is_near = place->is_near, .peer = peer,
+	                   .prefix = span_strdup(place->prefix)};
 	a->view_count++;
-	map_put(&w->views, session, v);
+	map_put(&w->views, place->key, v);
 	return v;
 }
 
@@ -55,7 +60,8 @@ static void say_violation(struct worker *w, peer_id peer)
 static void run_message(struct worker *w, struct job *j)
 {
 	struct message_job *m = (struct message_job *)j;
-	struct view *v = view_get(w, m->session, m->account, m->peer);
+	m->place.prefix = buf_span(&m->prefix);
+	struct view *v = view_get(w, m->session, &m->place, m->peer);
 	struct request r = {.worker = w, .view = v, .account = v ? v->account : NULL};
 	if (!v) {
 		struct parcel *p = parcel_new(m->peer);
@@ -73,14 +79,16 @@ static void run_message(struct worker *w, struct job *j)
 		}
 	}
 	buf_free(&r.out);
+	buf_free(&m->prefix);
 	buf_free(&m->payload);
 	free(m);
 }
 
-void view_post_message(struct worker *w, uint64_t session, uint64_t account, peer_id peer, uint16_t type, struct span payload)
+void view_post_message(struct worker *w, uint64_t session, const struct view_place *place, peer_id peer, uint16_t type, struct span payload)
 {
 	struct message_job *m = xcalloc(1, sizeof *m);
-	*m = (struct message_job){.job.run = run_message, .session = session, .account = account, .peer = peer, .type = type};
+	*m = (struct message_job){.job.run = run_message, .session = session, .place = *place, .peer = peer, .type = type};
+	buf_add(&m->prefix, place->prefix);
 	buf_add(&m->payload, payload);
 	worker_post(w, &m->job);
 }
@@ -89,6 +97,7 @@ static void free_view(struct view *v)
 {
 	v->account->view_count--;
 	buf_free(&v->cursor.ranges);
+	free(v->prefix);
 	free(v);
 }
 
@@ -115,7 +124,7 @@ static void watch(struct view *v, bool is_on);
 static void run_close(struct worker *w, struct job *j)
 {
 	struct message_job *m = (struct message_job *)j;
-	struct view *v = map_take(&w->views, m->session);
+	struct view *v = map_take(&w->views, m->place.key);
 	if (v) {
 		view_close_mailbox(v);
 		if (v->is_watching)
@@ -130,10 +139,10 @@ static void run_close(struct worker *w, struct job *j)
 	free(m);
 }
 
-void view_post_close(struct worker *w, uint64_t session)
+void view_post_close(struct worker *w, uint64_t key)
 {
 	struct message_job *m = xcalloc(1, sizeof *m);
-	*m = (struct message_job){.job.run = run_close, .session = session};
+	*m = (struct message_job){.job.run = run_close, .place.key = key};
 	worker_post(w, &m->job);
 }
 
@@ -179,12 +188,26 @@ struct mailbox *request_mailbox(struct request *r, uint32_t request)
 		request_done(r, request, REQUEST_NO_MAILBOX, "the mailbox is gone");
 		return NULL;
 	}
+	if (!(acl_rights(m, r->view->reader, r->view->is_near) & RIGHT_READ)) {
+		request_done(r, request, REQUEST_NO_MAILBOX, "it may not be read any more");
+		return NULL;
+	}
 	if (!mailbox_load(m, &why)) {
 		log_event(LOG_LEVEL_ERROR, "mailbox-damaged", log_c("account", r->account->partition), log_c("why", why.text));
 		request_done(r, request, REQUEST_FAILED, "the mailbox cannot be read");
 		return NULL;
 	}
+	if (!m->indexing)
+		indexer_wake(m); /* it is in memory since now: SELECT had its outline */
 	return m;
+}
+
+bool view_add_name(const struct view *v, struct span name, struct buf *out)
+{
+	buf_clear(out);
+	buf_add_cstr(out, v->prefix);
+	buf_add(out, name);
+	return out->len <= MAILBOX_NAME_BYTES_MOST;
 }
 
 bool request_is_read_only(struct request *r, uint32_t request)

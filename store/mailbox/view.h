@@ -20,11 +20,23 @@ struct cursor {
 	bool is_active, is_waiting; /* for the disk or for filter */
 };
 
+/* Where a session has a view, and as who. */
+struct view_place {
+	uint64_t account;
+	uint64_t key;     /* of the view among its worker's; the session's id in its own account */
+	uint64_t reader;  /* 0: its owner's own; else the account of whoever looks at somebody else's mailboxes, with what their ACLs let it do */
+	bool is_near;     /* and it is of the owner's domain: acl.h */
+	struct span prefix; /* of the names as the reader says them (wire/namespace.h); empty for the owner */
+};
+
 struct view {
 	struct account *account;
 	struct mailbox *mailbox; /* NULL: none is open */
 	struct view *next;       /* of the same mailbox */
-	uint64_t session;
+	uint64_t session, key;
+	uint64_t reader; /* as in its place, as are the next two */
+	bool is_near;
+	char *prefix;
 	peer_id peer;
 	bool is_read_only;
 	bool is_told;            /* it knows that there is something new, and has not asked yet */
@@ -47,20 +59,31 @@ struct request {
 
 #define request_say(r, name, ...) msg_##name##_pack(&(r)->out, 0, &(const struct msg_##name){__VA_ARGS__})
 
-/* Posts a message of a session to its account's worker (called in the loop's thread; copies the payload). */
-void view_post_message(struct worker *w, uint64_t session, uint64_t account, peer_id peer, uint16_t type, struct span payload);
-/* The session has ended. */
-void view_post_close(struct worker *w, uint64_t session);
+/* Posts a message of a session to the worker of an account (called in the loop's thread; copies what it is given). */
+void view_post_message(struct worker *w, uint64_t session, const struct view_place *place, peer_id peer, uint16_t type, struct span payload);
+/* The session has ended, or has no more to do there. */
+void view_post_close(struct worker *w, uint64_t key);
+/* The view, made if it is not there yet. NULL, after a line in the log, where the account cannot be read. */
+struct view *view_get(struct worker *w, uint64_t session, const struct view_place *place, peer_id peer);
 
 /* What the handlers share. */
 void request_done(struct request *r, uint32_t request, enum request_outcome outcome, const char *text);
 /* The open mailbox with its index; NULL after saying REQUEST_NO_MAILBOX. */
 struct mailbox *request_mailbox(struct request *r, uint32_t request);
+/* The mailbox of that name, if the view has these rights to it (wire/rights.h). NULL after saying why not: where it may not even know that there is one,
+ * there is none (RFC 4314 §6). */
+struct mailbox *request_find(struct request *r, uint32_t request, struct span name, unsigned rights);
+/* True after saying REQUEST_NO_PERMISSION: it has not all of these rights to the mailbox. */
+bool request_lacks(struct request *r, uint32_t request, const struct mailbox *m, unsigned rights);
+/* Appends the name as the reader says it; false if that is too long to be said. */
+bool view_add_name(const struct view *v, struct span name, struct buf *out);
 /* True after saying REQUEST_READ_ONLY. */
 bool request_is_read_only(struct request *r, uint32_t request);
 /* Says what a handler that goes on later has to say. */
 void view_say(struct view *v, struct buf *out);
 
+/* Appends the UIDs in `ranges` of messages that are there and have these flags (copy.c). */
+void mailbox_find_uids(const struct mailbox *m, struct span ranges, uint8_t flags, struct buf *uids);
 /* Moves every message; both mailboxes are loaded (copy.c). */
 void mailbox_move_all(struct mailbox *from, struct mailbox *to);
 
@@ -98,6 +121,8 @@ void fetch_more_asked(void *context, const struct msg_fetch_more *m);
 void body_asked(void *context, const struct msg_body_ask *m);
 void message_asked(void *context, const struct msg_message_ask *m);
 void flags_asked(void *context, const struct msg_flags_ask *m);                     /* flags.c */
+void acl_get_asked(void *context, const struct msg_acl_get *m);                     /* acl.c */
+void acl_set_asked(void *context, const struct msg_acl_set *m);
 void copy_asked(void *context, const struct msg_copy_ask *m);                       /* copy.c */
 void expunge_asked(void *context, const struct msg_expunge_ask *m);
 void metadata_get_asked(void *context, const struct msg_metadata_get *m);           /* metadata.c */
@@ -111,7 +136,7 @@ void import_sources_asked(void *context, const struct msg_import_sources_ask *m)
 void unique_ids_asked(void *context, const struct msg_unique_ids_ask *m);
 void search_asked(void *context, const struct msg_search_ask *m);                   /* search.c */
 
-/* Appends a row as fetch_rows and changes carry it (ipc/terms.h), without what `want` adds. */
-void fetch_pack_row(struct buf *rows, const struct row *r);
+/* Appends a row of a mailbox as fetch_rows and changes carry it (ipc/terms.h), with the flags that the view has, without what `want` adds. */
+void fetch_pack_row(struct buf *rows, const struct view *v, struct mailbox *m, const struct row *r);
 
 #endif

@@ -22,6 +22,25 @@ static void settle(struct queued *m);
 
 /* ---- accepting ---- */
 
+static void put_shared(struct batch *b, struct id128 blob, uint64_t received)
+{
+	BUF_AUTO key = {0}, value = {0};
+	pack_u64(&value, received);
+	queue_key(&key, 's', blob);
+	batch_put(b, QUEUE_PARTITION, buf_span(&key), buf_span(&value));
+}
+
+void queue_put_shared(struct batch *b, struct engine *e, struct id128 blob)
+{
+	BUF_AUTO memory = {0};
+	struct blob_head head = {0};
+	struct error why = {0};
+	if (blob_head_get(e, blob, &memory, &head, &why) > 0)
+		put_shared(b, blob, head.received);
+	else
+		log_event(LOG_LEVEL_WARNING, "blob-damaged", log_c("why", why.text), log_c("so", "it is never swept"));
+}
+
 static void put_blob(struct batch *b, struct accepted *m, bool is_shared)
 {
 	BUF_AUTO key = {0};
@@ -29,12 +48,8 @@ static void put_blob(struct batch *b, struct accepted *m, bool is_shared)
 	queue_key(&key, 'g', m->blob);
 	if (m->head.received)
 		batch_delete(b, QUEUE_PARTITION, buf_span(&key));
-	if (is_shared) {
-		BUF_AUTO value = {0};
-		pack_u64(&value, m->head.received);
-		queue_key(&key, 's', m->blob);
-		batch_put(b, QUEUE_PARTITION, buf_span(&key), buf_span(&value));
-	}
+	if (is_shared)
+		put_shared(b, m->blob, m->head.received);
 }
 
 void queue_stage(struct batch *b, struct id128 blob)

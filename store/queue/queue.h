@@ -36,6 +36,8 @@ void queue_accept(struct store *s, const struct queue_message *q, const struct t
 void queue_discard(struct store *s, struct id128 delivery, struct span trace, struct span why, loop_fn *done, void *context);
 /* Writes a message's blob, ahead of the batches of several accounts that will name it. */
 void queue_share(struct store *s, struct accepted *m);
+/* A blob that is there already may be named by several accounts from now on, and be swept when none does. From any thread. */
+void queue_put_shared(struct batch *b, struct engine *e, struct id128 blob);
 /* Notes in the batch that the blob's pieces are being staged. */
 void queue_stage(struct batch *b, struct id128 blob);
 /* They are named by an account now, or have been deleted. */

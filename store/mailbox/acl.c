@@ -1,0 +1,207 @@
+/* Lists of rights: see acl.h. */
+#include "store/mailbox/acl.h"
+
+#include "base/die.h"
+#include "store/mailbox/view.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum { ACL_VERSION = 1, IDENTIFIER_BYTES_MOST = 512 };
+
+static bool is_negative(const struct acl_entry *e)
+{
+	return e->identifier[0] == '-';
+}
+
+unsigned acl_rights(const struct mailbox *m, uint64_t reader, bool is_near)
+{
+	unsigned given = 0, taken = 0;
+	if (!reader)
+		return RIGHTS_ALL;
+	for (size_t i = 0; i < m->acl_count; i++) {
+		const struct acl_entry *e = &m->acl[i];
+		if (e->identity != reader && !(e->identity == ACL_ANYONE && is_near))
+			continue;
+		if (is_negative(e))
+			taken |= e->rights;
+		else
+			given |= e->rights;
+	}
+	return given & ~taken;
+}
+
+uint8_t acl_flags(unsigned rights)
+{
+	return (uint8_t)((rights & RIGHT_SEEN ? FLAG_SEEN : 0) | (rights & RIGHT_DELETE ? FLAG_DELETED : 0) |
+	                 (rights & RIGHT_WRITE ? FLAG_ANSWERED | FLAG_FLAGGED | FLAG_DRAFT : 0));
+}
+
+/* ---- the row ---- */
+
+static void acl_key(struct buf *key, uint32_t mailbox)
+{
+	index_key(key, 'a', mailbox, 0);
+	key->len -= 4;
+}
+
+static void put(struct mailbox *m)
+{
+	struct account *a = m->account;
+	BUF_AUTO key = {0}, value = {0};
+	acl_key(&key, m->id);
+	if (!m->acl_count) {
+		batch_delete(&a->batch, account_partition(a), buf_span(&key));
+		return;
+	}
+	pack_u8(&value, ACL_VERSION);
+	for (size_t i = 0; i < m->acl_count; i++) {
+		pack_bytes(&value, span_cstr(m->acl[i].identifier));
+		pack_u64(&value, m->acl[i].identity);
+		pack_u16(&value, (uint16_t)m->acl[i].rights);
+	}
+	batch_put(&a->batch, account_partition(a), buf_span(&key), buf_span(&value));
+}
+
+static void add(struct mailbox *m, struct span identifier, uint64_t identity, unsigned rights)
+{
+	m->acl = xrealloc_array(m->acl, m->acl_count + 1, sizeof *m->acl);
+	m->acl[m->acl_count++] = (struct acl_entry){span_strdup(identifier), identity, rights};
+}
+
+int acl_read(struct account *a, struct span key, struct span value, struct error *why)
+{
+	struct unpacker u = {.rest = value};
+	struct mailbox *m = NULL;
+	uint32_t id = 0;
+	for (size_t i = 1; i < key.len && i < 5; i++)
+		id = id << 8 | (unsigned char)key.ptr[i];
+	for (size_t i = 0; i < a->mailbox_count && !m; i++)
+		m = a->mailboxes[i]->id == id ? a->mailboxes[i] : NULL;
+	if (!m)
+		return 0; /* mailbox_erase takes it along */
+	uint8_t version = unpack_u8(&u);
+	while (u.rest.len && !u.bad && m->acl_count < 2 * ACL_ENTRIES_MOST) {
+		struct span identifier = unpack_bytes(&u, IDENTIFIER_BYTES_MOST);
+		uint64_t identity = unpack_u64(&u);
+		unsigned rights = unpack_u16(&u) & RIGHTS_ALL;
+		if (!u.bad)
+			add(m, identifier, identity, rights);
+	}
+	if (version != ACL_VERSION || !unpack_done(&u))
+		return error_set(why, EBADMSG, "a list of rights of account %s is damaged", a->partition);
+	return 0;
+}
+
+void acl_forget(struct mailbox *m)
+{
+	for (size_t i = 0; i < m->acl_count; i++)
+		free(m->acl[i].identifier);
+	free(m->acl);
+	m->acl = NULL;
+	m->acl_count = 0;
+}
+
+/* ---- changes ---- */
+
+static void drop(struct mailbox *m, size_t at)
+{
+	free(m->acl[at].identifier);
+	memmove(&m->acl[at], &m->acl[at + 1], (--m->acl_count - at) * sizeof *m->acl);
+}
+
+bool acl_change(struct mailbox *m, struct span identifier, uint64_t identity, enum acl_change change, unsigned rights)
+{
+	size_t at = 0;
+	while (at < m->acl_count && !span_equal(span_cstr(m->acl[at].identifier), identifier))
+		at++;
+	/* somebody else had the address */
+	if (at < m->acl_count && change != ACL_DELETE && m->acl[at].identity != identity) {
+		drop(m, at);
+		at = m->acl_count;
+	}
+	if (at == m->acl_count && (change == ACL_DELETE || change == ACL_REMOVE))
+		return true;
+	if (at == m->acl_count) {
+		if (m->acl_count >= ACL_ENTRIES_MOST)
+			return false;
+		add(m, identifier, identity, 0);
+	}
+	struct acl_entry *e = &m->acl[at];
+	e->rights = change == ACL_SET ? rights : change == ACL_ADD ? e->rights | rights : e->rights & ~rights;
+	if (change == ACL_DELETE || (e->rights == 0 && change == ACL_REMOVE))
+		drop(m, at);
+	put(m);
+	return true;
+}
+
+struct mailbox *acl_parent(const struct account *a, struct span name)
+{
+	for (size_t n = name.len; n > 1; n--) {
+		struct mailbox *m = name.ptr[n - 1] == '/' ? mailbox_find(a, span_slice(name, 0, n - 1)) : NULL;
+		if (m)
+			return m;
+	}
+	return NULL;
+}
+
+void acl_inherit(struct mailbox *m)
+{
+	const struct mailbox *parent = acl_parent(m->account, span_cstr(m->name));
+	if (!parent || !parent->acl_count)
+		return;
+	for (size_t i = 0; i < parent->acl_count; i++)
+		add(m, span_cstr(parent->acl[i].identifier), parent->acl[i].identity, parent->acl[i].rights);
+	put(m);
+}
+
+/* ---- what requests may ---- */
+
+/* One of these lets somebody know that the mailbox is there: RFC 4314 §4, MYRIGHTS. */
+enum { RIGHTS_TO_KNOW = RIGHT_LOOKUP | RIGHT_READ | RIGHT_INSERT | RIGHT_CREATE | RIGHT_DELETE_MAILBOX | RIGHT_ADMINISTER };
+
+bool request_lacks(struct request *r, uint32_t request, const struct mailbox *m, unsigned rights)
+{
+	unsigned has = acl_rights(m, r->view->reader, r->view->is_near);
+	bool knows = has & RIGHTS_TO_KNOW, lacks = (has & rights) != rights;
+	if (!knows || lacks)
+		request_done(r, request, knows ? REQUEST_NO_PERMISSION : REQUEST_NO_MAILBOX, "");
+	return !knows || lacks;
+}
+
+struct mailbox *request_find(struct request *r, uint32_t request, struct span name, unsigned rights)
+{
+	struct mailbox *m = mailbox_find(r->account, name);
+	if (!m)
+		request_done(r, request, REQUEST_NO_MAILBOX, "there is no mailbox of that name");
+	return m && !request_lacks(r, request, m, rights) ? m : NULL;
+}
+
+void acl_get_asked(void *context, const struct msg_acl_get *msg)
+{
+	struct request *r = context;
+	const struct mailbox *m = request_find(r, msg->request, msg->mailbox, RIGHT_ADMINISTER);
+	if (!m)
+		return;
+	request_say(r, acl_row, .session = msg->session, .request = msg->request, .identifier = msg->owner, .rights = RIGHTS_ALL);
+	for (size_t i = 0; i < m->acl_count; i++)
+		request_say(r, acl_row, .session = msg->session, .request = msg->request, .identifier = span_cstr(m->acl[i].identifier),
+		            .rights = (uint16_t)m->acl[i].rights);
+	request_done(r, msg->request, REQUEST_OK, "");
+}
+
+void acl_set_asked(void *context, const struct msg_acl_set *msg)
+{
+	struct request *r = context;
+	struct mailbox *m = request_find(r, msg->request, msg->mailbox, RIGHT_ADMINISTER);
+	if (!m)
+		return;
+	if (!msg->identifier.len || (msg->rights & ~RIGHTS_ALL) || (msg->identity == 0 && msg->change != ACL_DELETE))
+		request_done(r, msg->request, REQUEST_NO_USER, "");
+	else if (msg->identity == r->account->id)
+		request_done(r, msg->request, REQUEST_NO_PERMISSION, ""); /* RFC 4314 §2: the owner has all rights always */
+	else if (acl_change(m, msg->identifier, msg->identity, msg->change, msg->rights))
+		request_done(r, msg->request, REQUEST_OK, "");
+	else
+		request_done(r, msg->request, REQUEST_LIMIT, "");
+}
