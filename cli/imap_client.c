@@ -1,6 +1,7 @@
 #include "cli/imap_client.h"
 
 #include "wire/imap_reply.h"
+#include "wire/imap_structure.h"
 
 #include <errno.h>
 #include <openssl/err.h>
@@ -214,11 +215,5 @@ void imap_client_add_string(struct buf *out, struct span text)
 		buf_add(out, text);
 		return;
 	}
-	buf_add_char(out, '"');
-	for (size_t i = 0; i < text.len; i++) {
-		if (text.ptr[i] == '"' || text.ptr[i] == '\\')
-			buf_add_char(out, '\\');
-		buf_add_char(out, text.ptr[i]);
-	}
-	buf_add_char(out, '"');
+	imap_render_quoted(text, out);
 }

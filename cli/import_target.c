@@ -7,6 +7,7 @@
 #include "base/die.h"
 #include "wire/date.h"
 #include "wire/imap_command.h"
+#include "wire/imap_structure.h"
 
 #include <openssl/evp.h>
 #include <stdarg.h>
@@ -284,24 +285,13 @@ static int measure(void *context, struct span bytes)
 
 static void add_flags(const struct import_message *m, struct buf *out)
 {
-	static const struct {
-		uint8_t flag;
-		const char *name;
-	} names[] = {{IMAP_FLAG_SEEN, "\\Seen"}, {IMAP_FLAG_ANSWERED, "\\Answered"}, {IMAP_FLAG_FLAGGED, "\\Flagged"}, {IMAP_FLAG_DELETED, "\\Deleted"},
-	             {IMAP_FLAG_DRAFT, "\\Draft"}};
 	struct span keywords = m->keywords, word;
-	const char *between = "";
 	buf_add_cstr(out, " (");
-	for (size_t n = 0; n < sizeof names / sizeof names[0]; n++)
-		if (m->flags & names[n].flag) {
-			buf_printf(out, "%s%s", between, names[n].name);
-			between = " ";
-		}
+	size_t start = out->len;
+	imap_render_system_flags(m->flags, start, out);
 	while ((word = span_next_word(&keywords)).len)
-		if (imap_is_atom(word)) {
-			buf_printf(out, "%s%.*s", between, SPAN_ARG(word));
-			between = " ";
-		}
+		if (imap_is_atom(word))
+			imap_render_word(word, start, out);
 	buf_add_char(out, ')');
 }
 

@@ -164,10 +164,11 @@ struct usage usage_of_domain(struct store *s, struct span address)
 	return result;
 }
 
+/* What adds nothing fits in what is over full already too: REPLACE, of which only the net consumption counts (RFC 8508 §3.4). */
 static bool fits(const struct usage *u, uint64_t bytes, uint64_t messages)
 {
-	return (!u->most.bytes || (bytes <= u->most.bytes && u->used.bytes <= u->most.bytes - bytes)) &&
-	       (!u->most.messages || (messages <= u->most.messages && u->used.messages <= u->most.messages - messages));
+	return (!u->most.bytes || !bytes || (bytes <= u->most.bytes && u->used.bytes <= u->most.bytes - bytes)) &&
+	       (!u->most.messages || !messages || (messages <= u->most.messages && u->used.messages <= u->most.messages - messages));
 }
 
 bool usage_has_room(struct store *s, uint64_t account, uint64_t bytes)

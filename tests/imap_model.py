@@ -1,48 +1,75 @@
-"""A small model of an account's mailboxes, and of what each IMAP session on them may know: RFC 3501, 3691, 4315, 6851.
+"""A small model of an account's mailboxes: RFC 3501, 3502, 3691, 4315, 4469, 5464, 6851, 7162, 8508, 9208.
 
-World is what is on the disk. A Command changes a world and says how its answer must begin. View is what one session has
-been told about its mailbox; it is fed with the server's responses, and settles when a command has ended."""
-import re
+World is what is on the disk. A Command changes a world and says how its answer must begin. What one session may know of it is
+in imap_view.py."""
+import collections
 
 SYSTEM = ('\\Seen', '\\Answered', '\\Flagged', '\\Deleted', '\\Draft')
 STANDARD = ('INBOX', 'Drafts', 'Sent', 'Junk', 'Trash', 'Archive')
 
+Message = collections.namedtuple('Message', 'letter flags modseq')
+
 
 class Box:
-    """messages: by UID, (token, flags)."""
+    """messages: by UID. gone: by UID, the MODSEQ with which it went. Each change has a MODSEQ of its own, one higher than that before
+    (RFC 7162 §3.1 wants it higher); messages that come have one each."""
 
     def __init__(self, number, validity=None):
         self.number, self.validity = number, validity
-        self.uidnext, self.messages = 1, {}
+        self.uidnext, self.modseq, self.messages, self.gone, self.comment = 1, 1, {}, {}, None
 
     def copy(self):
         other = Box(self.number, self.validity)
-        other.uidnext, other.messages = self.uidnext, dict(self.messages)
+        other.uidnext, other.modseq, other.comment = self.uidnext, self.modseq, self.comment
+        other.messages, other.gone = dict(self.messages), dict(self.gone)
         return other
 
-    def add(self, token, flags):
+    def add(self, letter, flags):
         uid = self.uidnext
         self.uidnext += 1
-        self.messages[uid] = (token, frozenset(flags))
+        self.modseq += 1
+        self.messages[uid] = Message(letter, frozenset(flags), self.modseq)
         return uid
+
+    def change(self, flags):
+        """Sets flags, by UID: what they change has one MODSEQ; what is so already is no change (RFC 7162 §3.1.11)."""
+        changed = {uid: new for uid, new in flags.items() if new != self.messages[uid].flags}
+        self.modseq += bool(changed)
+        for uid, new in changed.items():
+            self.messages[uid] = Message(self.messages[uid].letter, frozenset(new), self.modseq)
+
+    def remove(self, uids):
+        self.modseq += bool(uids)
+        for uid in uids:
+            del self.messages[uid]
+            self.gone[uid] = self.modseq
 
     def uids(self):
         return sorted(self.messages)
 
+    def flags(self, uid):
+        return self.messages[uid].flags
+
 
 class World:
-    """boxes: by name. A view knows its box by its number, which a RENAME does not change."""
+    """boxes: by name. A view knows its box by its number, which a RENAME does not change. most: messages, by quota."""
 
     def __init__(self):
-        self.boxes, self.last_number = {}, 0
+        self.boxes, self.last_number, self.most = {}, 0, None
         for name in STANDARD:
             self.make(name)
 
     def copy(self):
         other = World.__new__(World)
         other.boxes = {name: box.copy() for name, box in self.boxes.items()}
-        other.last_number = self.last_number
+        other.last_number, other.most = self.last_number, self.most
         return other
+
+    def has_room(self, count):
+        return self.most is None or count <= 0 or self.count() + count <= self.most
+
+    def count(self):
+        return sum(len(box.messages) for box in self.boxes.values())
 
     def make(self, name):
         for at in [i for i, c in enumerate(name) if c == '/'] + [len(name)]:
@@ -56,6 +83,9 @@ class World:
             if box.number == number:
                 return box
         return None
+
+    def name_of(self, number):
+        return next((name for name, box in self.boxes.items() if box.number == number), None)
 
     def children(self, name):
         return [other for other in self.boxes if other.startswith(name + '/')]
@@ -81,6 +111,16 @@ def text_of_set(uids):
     return ','.join('%d' % a if a == b else '%d:%d' % (a, b) for a, b in runs)
 
 
+def numbers_of(text):
+    """All numbers of a set without "*", in its order."""
+    found = []
+    for part in text.split(','):
+        first, _, last = part.partition(':')
+        first, last = int(first), int(last or first)
+        found += range(first, last + 1) if first <= last else range(first, last - 1, -1)
+    return found
+
+
 def resolve(text, uids, is_uid):
     """The UIDs that a set names in a view with these UIDs; None if a sequence number is beyond the end (RFC 3501 §9)."""
     star = (uids[-1] if uids else 0) if is_uid else len(uids)
@@ -100,39 +140,60 @@ def resolve(text, uids, is_uid):
 # ---- commands that change something ----
 
 class Command:
-    """text: as it is sent. apply(world) changes the world and gives how the tagged answer begins, or None: it is no command
-    for that world at all. Nothing in here changes with the session that sends it."""
-    literal = None
+    """parts: what is sent, as text, with literals as bytes between. apply(world) changes the world and gives how the tagged answer
+    begins. untagged: what must be told before it. Nothing in here changes with the session that sends it."""
+    is_sync, code, is_quiet = False, '', False
 
-    def __init__(self, text):
-        self.text = text
+    def __init__(self, *parts):
+        self.parts = parts
 
     def __repr__(self):
-        return self.text
+        return ' '.join(part if isinstance(part, str) else '{%d}' % len(part) for part in self.parts)
+
+
+def appended(world, name, letters, flags):
+    """The UIDs; None if the quota has no room."""
+    if not world.has_room(len(letters)):
+        return None
+    return [world.boxes[name].add(letter, one) for letter, one in zip(letters, flags)]
 
 
 class Append(Command):
-    def __init__(self, name, token, flags, message, is_sync):
-        super().__init__('APPEND "%s" (%s) {%d%s}' % (name, ' '.join(sorted(flags)), len(message), '' if is_sync else '+'))
-        self.name, self.token, self.flags, self.literal, self.is_sync = name, token, flags, message, is_sync
+    """One message or several (RFC 3502); each is flags, date and a literal, or CATENATE of parts (RFC 4469).
+
+    bodies  of each letter, what stands in its place: parts of a command"""
+
+    def __init__(self, name, letters, flags, bodies, is_sync):
+        parts = ['APPEND "%s"' % name]
+        for letter, one, body in zip(letters, flags, bodies):
+            parts[-1] += ' (%s) "%s" ' % (' '.join(sorted(one)), letter.internaldate())
+            parts[-1] += body[0] if isinstance(body[0], str) else ''
+            parts += body[isinstance(body[0], str):] + ([''] if isinstance(body[-1], bytes) else [])
+        super().__init__(*parts)
+        self.name, self.letters, self.flags, self.is_sync = name, letters, flags, is_sync
 
     def apply(self, world):
         box = world.boxes.get(self.name)
         if box is None:
             return 'NO [TRYCREATE]'
-        uid = box.add(self.token, self.flags)
-        return 'OK [APPENDUID %s %d]' % (box.validity, uid)
+        uids = appended(world, self.name, self.letters, self.flags)
+        return 'OK [APPENDUID %s %s]' % (box.validity, text_of_set(uids)) if uids else 'NO [OVERQUOTA]'
 
 
 class Deliver(Append):
-    """By LMTP, which is answered with 250."""
+    """By LMTP, which is answered with 250, or 452 where there is no room; what has been accepted at RCPT is kept."""
+    is_accepted = False
 
-    def __init__(self, token, message):
-        Append.__init__(self, 'INBOX', token, (), message, False)
-        self.text = 'LMTP ' + token
+    def __init__(self, letter):
+        Append.__init__(self, 'INBOX', [letter], [()], [[letter.text]], False)
+
+    def __repr__(self):
+        return 'LMTP ' + self.letters[0].token
 
     def apply(self, world):
-        super().apply(world)
+        if not self.is_accepted and not world.has_room(1):
+            return '452'
+        world.boxes['INBOX'].add(self.letters[0], ())
         return '250'
 
 
@@ -151,12 +212,31 @@ class OfView(Command):
 
 
 class Store(OfView):
-    def __init__(self, view, text, uids, is_uid, how, flags, is_silent):
-        super().__init__('%sSTORE %s %sFLAGS%s (%s)' % ('UID ' * is_uid, text, how, '.SILENT' * is_silent, ' '.join(sorted(flags))), view, uids)
-        self.how, self.flags, self.is_silent = how, frozenset(flags), is_silent
+    """since: of UNCHANGEDSINCE (RFC 7162 §3.1.3), or None."""
+
+    def __init__(self, view, text, uids, is_uid, how, flags, is_silent, since=None):
+        condition = '' if since is None else '(UNCHANGEDSINCE %d) ' % since
+        super().__init__('%sSTORE %s %s%sFLAGS%s (%s)' % ('UID ' * is_uid, text, condition, how, '.SILENT' * is_silent, ' '.join(sorted(flags))), view, uids)
+        self.how, self.new, self.is_silent, self.since, self.is_quiet = how, frozenset(flags), is_silent, since, not is_uid
+        self.numbers = {uid: uid if is_uid else n for n, uid in enumerate(view.uids, 1)}
 
     def changed(self, flags):
-        return flags | self.flags if self.how == '+' else flags - self.flags if self.how == '-' else self.flags
+        return flags | self.new if self.how == '+' else flags - self.new if self.how == '-' else self.new
+
+    def has_failed(self, message):
+        """RFC 7162 §3.1.12: of +FLAGS and -FLAGS, only where one of these flags may be what has changed; and §3.1.3: with 0 wherever
+        there is such a flag at all, and system flags are always there."""
+        if self.since is None or message.modseq <= self.since:
+            return False
+        if self.since == 0 and any(flag.startswith('\\') for flag in self.new):
+            return True
+        are_there = [flag in message.flags for flag in self.new]
+        if self.how == '':
+            return True
+        return any(are_there) if self.how == '+' or self.since == 0 else not all(are_there)
+
+    def failed(self, box):
+        return [uid for uid in self.there(box) if self.has_failed(box.messages[uid])]
 
     def apply(self, world):
         box = self.box(world)
@@ -164,10 +244,9 @@ class Store(OfView):
             return 'NO'
         if box is None:
             return 'NO' if self.chosen else 'OK'
-        for uid in self.there(box):
-            token, flags = box.messages[uid]
-            box.messages[uid] = (token, self.changed(flags))
-        return 'OK'
+        failed = self.failed(box)
+        box.change({uid: self.changed(box.flags(uid)) for uid in self.there(box) if uid not in failed})
+        return 'OK [MODIFIED %s]' % text_of_set(self.numbers[uid] for uid in failed) if failed else 'OK STORE'
 
 
 class See(OfView):
@@ -175,9 +254,8 @@ class See(OfView):
 
     def apply(self, world):
         box = self.box(world)
-        for uid in self.there(box) if box and not self.is_read_only else ():
-            token, flags = box.messages[uid]
-            box.messages[uid] = (token, flags | {'\\Seen'})
+        if box and not self.is_read_only:
+            box.change({uid: box.flags(uid) | {'\\Seen'} for uid in self.there(box)})
         return 'OK'
 
 
@@ -188,6 +266,7 @@ class Copy(OfView):
 
     def apply(self, world):
         box, to = self.box(world), world.boxes.get(self.name)
+        self.code = ''
         if not self.chosen:
             return 'OK'
         if box is None or (self.is_move and self.is_read_only):
@@ -195,11 +274,36 @@ class Copy(OfView):
         if to is None:
             return 'NO [TRYCREATE]'
         there = self.there(box)
-        new = [to.add(*box.messages[uid]) for uid in there]
-        for uid in there if self.is_move else ():
-            del box.messages[uid]
-        self.code = '[COPYUID %s %s %s]' % (to.validity, text_of_set(there), text_of_set(new)) if there else ''
-        return 'OK ' + self.code if there and not self.is_move else 'OK'
+        if not self.is_move and not world.has_room(len(there)):
+            return 'NO [OVERQUOTA]'
+        new = [to.add(*box.messages[uid][:2]) for uid in there]
+        if self.is_move:
+            box.remove(there)
+        code = '[COPYUID %s %s %s]' % (to.validity, text_of_set(there), text_of_set(new)) if there else ''
+        self.code = code if self.is_move else ''
+        return 'OK ' + code if there and not self.is_move else 'OK'
+
+
+class Replace(OfView):
+    """RFC 8508."""
+
+    def __init__(self, view, number, uid, is_uid, name, letter, flags, is_sync):
+        super().__init__('', view, [uid])
+        self.parts = ('%sREPLACE %d "%s" (%s) "%s" ' % ('UID ' * is_uid, number, name, ' '.join(sorted(flags)), letter.internaldate()), letter.text, '')
+        self.name, self.letter, self.new, self.is_sync = name, letter, flags, is_sync
+
+    def apply(self, world):
+        box, to = self.box(world), world.boxes.get(self.name)
+        self.code = ''
+        if self.is_read_only:
+            return 'NO [READ-ONLY]'
+        if to is None:
+            return 'NO [TRYCREATE]'
+        if box is None or not self.there(box):
+            return 'NO'
+        self.code = '[APPENDUID %s %d]' % (to.validity, to.add(self.letter, self.new))
+        box.remove(self.chosen)
+        return 'OK'
 
 
 class Expunge(OfView):
@@ -212,10 +316,21 @@ class Expunge(OfView):
         box = self.box(world)
         if box is None or self.is_read_only:
             return 'NO'
-        for uid in box.uids() if self.chosen is None else self.there(box):
-            if '\\Deleted' in box.messages[uid][1]:
-                del box.messages[uid]
+        box.remove([uid for uid in (box.uids() if self.chosen is None else self.there(box)) if '\\Deleted' in box.flags(uid)])
         return 'OK'
+
+
+class Quit(Command):
+    """POP3: deletes what DELE has marked, UIDs of INBOX. What others have deleted meanwhile is gone too: RFC 1939 §6."""
+
+    def __init__(self, number, uids):
+        super().__init__('QUIT')
+        self.number, self.uids = number, uids
+
+    def apply(self, world):
+        box = world.of(self.number)
+        box.remove([uid for uid in self.uids if uid in box.messages])
+        return '+OK'
 
 
 class Create(Command):
@@ -244,6 +359,22 @@ class Delete(Command):
         return 'OK'
 
 
+class Annotate(Command):
+    """RFC 5464; RFC 7162 §3.2: a change has a MODSEQ, and here what sets it to what it is already has one too."""
+
+    def __init__(self, name, comment):
+        super().__init__('SETMETADATA "%s" (/private/comment %s)' % (name, 'NIL' if comment is None else '"%s"' % comment))
+        self.name, self.comment = name, comment
+
+    def apply(self, world):
+        box = world.boxes.get(self.name)
+        if box is None:
+            return 'NO [NONEXISTENT]'
+        box.modseq += 1
+        box.comment = self.comment
+        return 'OK'
+
+
 class Rename(Command):
     def __init__(self, name, to):
         super().__init__('RENAME "%s" "%s"' % (name, to))
@@ -260,98 +391,11 @@ class Rename(Command):
             # RFC 3501 §6.3.5: its messages move, INBOX stays
             inbox, to = world.boxes['INBOX'], world.make(self.to)
             for uid in inbox.uids():
-                to.add(*inbox.messages.pop(uid))
+                to.add(*inbox.messages[uid][:2])
+            inbox.remove(inbox.uids())
             return 'OK'
         if '/' in self.to and not world.is_name(self.to.rsplit('/', 1)[0]):
             world.make(self.to.rsplit('/', 1)[0])
         for name in [self.name] * (self.name in world.boxes) + world.children(self.name):
             world.boxes[self.to + name[len(self.name):]] = world.boxes.pop(name)
         return 'OK'
-
-
-# ---- responses ----
-
-TOKEN = re.compile(rb'\{(\d+)\}\r\n|"((?:[^"\\]|\\.)*)"|\(|\)|[^\s()\[{"]*\[[^\]]*\](?:<\d+>)?|[^\s()"{]+')
-
-
-def parse_list(data, at=0):
-    """What stands in parentheses at `at`, with lists as lists and strings as bytes; and where it ends."""
-    stack = [[]]
-    while True:
-        while data[at:at + 1] in (b' ', b'\r', b'\n'):
-            at += 1
-        match = TOKEN.match(data, at)
-        assert match, ('no token', data[at:at + 40], data[:200])
-        at = match.end()
-        if match[0] == b'(':
-            stack.append([])
-        elif match[0] == b')':
-            done = stack.pop()
-            stack[-1].append(done)
-            if len(stack) == 1:
-                return done, at
-        elif match[1]:
-            stack[-1].append(data[at:at + int(match[1])])
-            at += int(match[1])
-        else:
-            stack[-1].append(match[2] if match[2] is not None else match[0])
-
-
-class View:
-    """What a session has been told of its mailbox: uids by sequence number (None: told by EXISTS, its UID not known yet),
-    and flags by UID as far as they were told."""
-
-    def __init__(self, box, is_read_only):
-        self.number, self.is_read_only = box.number, is_read_only
-        self.uids, self.flags, self.horizon = box.uids(), {}, box.uidnext
-        self.fetched, self.keywords = {}, set()
-
-    def take(self, response, may_expunge):
-        """An untagged response; True if it was about messages."""
-        match = re.match(rb'\* (\d+) (EXISTS|RECENT|EXPUNGE|FETCH)(?: |$)', response)
-        if not match:
-            if response.startswith(b'* FLAGS ('):
-                self.keywords = {word.decode() for word in parse_list(response, 8)[0]}
-            return False
-        number, what = int(match[1]), match[2]
-        if what == b'EXISTS':
-            assert number >= len(self.uids), ('EXISTS takes messages away', response, self.uids)
-            self.uids += [None] * (number - len(self.uids))
-        elif what == b'EXPUNGE':
-            assert may_expunge, ('EXPUNGE where it may not be', response)
-            assert 1 <= number <= len(self.uids), ('EXPUNGE of no message', response, self.uids)
-            self.flags.pop(self.uids.pop(number - 1), None)
-        elif what == b'FETCH':
-            assert 1 <= number <= len(self.uids), ('FETCH of no message', response, self.uids)
-            self.take_fetch(number, response[match.end():])
-        return True
-
-    def take_fetch(self, number, data):
-        items, _ = parse_list(data)
-        values = {name.upper(): value for name, value in zip(items[::2], items[1::2])}
-        uid = self.uids[number - 1]
-        if b'UID' in values:
-            assert uid in (None, int(values[b'UID'])), ('another UID for that number', number, values, self.uids)
-            uid = self.uids[number - 1] = int(values[b'UID'])
-        self.fetched.setdefault(number, {}).update(values)
-        if b'FLAGS' in values and uid is not None:
-            flags = frozenset(flag.decode() for flag in values[b'FLAGS']) - {'\\Recent'}
-            assert all(f.startswith('\\') or f in self.keywords for f in flags), ('a keyword that FLAGS has not told', flags, self.keywords)
-            self.flags[uid] = flags
-
-    def settle(self, box, may_expunge):
-        """After a command: everything that there is to tell has been told, and nothing else."""
-        old = [uid for uid in self.uids if uid is not None and uid < self.horizon and (uid in box.messages or not may_expunge)]
-        expected = old + [uid for uid in box.uids() if uid >= self.horizon]
-        assert len(self.uids) == len(expected) and all(a in (None, b) for a, b in zip(self.uids, expected)), (
-            'the view differs', self.uids, expected)
-        self.uids, self.horizon = expected, box.uidnext
-        wrong = {uid: (sorted(flags), sorted(box.messages[uid][1])) for uid, flags in self.flags.items()
-                 if uid in box.messages and flags != box.messages[uid][1]}
-        assert not wrong, ('flags as told, and as they are', wrong)
-        self.fetched = {}
-
-    def is_current(self, box):
-        """Whether all that there is has been told (of a session in IDLE)."""
-        return (len(self.uids) == len(box.messages) and all(a in (None, b) for a, b in zip(self.uids, box.uids())) and
-                all(uid not in box.messages or flags == box.messages[uid][1] for uid, flags in self.flags.items()))

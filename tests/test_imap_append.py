@@ -119,6 +119,24 @@ def test_a_message_of_parts_of_others(i):
     header = MULTI[:MULTI.index(b'\r\n\r\n') + 4]
     mime = b'Content-Type: application/octet-stream\r\nContent-Transfer-Encoding: base64\r\n\r\n'
     assert i.bodies('Drafts')[1] == header + b'--b\r\n' + mime + b'AAECAw==' + b'first' + b'\r\n--b--\r\n'
+    """Of HEADER.FIELDS what FETCH gives, also of a header that comes in pieces, and of a part that is a message."""
+    fields = b'Subject: fields\r\n' + b'X-Long: ' + b'z' * 900 + b'\r\n' + b''.join(b'X-%d: %s\r\n' % (n, b'y' * 900) for n in range(200)) + b'To: last\r\n\r\nbody\r\n'
+    i.append('Sent', fields)
+    i.append('Sent', b'Content-Type: message/rfc822\r\n\r\nSubject: inner\r\nX-Other: o\r\n\r\ninside\r\n')
+    i.append('Sent', b'\r\nno header\r\n')
+    i.ok('SELECT Sent')
+    sections = [(1, 'HEADER.FIELDS (Subject TO)'), (1, 'HEADER.FIELDS.NOT (x-long subject)'), (2, '1.HEADER.FIELDS (Subject)'), (2, '1.HEADER'), (2, '1.TEXT'), (2, 'TEXT'), (2, 'HEADER'),
+                (3, 'HEADER.FIELDS (Subject)'), (1, 'HEADER.FIELDS (X-None)')]
+    for uid, section in sections:
+        tag = i.send_command('APPEND Trash CATENATE (TEXT {3+}\r\n<<  URL "/Sent;UID=%d/;SECTION=%s" URL "/Sent;UID=%d/;SECTION=%s/;PARTIAL=3.10" TEXT {2+}\r\n>>)'
+                             % (uid, section.replace(' ', '%20'), uid, section.replace(' ', '%20')))
+        assert i.result(tag).startswith('OK'), section
+        whole = re.search(rb'\{(\d+)\}\r\n', i.ok('UID FETCH %d (BODY.PEEK[%s])' % (uid, section))[0])
+        wanted = i.untagged[0][whole.end():whole.end() + int(whole[1])]
+        i.ok('SELECT Trash')
+        assert i.fetch_bodies('*')[0] == b'<< ' + wanted + wanted[3:13] + b'>>', section
+        i.ok('SELECT Sent')
+    assert '[BADURL' in i.no('APPEND Trash CATENATE (URL "/Sent;UID=1/;SECTION=1.HEADER.FIELDS%20(Subject)")')
     """Of the mailbox that is selected, in pieces, without any literal; and two messages at once."""
     i.ok('SELECT INBOX')
     assert i.command('APPEND Drafts CATENATE (URL ";UID=1" URL "/;UID=1/;PARTIAL=18.500") CATENATE (URL /INBOX;UID=1/;SECTION=TEXT)').startswith('OK [APPENDUID %s 3:4]' % validity)
@@ -132,7 +150,7 @@ def test_a_message_of_parts_of_others(i):
 
 
 @pytest.mark.parametrize('url', ['/Drafts;UID=9', '/nowhere;UID=1', '/Drafts;UIDVALIDITY=1/;UID=1', 'http://x/', '/Drafts;UID=1/;section=7', '/Drafts;UID=1/;section=1.HEADER', ';UID=1',
-                                 '/Drafts;UID=1/;section=HEADER.FIELDS%20(To)', '/Drafts;UID=1/;section=x', '/Drafts;UID=1/;section=1]%20FLAGS'])
+                                 '/Drafts;UID=1/;section=1.HEADER.FIELDS%20(To)', '/Drafts;UID=1/;section=x', '/Drafts;UID=1/;section=1]%20FLAGS'])
 def test_a_url_that_names_nothing(i, url):
     """RFC 4469 §4.1: BADURL, nothing is appended, and what still comes is thrown away."""
     i.append('Drafts', MULTI)
@@ -155,6 +173,17 @@ def test_a_message_of_parts_that_is_too_large(i):
 
 
 # ---- literal8, UTF8 ----
+
+def test_headers_with_8_bit_characters_are_kept_as_they_are(i):
+    """RFC 9051 §6.3.12, against RFC 6855 §4: old mail has them, whatever the client has enabled and whatever the charset is."""
+    messages = ['Subject: olá\r\n\r\nx\r\n'.encode(charset) for charset in ('utf-8', 'latin-1')]
+    for message in messages:
+        assert append(i, 'APPEND INBOX ', message, '').startswith('OK')
+    assert append(i, 'APPEND INBOX CATENATE (TEXT ', messages[1], ')').startswith('OK')
+    i.ok('SELECT INBOX')
+    assert i.fetch_bodies('1:*') == messages + messages[1:]
+    assert i.ok('SEARCH CHARSET UTF-8 SUBJECT {4+}\r\nol\u00e1')[0] == b'* SEARCH 1'
+
 
 def test_binary_and_utf8_messages(i):
     binary = b'Subject: x\r\nContent-Transfer-Encoding: binary\r\nContent-Type: application/octet-stream\r\n\r\n' + os.urandom(2000) + b'\0\r\n'

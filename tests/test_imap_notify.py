@@ -130,6 +130,23 @@ def test_the_selected_mailbox_is_pushed_with_what_the_client_wants_of_new_messag
     assert i.ok('UID SEARCH ALL')
 
 
+def test_an_expunge_that_came_beside_a_fetch_is_told_behind_it(i, other):
+    """§5.3: with SELECTED it does not wait for the next command. The other session acts while the answer to FETCH is under way."""
+    large = b'Subject: large\r\n\r\n' + b'x' * 70 + b'\r\n' * 5000000
+    for message in (SMALL, SMALL, large):
+        other.append('INBOX', message)
+    i.ok('NOTIFY SET (selected (MessageNew MessageExpunge))')
+    i.ok('SELECT INBOX')
+    other.ok('SELECT INBOX')
+    other.ok('STORE 1 +FLAGS.SILENT (\\Deleted)')
+    tag = i.send_command('FETCH 3 (BODY.PEEK[])')
+    i.line()
+    other.ok('EXPUNGE')
+    i.exactly(len(large))
+    assert i.result(tag).startswith('OK') and not any(b'EXPUNGE' in response for response in i.untagged)
+    assert i.response() == b'* 1 EXPUNGE'
+
+
 def test_selected_delayed_keeps_numbers_until_a_command(i, other):
     """§6.1."""
     for _ in range(3):

@@ -99,14 +99,52 @@ def test_store_unchangedsince(server, ten):
     assert modseqs(told).keys() == {4, 6, 8} and not any(b'FLAGS' in r for r in told)
     with server.imap(US) as other:
         other.ok('SELECT INBOX')
-        other.ok('STORE 7 +FLAGS (\\Seen)')
+        other.ok('STORE 7 +FLAGS (\\Deleted)')
     reply = ten.command('STORE 7,5,9 (UNCHANGEDSINCE %d) +FLAGS.SILENT (\\Deleted)' % since)
     assert reply.startswith('OK [MODIFIED 7] ')
     assert modseqs(ten.untagged).keys() == {5, 7, 9}
-    assert ten.command('UID STORE 4:9 (UNCHANGEDSINCE %d) +FLAGS ($X)' % since).startswith('OK [MODIFIED 4:9] ')
-    assert ten.command('STORE 10 (UNCHANGEDSINCE 0) +FLAGS.SILENT ($MDNSent)').startswith('OK [MODIFIED 10] ')
+    assert ten.command('UID STORE 4:9 (UNCHANGEDSINCE %d) FLAGS ($X)' % since).startswith('OK [MODIFIED 4:9] ')
+    """Example 8: the presence of a keyword."""
+    ten.ok('STORE 10 +FLAGS.SILENT ($Own)')
+    assert ten.command('STORE 10 (UNCHANGEDSINCE 0) +FLAGS.SILENT ($Own)').startswith('OK [MODIFIED 10] ')
     flags = {int(re.match(rb'\* (\d+)', r)[1]): r for r in ten.ok('FETCH 1:* (FLAGS)')}
-    assert {n for n in flags if b'Deleted' in flags[n]} == {4, 5, 6, 8, 9} and not any(b'$X' in f or b'$MDNSent' in f for f in flags.values())
+    assert {n for n in flags if b'Deleted' in flags[n]} == {4, 5, 6, 7, 8, 9} and not any(b'$X' in f for n, f in flags.items() if n in (4, 5, 6, 7, 8, 9))
+
+
+def test_a_silent_store_that_changes_nothing_hides_no_change_of_others(server, ten):
+    """RFC 3501 §6.4.6: whose MODSEQ it tells may have changed by another's command."""
+    ten.ok('SELECT INBOX (CONDSTORE)')
+    with server.imap(US) as other:
+        other.ok('SELECT INBOX')
+        other.ok('STORE 3 +FLAGS.SILENT (\\Flagged)')
+        now = highest(other.ok('STATUS INBOX (HIGHESTMODSEQ)'))
+    told = ten.ok('UID STORE 3:4 (UNCHANGEDSINCE %d) +FLAGS.SILENT ()' % now)
+    assert any(b'* 3 FETCH' in r and b'\\Flagged' in r for r in told), told
+
+
+def test_unchangedsince_fails_for_the_flags_asked_about_alone(server, ten):
+    """RFC 7162 §3.1.12, and §3.1.3 of 0: examples 8 to 10."""
+    since = highest(ten.ok('SELECT INBOX (CONDSTORE)'))
+    with server.imap(US) as other:
+        other.ok('SELECT INBOX')
+        other.ok('STORE 1:3 +FLAGS.SILENT (\\Deleted)')
+        other.ok('STORE 2 +FLAGS.SILENT ($Processed)')
+    """$Processed was set on 2 alone; on 1 and 3 another flag has changed."""
+    reply = ten.command('STORE 1:4 (UNCHANGEDSINCE %d) +FLAGS.SILENT ($Processed)' % since)
+    assert reply.startswith('OK [MODIFIED 2] ')
+    assert modseqs(ten.untagged).keys() == {1, 2, 3, 4}
+    flags = ten.ok('FETCH 1:4 (FLAGS)')
+    assert all(b'$Processed' in r for r in flags) and [b'\\Deleted' in r for r in flags] == [True, True, True, False]
+    """What is to be taken away and is not there any more has changed; what is there has not."""
+    ten.ok('STORE 3 -FLAGS.SILENT ($Processed)')
+    assert ten.command('STORE 1,3 (UNCHANGEDSINCE %d) -FLAGS.SILENT ($Processed)' % since).startswith('OK [MODIFIED 3] ')
+    assert ten.command('STORE 2 (UNCHANGEDSINCE %d) -FLAGS ($Never)' % since).startswith('OK [MODIFIED 2] ')
+    """All flags at once are a matter of the whole message."""
+    assert ten.command('STORE 1:4 (UNCHANGEDSINCE %d) FLAGS ($Processed)' % since).startswith('OK [MODIFIED 1:4] ')
+    """0 asks whether there is such a flag: system flags are there always."""
+    assert ten.command('STORE 1,2 (UNCHANGEDSINCE 0) +FLAGS.SILENT ($Processed)').startswith('OK [MODIFIED 2] ')
+    assert ten.command('STORE 9 (UNCHANGEDSINCE 0) +FLAGS.SILENT (\\Seen)').startswith('OK [MODIFIED 9] ')
+    assert ten.command('STORE 9 (UNCHANGEDSINCE 0) -FLAGS.SILENT ($Never)').startswith('OK STORE')
 
 
 def fill(i, count):
@@ -124,7 +162,7 @@ def test_store_unchangedsince_names_all_that_failed_however_many(i):
     fill(i, 12000)
     since = highest(i.ok('STATUS INBOX (HIGHESTMODSEQ)'))
     i.ok('STORE %s +FLAGS.SILENT (\\Seen)' % ','.join(str(n) for n in range(1, 12000, 2)))
-    reply = i.command('STORE 1:12000 (UNCHANGEDSINCE %d) +FLAGS.SILENT (\\Answered)' % since)
+    reply = i.command('STORE 1:12000 (UNCHANGEDSINCE %d) +FLAGS.SILENT (\\Answered \\Seen)' % since)
     assert uids(re.search(r'MODIFIED (\S+)\]', reply)[1].encode()) == set(range(1, 12000, 2))
 
 
@@ -199,6 +237,10 @@ def test_select_tells_what_has_gone_and_what_has_changed_since(server, ten):
         assert vanished(told, True) == {2} and not any(b' FETCH ' in r for r in told)
         told = resync(i, validity, since, '1:10 (1,5,10 1,5,10)')
         assert vanished(told, True) == {2, 3, 8}
+        """RFC 7162 §3.2.5.2: up to the last message that has its number still the client knows what has gone."""
+        for match, gone in (('1,3:4 1,5:6', {8}), ('3,4 5,9', {8}), ('1:10 1:10', {2, 3, 8}), ('1,7 1,10', set()), ('1:2,99 4:5,99', {2, 3, 8}), ('3 5,10', {8})):
+            told = resync(i, validity, since, '(%s)' % match)
+            assert vanished(told, True) == gone and len([r for r in told if b' FETCH ' in r]) == 2, match
         """Another UIDVALIDITY: nothing of it is said."""
         told = resync(i, validity + 1, since)
         assert not vanished(told, True) and not any(b' FETCH ' in r for r in told)
@@ -242,6 +284,8 @@ def test_a_log_that_has_begun_anew_tells_all_that_is_not_there(server, i):
     with server.imap(US) as other:
         other.ok('ENABLE QRESYNC')
         assert vanished(resync(other, validity, since), True) == set(range(1, nxt)) - here
+        second = sorted(here)[1]
+        assert vanished(resync(other, validity, since, '(2 %d)' % second), True) == {uid for uid in range(second, nxt) if uid not in here}
 
 
 # ---- PARTIAL ----
@@ -270,6 +314,9 @@ def test_after_enable_uidonly_there_are_no_numbers(server, ten):
     assert ten.ok('ENABLE UIDONLY')[0] == b'* ENABLED UIDONLY'
     for command in ('FETCH 1 (FLAGS)', 'STORE 1 +FLAGS (\\Seen)', 'COPY 1 Trash', 'MOVE 1 Trash', 'SEARCH ALL', 'UID SEARCH 1:3'):
         assert '[UIDREQUIRED]' in ten.bad(command), command
+    """RFC 5182: what is saved has no numbers."""
+    ten.ok('UID SEARCH RETURN (SAVE) UID 3:4')
+    assert ten.ok('UID SEARCH $ UNSEEN')[0] == b'* SEARCH 3 4'
     told = ten.ok('UID FETCH 3 (FLAGS)')
     assert re.match(rb'\* 3 UIDFETCH \(FLAGS \(', told[0])
     assert re.match(rb'\* 3 UIDFETCH \(FLAGS \(.*Seen', ten.ok('UID STORE 3 +FLAGS (\\Seen)')[0])

@@ -323,3 +323,28 @@ def test_several_mailboxes_are_searched(i):
     assert many(i, 'ESEARCH IN (selected mailboxes INBOX) ALL') == {'folder1': 'ALL 1:2', 'INBOX': 'ALL 1'}
     assert many(i, 'ESEARCH RETURN (SAVE COUNT) UNSEEN') == {'folder1': 'COUNT 1'} and found(i, '$') == [2]
     assert many(i, 'ESEARCH DRAFT') == {}
+
+
+def test_messages_that_come_after_others_have_gone_are_not_taken_for_them(i):
+    """What is derived stands by the UID's place in its segment of 256, and in its block of 16: that of a message that has gone before its
+    segment was whole, or before its block was, is no later one's."""
+    i.ok('CREATE Many')
+    fill(i, *[message('old', body='oldest') for _ in range(20)], mailbox='Many')
+    for here in (20, 40, 80, 76):
+        i.ok('COPY 1:%d Many' % min(here, 80))
+        i.ok('NOOP')
+    fill(i, *[message('old', body='oldest') for _ in range(20)])
+    assert len(found(i, '(SUBJECT) UTF-8 ALL', 'SORT')) == 20
+    i.ok('STORE 1:* +FLAGS.SILENT (\\Deleted)')
+    i.ok('EXPUNGE')
+    for _ in range(3):
+        i.ok('SELECT Many')
+        lines = ['COPY 1:236 INBOX', 'SELECT INBOX', 'STORE 1:* +FLAGS.SILENT (\\Deleted)', 'EXPUNGE']
+        i.send(''.join('x%d %s\r\n' % pair for pair in enumerate(lines)))
+        i.result(b'x3')
+        fill(i, *[message('new', body='newest') for _ in range(20)])
+        count = len(i.ok('UID FETCH 1:* (UID)'))
+        assert len(found(i, 'SUBJECT new')) == len(found(i, 'BODY newest')) == count == 20
+        assert found(i, 'SUBJECT old') == found(i, 'BODY oldest') == []
+        i.ok('STORE 1:* +FLAGS.SILENT (\\Deleted)')
+        i.ok('EXPUNGE')

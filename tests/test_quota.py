@@ -30,6 +30,19 @@ def quota(i, name='INBOX'):
 
 # ---- IMAP ----
 
+def test_what_adds_nothing_has_room_in_a_mailbox_that_is_over_full(server, i):
+    """RFC 8508 §3.4: of REPLACE only the net consumption counts."""
+    for _ in range(3):
+        assert i.append('INBOX', KILO).startswith('OK')
+    server.must('quota', 'set', US, '2k', '2')
+    i.ok('SELECT INBOX')
+    for message, answer in ((KILO, 'OK'), (KILO[:-78], 'OK'), (KILO * 2, 'NO [OVERQUOTA]')):
+        tag = i.send_command('REPLACE 1 INBOX {%d+}' % len(message))
+        i.send(message + b'\r\n')
+        assert i.result(tag).startswith(answer)
+    assert i.append('INBOX', SMALL).startswith('NO [OVERQUOTA]')
+
+
 def test_without_a_quota(i):
     assert quota(i) == b'* QUOTA "" ()'
     i.no('GETQUOTAROOT nowhere')

@@ -23,12 +23,12 @@ static bool take_known(struct imap_parser *p, struct imap_sequence_set *out)
 	return true;
 }
 
-/* seq-match-data (RFC 7162 §3.2.5.2), which lets a server that has forgotten what went leave out some of it. What goes is
- * remembered here for long, and so it is only read. */
-static bool take_match_data(struct imap_parser *p)
+/* seq-match-data: RFC 7162 §3.2.5.2. */
+static bool take_match_data(struct imap_parser *p, struct imap_select_parameters *out)
 {
-	struct imap_sequence_set numbers, uids;
-	return imap_take_char(p, '(') && take_known(p, &numbers) && imap_take_space(p) && take_known(p, &uids) && imap_take_char(p, ')');
+	out->has_match = true;
+	return imap_take_char(p, '(') && take_known(p, &out->match_numbers) && imap_take_space(p) && take_known(p, &out->match_uids) &&
+	       imap_take_char(p, ')');
 }
 
 /* RFC 7162 §7, select-param: "QRESYNC" SP "(" uidvalidity SP mod-sequence-value [SP known-uids] [SP seq-match-data] ")" */
@@ -43,7 +43,7 @@ static bool take_qresync(struct imap_parser *p, struct imap_select_parameters *o
 		if (!imap_take_space(p) || !take_known(p, &out->known))
 			return false;
 	}
-	if (imap_next_is(p, ' ') && (!imap_take_space(p) || !take_match_data(p)))
+	if (imap_next_is(p, ' ') && (!imap_take_space(p) || !take_match_data(p, out)))
 		return false;
 	return imap_take_char(p, ')');
 }

@@ -15,6 +15,8 @@ struct imap_select_parameters {
 	uint64_t modseq;
 	bool has_known;
 	struct imap_sequence_set known; /* UIDs without "*" */
+	bool has_match;
+	struct imap_sequence_set match_numbers, match_uids; /* pairs of them; of one there may be more */
 };
 
 bool imap_take_select_parameters(struct imap_parser *p, struct imap_select_parameters *out);

@@ -5,6 +5,7 @@
 
 #include "base/utf8.h"
 #include "wire/address_list.h"
+#include "wire/imap_command.h"
 
 /* Recursion over parts ends here: the parser's cap, the root and a leaf. */
 #define RENDER_DEPTH_MAX 102
@@ -41,12 +42,8 @@ static void render_literal(struct span text, struct buf *out)
 			buf_add_char(out, text.ptr[i]);
 }
 
-void imap_render_string(struct span text, unsigned flags, struct buf *out)
+void imap_render_quoted(struct span text, struct buf *out)
 {
-	if (!fits_quoted(text, flags)) {
-		render_literal(text, out);
-		return;
-	}
 	buf_add_char(out, '"');
 	for (size_t i = 0; i < text.len; i++) {
 		if (text.ptr[i] == '"' || text.ptr[i] == '\\')
@@ -54,6 +51,32 @@ void imap_render_string(struct span text, unsigned flags, struct buf *out)
 		buf_add_char(out, text.ptr[i]);
 	}
 	buf_add_char(out, '"');
+}
+
+void imap_render_string(struct span text, unsigned flags, struct buf *out)
+{
+	if (fits_quoted(text, flags))
+		imap_render_quoted(text, out);
+	else
+		render_literal(text, out);
+}
+
+void imap_render_word(struct span word, size_t start, struct buf *out)
+{
+	if (out->len > start)
+		buf_add_char(out, ' ');
+	buf_add(out, word);
+}
+
+void imap_render_system_flags(unsigned flags, size_t start, struct buf *out)
+{
+	static const struct {
+		const char *name;
+		enum imap_flag flag;
+	} names[] = {{"\\Answered", IMAP_FLAG_ANSWERED}, {"\\Flagged", IMAP_FLAG_FLAGGED}, {"\\Deleted", IMAP_FLAG_DELETED}, {"\\Seen", IMAP_FLAG_SEEN}, {"\\Draft", IMAP_FLAG_DRAFT}};
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+		if (flags & names[i].flag)
+			imap_render_word(span_cstr(names[i].name), start, out);
 }
 
 void imap_render_nstring(struct span text, unsigned flags, struct buf *out)

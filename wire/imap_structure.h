@@ -18,6 +18,12 @@ void imap_render_envelope(const struct mime_envelope *envelope, unsigned flags, 
  * application/octet-stream. */
 void imap_render_body(const struct mime_tree *tree, uint32_t part, bool extended, unsigned flags, struct buf *out);
 
+/* Appends a quoted string, whatever is in it: the caller knows that it may be quoted. */
+void imap_render_quoted(struct span text, struct buf *out);
+/* Appends a word, with a space in front unless out has nothing behind `start`. */
+void imap_render_word(struct span word, size_t start, struct buf *out);
+/* Appends the names of system flags (enum imap_flag) in the same way. */
+void imap_render_system_flags(unsigned flags, size_t start, struct buf *out);
 /* Appends an IMAP string (never NIL), and the same with NIL for a span without ptr. */
 void imap_render_string(struct span text, unsigned flags, struct buf *out);
 void imap_render_nstring(struct span text, unsigned flags, struct buf *out);

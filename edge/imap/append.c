@@ -2,7 +2,11 @@
  *
  * The command comes in chunks (wire/imap_append.h), whose steps are taken one after the other. A message goes on to filter and store as it
  * comes (edge/delivery.h); no more of it is held here than one piece. A single one is kept as soon as it is whole; several wait in
- * store until the last is whole, and enter the mailbox together. */
+ * store until the last is whole, and enter the mailbox together.
+ *
+ * A header with 8-bit characters is taken from every client, as Dovecot takes it. RFC 6855 §4 would have it refused where UTF8=ACCEPT is not
+ * enabled; but RFC 9051 §6.3.12 permits them, people's old mail has them, in all charsets, and who moves it here from elsewhere must not lose it
+ * to a rule about new mail. It is kept byte for byte, as what SMTP brings. */
 #include "wire/imap_append.h"
 
 #include "base/clock.h"
@@ -17,8 +21,10 @@ enum { PIECE_BYTES = 64 * 1024 };
 
 static void forget(struct imap_session *s)
 {
-	if (s->appending)
+	if (s->appending) {
 		buf_free(&s->appending->parked);
+		buf_free(&s->appending->fields_bytes);
+	}
 	free(s->appending);
 	s->appending = NULL;
 }

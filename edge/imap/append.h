@@ -6,6 +6,7 @@
 #include "edge/imap/session.h"
 #include "ipc/words.h"
 #include "wire/imap_append.h"
+#include "wire/imap_fetch.h"
 
 enum { IMAP_APPEND_MESSAGES_MOST = 1000 }; /* of one command: they are staged until its end */
 
@@ -28,7 +29,10 @@ struct imap_appending {
 	/* a part that a URL names: catenate.c */
 	struct span url;
 	struct imap_url part;
-	uint64_t offset, end;           /* of the message, still to be asked for */
+	uint64_t offset, end;           /* of the message, still to be asked for; or of fields_bytes, still to be written */
+	const struct imap_fetch_item *fields; /* of the header that is being asked for, these are wanted */
+	struct buf fields_bytes;        /* that header, then the fields */
+	bool has_fields;                /* they are at hand */
 	bool is_blocked;                /* until the delivery has room */
 };
 

@@ -1,10 +1,13 @@
 /* Parts of messages that APPEND takes from messages which are there already: CATENATE, RFC 4469. */
 #include "edge/imap/append.h"
 
-#include "wire/imap_fetch.h"
+#include "wire/header.h"
 #include "wire/message_cache.h"
 
-enum { PIECE_BYTES = 64 * 1024 };
+enum {
+	PIECE_BYTES = 64 * 1024,
+	HEADER_BYTES_MOST = 1024 * 1024, /* of a header that is taken apart, as of FETCH */
+};
 
 /* RFC 4469 §4.1 */
 static void fail(struct imap_session *s)
@@ -33,7 +36,7 @@ static void set_range(struct imap_appending *w, uint64_t offset, uint64_t length
 	w->end = offset + length;
 }
 
-/* False for sections that are no range of the message's bytes: HEADER.FIELDS. */
+/* Where the bytes are; for HEADER.FIELDS the header that they are taken from. False if there is no such part. */
 static bool find_range(struct imap_appending *w, const struct imap_fetch_item *item, const struct mime_tree *tree)
 {
 	uint32_t at = item->number_count ? mime_find_section(tree, item->numbers, item->number_count) : 0;
@@ -46,7 +49,10 @@ static bool find_range(struct imap_appending *w, const struct imap_fetch_item *i
 	switch (item->section) {
 	case IMAP_SECTION_ALL: case IMAP_SECTION_TEXT: set_range(w, part->body_offset, part->body_len); return true;
 	case IMAP_SECTION_HEADER: case IMAP_SECTION_MIME: set_range(w, part->header_offset, part->header_len); return true;
-	case IMAP_SECTION_FIELDS: case IMAP_SECTION_FIELDS_NOT: break;
+	case IMAP_SECTION_FIELDS: case IMAP_SECTION_FIELDS_NOT:
+		set_range(w, part->header_offset, part->header_len < HEADER_BYTES_MOST ? part->header_len : HEADER_BYTES_MOST);
+		w->fields = item;
+		return true;
 	}
 	return false;
 }
@@ -70,25 +76,52 @@ static bool find_part(struct imap_session *s, uint32_t size, struct span cache)
 
 static void ask_piece(struct imap_session *s);
 
+/* What is wanted is known, and how much it is. */
+static void begin(struct imap_session *s)
+{
+	struct imap_appending *w = s->appending;
+	uint64_t most = child_config(s->connection->edge->self)->message_size_limit_bytes;
+	cut(w);
+	if (w->end - w->offset > most - delivery_size(s->delivery))
+		imap_append_fail(s, "[TOOBIG] The message becomes too large");
+	else
+		imap_catenate_go_on(s);
+}
+
+/* Takes a piece of the header that has the fields; when it is whole they are what is written. */
+static void gather(struct imap_session *s, struct span bytes)
+{
+	struct imap_appending *w = s->appending;
+	buf_add(&w->fields_bytes, bytes);
+	if (w->offset < w->end) {
+		ask_piece(s);
+		return;
+	}
+	struct buf header = w->fields_bytes;
+	w->fields_bytes = (struct buf){0};
+	header_filter_fields(buf_span(&header), w->fields->fields, w->fields->field_count, w->fields->section == IMAP_SECTION_FIELDS_NOT, &w->fields_bytes);
+	buf_free(&header);
+	w->fields = NULL;
+	w->has_fields = true;
+	set_range(w, 0, w->fields_bytes.len);
+	begin(s);
+}
+
 static void on_row(struct imap_session *s, const struct msg_fetch_rows *m)
 {
 	struct imap_appending *w = s->appending;
 	struct unpacker u = {.rest = m->rows};
 	struct imap_row row;
-	uint64_t most = child_config(s->connection->edge->self)->message_size_limit_bytes;
 	imap_row_unpack(&u, &row);
 	unpack_u64(&u);
 	uint32_t size = unpack_u32(&u);
 	struct span cache = unpack_bytes(&u, u.rest.len);
-	if (u.bad || !find_part(s, size, cache)) {
+	if (u.bad || !find_part(s, size, cache))
 		fail(s);
-		return;
-	}
-	cut(w);
-	if (w->end - w->offset > most - delivery_size(s->delivery))
-		imap_append_fail(s, "[TOOBIG] The message becomes too large");
+	else if (w->fields)
+		gather(s, SPAN(""));
 	else
-		ask_piece(s);
+		begin(s);
 }
 
 static void on_piece(struct imap_session *s, const struct msg_body_piece *m)
@@ -100,6 +133,10 @@ static void on_piece(struct imap_session *s, const struct msg_body_piece *m)
 		return;
 	}
 	w->offset += bytes.len;
+	if (w->fields) {
+		gather(s, bytes);
+		return;
+	}
 	w->is_blocked = !delivery_write(s->delivery, bytes);
 	if (!w->is_blocked)
 		ask_piece(s);
@@ -130,10 +167,26 @@ static void ask_piece(struct imap_session *s)
 		imap_append_go_on(s);
 }
 
+static void write_fields(struct imap_session *s)
+{
+	struct imap_appending *w = s->appending;
+	while (w->offset < w->end && !w->is_blocked) {
+		struct span piece = span_slice(buf_span(&w->fields_bytes), w->offset, w->end - w->offset < PIECE_BYTES ? w->end - w->offset : PIECE_BYTES);
+		w->offset += piece.len;
+		w->is_blocked = !delivery_write(s->delivery, piece);
+	}
+	if (!w->is_blocked)
+		imap_append_go_on(s);
+}
+
 void imap_catenate_go_on(struct imap_session *s)
 {
-	s->appending->is_blocked = false;
-	ask_piece(s);
+	struct imap_appending *w = s->appending;
+	w->is_blocked = false;
+	if (w->has_fields)
+		write_fields(s);
+	else
+		ask_piece(s);
 }
 
 void imap_catenate_url(struct imap_session *s, struct span url)
@@ -141,6 +194,9 @@ void imap_catenate_url(struct imap_session *s, struct span url)
 	struct imap_appending *w = s->appending;
 	w->url = url;
 	w->offset = 0;
+	w->fields = NULL;
+	w->has_fields = false;
+	buf_clear(&w->fields_bytes);
 	if (!imap_url_parse(url, &s->arena, &w->part)) {
 		fail(s);
 		return;

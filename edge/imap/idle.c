@@ -106,11 +106,15 @@ void imap_idle_push(struct imap_session *s)
 {
 	struct connection *c = s->connection;
 	bool is_between = s->input == IMAP_INPUT_COMMAND && !s->running && !s->fetching && !s->view.is_asking && imap_notify_pushes(s);
+	/* RFC 5465 §5.3: an EXPUNGE that could not be told with the answer to a FETCH does not wait for the next command */
+	bool has_unsaid = is_between && imap_view_has_unsaid(&s->view) && !imap_notify_delays_expunge(s);
 	/* a client that does not read is told later, in one go */
-	if ((s->input != IMAP_INPUT_IDLE && !is_between) || s->reply.len || !s->view.is_stale || c->is_closing ||
+	if ((s->input != IMAP_INPUT_IDLE && !is_between) || s->reply.len || (!s->view.is_stale && !has_unsaid) || c->is_closing ||
 	    connection_backlog(c) >= CONNECTION_BACKLOG_MOST)
 		return;
 	s->view.is_pushing = imap_view_refresh(s, true) && is_between;
+	if (has_unsaid)
+		imap_flush(s);
 	if (s->view.is_pushing && !c->is_waiting)
 		connection_wait(c);
 }

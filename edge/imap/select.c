@@ -4,6 +4,8 @@
 #include "ipc/words.h"
 #include "wire/rights.h"
 
+enum { MATCHES_MOST = 65536 }; /* pairs of a number and a UID: a small sample, says the RFC */
+
 struct selecting {
 	bool is_read_only;
 	struct span name;
@@ -74,6 +76,54 @@ static void say_changed(struct imap_session *s)
 	imap_fetch_changed(s, &ranges, w->parameters.modseq, end_select);
 }
 
+/* The nth number that a set names, which is in ranges[*at] with *before numbers in front of that, or in one behind it; 0: there are no more. */
+static uint32_t nth(const struct imap_sequence_set *set, uint64_t n, size_t *at, uint64_t *before)
+{
+	for (; *at < set->count; (*at)++) {
+		struct imap_range r = set->ranges[*at];
+		uint32_t low = r.first < r.last ? r.first : r.last, high = r.first < r.last ? r.last : r.first;
+		if (n - *before <= high - low)
+			return low + (uint32_t)(n - *before);
+		*before += (uint64_t)(high - low) + 1;
+	}
+	return 0;
+}
+
+/* RFC 7162 §3.2.5.2: where a message has the number still that the client knows, the client has heard of all that went up to it. */
+static uint32_t last_match(const struct imap_view *v, const struct imap_select_parameters *what)
+{
+	size_t at_number = 0, at_uid = 0;
+	uint64_t before_number = 0, before_uid = 0;
+	uint32_t result = 0, number, uid;
+	for (uint64_t n = 0; what->has_match && n < MATCHES_MOST; n++) {
+		number = nth(&what->match_numbers, n, &at_number, &before_number);
+		uid = nth(&what->match_uids, n, &at_uid, &before_uid);
+		if (!number || !uid)
+			break;
+		if (uid > result && imap_view_sequence(v, uid) == number)
+			result = uid;
+	}
+	return result;
+}
+
+/* Asks for what has gone of those that the client knows; up to its last match it knows that already. */
+static void say_vanished(struct imap_session *s)
+{
+	struct selecting *w = s->work;
+	uint32_t match = last_match(&s->view, &w->parameters);
+	BUF_AUTO ranges = {0};
+	for (size_t i = 0; i < ranges_count(w->known); i++) {
+		uint32_t first, last;
+		ranges_get(w->known, i, &first, &last);
+		if (last > match)
+			ranges_add_range(&ranges, first > match ? first : match + 1, last);
+	}
+	if (ranges.len)
+		imap_say_vanished(s, buf_span(&ranges), w->parameters.modseq, say_changed);
+	else
+		say_changed(s);
+}
+
 /* RFC 7162 §3.2.5: first the mailbox as it is, then what has gone, then what has changed. */
 static void resynchronise(struct imap_session *s)
 {
@@ -84,7 +134,7 @@ static void resynchronise(struct imap_session *s)
 	else
 		ranges_add_range(&ranges, 1, UINT32_MAX);
 	w->known = arena_dup(&s->arena, buf_span(&ranges));
-	imap_say_vanished(s, w->known, w->parameters.modseq, say_changed);
+	say_vanished(s);
 }
 
 static void on_done(struct imap_session *s, const struct msg_request_done *m)

@@ -44,7 +44,7 @@ static void say_row(struct imap_session *s, uint32_t number, const struct imap_r
 	buf_add_cstr(&s->out, ")\r\n");
 }
 
-static void on_row(struct imap_session *s, const struct imap_row *row)
+static void on_row(struct imap_session *s, const struct imap_row *row, uint64_t own_modseq)
 {
 	const struct storing *w = s->work;
 	struct imap_view *v = &s->view;
@@ -55,9 +55,9 @@ static void on_row(struct imap_session *s, const struct imap_row *row)
 	if (number == 0)
 		return;
 	if (w->is_silent && !has_failed) {
-		/* The client knows the flags if nobody else has changed anything since it heard last: only changed rows come,
-		 * and all of them have this command's MODSEQ. */
-		if (row->modseq == v->modseq + 1)
+		/* The client knows the flags of what this command has changed, if nobody else has changed anything since it heard last. A conditional
+		 * command is told of others too, which may have a newer MODSEQ of somebody else. */
+		if (row->modseq == own_modseq && row->modseq == v->modseq + 1)
 			imap_view_told(v, row);
 		if (s->enabled & IMAP_ENABLED_CONDSTORE)
 			say_row(s, number, row, false);
@@ -106,7 +106,7 @@ static void on_rows(struct imap_session *s, const struct msg_fetch_rows *m)
 		struct imap_row row;
 		imap_row_unpack(&u, &row);
 		if (!u.bad)
-			on_row(s, &row);
+			on_row(s, &row, m->own_modseq);
 	}
 	imap_flush(s);
 	if (!m->is_last)

@@ -4,6 +4,7 @@
 #include "base/pack.h"
 #include "edge/imap/notify.h"
 #include "ipc/words.h"
+#include "wire/imap_structure.h"
 #include "wire/rights.h"
 
 #include <roaring/roaring.h>
@@ -160,7 +161,7 @@ bool imap_view_resolve(struct imap_session *s, const struct imap_sequence_set *s
 	struct run *runs = arena_alloc_array(&s->arena, set->count, sizeof *runs);
 	size_t n = 0;
 	*count = 0;
-	if (!is_uid && (s->enabled & IMAP_ENABLED_UIDONLY)) {
+	if (!is_uid && !set->is_saved && (s->enabled & IMAP_ENABLED_UIDONLY)) {
 		imap_bad_text(s, "[UIDREQUIRED] There are no message numbers after ENABLE UIDONLY"); /* RFC 9586 §3 */
 		return false;
 	}
@@ -223,20 +224,6 @@ uint32_t imap_view_cut(const struct imap_view *v, const struct imap_partial *par
 
 /* ---- flags ---- */
 
-static const struct {
-	const char *name;
-	uint8_t flag;
-} system_flags[] = {
-	{"\\Answered", FLAG_ANSWERED}, {"\\Flagged", FLAG_FLAGGED}, {"\\Deleted", FLAG_DELETED}, {"\\Seen", FLAG_SEEN}, {"\\Draft", FLAG_DRAFT},
-};
-
-static void add_word(struct buf *out, size_t start, struct span word)
-{
-	if (out->len > start)
-		buf_add_char(out, ' ');
-	buf_add(out, word);
-}
-
 bool imap_view_knows_keywords(const struct imap_view *v, const struct imap_row *row)
 {
 	return v->keyword_count >= 64 || row->keywords >> v->keyword_count == 0;
@@ -246,14 +233,12 @@ void imap_view_render_flags(const struct imap_view *v, const struct imap_row *ro
 {
 	buf_add_char(out, '(');
 	size_t start = out->len;
-	for (size_t i = 0; i < sizeof system_flags / sizeof system_flags[0]; i++)
-		if (row->flags & system_flags[i].flag)
-			add_word(out, start, span_cstr(system_flags[i].name));
+	imap_render_system_flags(row->flags, start, out);
 	if (!v->has_no_recent && ranges_have(buf_span(&v->recent), row->uid))
-		add_word(out, start, SPAN("\\Recent"));
+		imap_render_word(SPAN("\\Recent"), start, out);
 	for (size_t k = 0; k < v->keyword_count; k++)
 		if (row->keywords >> k & 1)
-			add_word(out, start, v->keywords[k]);
+			imap_render_word(v->keywords[k], start, out);
 	buf_add_char(out, ')');
 }
 
@@ -268,13 +253,10 @@ void imap_view_render_modseq(const struct imap_row *row, struct buf *out)
 static void add_flags(const struct imap_view *v, unsigned rights, struct buf *out)
 {
 	size_t start = out->len;
-	for (size_t i = 0; i < sizeof system_flags / sizeof system_flags[0]; i++) {
-		unsigned right = system_flags[i].flag == FLAG_SEEN ? RIGHT_SEEN : system_flags[i].flag == FLAG_DELETED ? RIGHT_DELETE : RIGHT_WRITE;
-		if (rights & right)
-			add_word(out, start, span_cstr(system_flags[i].name));
-	}
+	unsigned flags = (rights & RIGHT_SEEN ? FLAG_SEEN : 0) | (rights & RIGHT_DELETE ? FLAG_DELETED : 0) | (rights & RIGHT_WRITE ? FLAG_ANSWERED | FLAG_FLAGGED | FLAG_DRAFT : 0);
+	imap_render_system_flags(flags, start, out);
 	for (size_t k = 0; k < v->keyword_count && rights & RIGHT_WRITE; k++)
-		add_word(out, start, v->keywords[k]);
+		imap_render_word(v->keywords[k], start, out);
 }
 
 void imap_view_say_flags(struct imap_session *s)
@@ -364,6 +346,11 @@ static void say_expunged_one_by_one(struct imap_session *s)
 		if (s->out.len > IMAP_OUT_BYTES)
 			imap_flush(s);
 	}
+}
+
+bool imap_view_has_unsaid(const struct imap_view *v)
+{
+	return v->expunged && !roaring_bitmap_is_empty(v->expunged);
 }
 
 /* Tells which messages have gone, if that may be told now. If not, a client that keeps a copy must not believe that it has heard

@@ -78,6 +78,9 @@ void imap_view_say_count(struct imap_session *s);
 /* True if the row has only keywords whose names are known here. */
 bool imap_view_knows_keywords(const struct imap_view *v, const struct imap_row *row);
 
+/* True if messages have gone whose EXPUNGE waits. */
+bool imap_view_has_unsaid(const struct imap_view *v);
+
 /* The client learns the row's flags from its own command's response, or knows them from the command itself. */
 void imap_view_told(struct imap_view *v, const struct imap_row *row);
 

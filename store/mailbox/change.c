@@ -117,15 +117,7 @@ static void read_gone(struct worker *w, struct job *j)
 void vanished_asked(void *context, const struct msg_vanished_ask *msg)
 {
 	struct request *r = context;
-	struct cursor *c = &r->view->cursor;
-	if (!request_mailbox(r, msg->request))
-		return;
-	if (c->is_active || c->is_waiting || !ranges_are_valid(msg->ranges)) {
-		request_done(r, msg->request, REQUEST_FAILED, "one at a time");
-		return;
-	}
-	*c = (struct cursor){.job.run = read_gone, .view = r->view, .request = msg->request, .changed_since = msg->since,
-	                     .is_active = true, .is_waiting = true};
-	buf_add(&c->ranges, msg->ranges);
-	account_when_durable(r->account, &c->job);
+	struct cursor *c = cursor_begin(r, msg->request, msg->ranges, msg->since, read_gone);
+	if (c)
+		account_when_durable(r->account, &c->job);
 }

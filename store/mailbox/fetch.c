@@ -224,16 +224,10 @@ static void go_on(struct worker *w, struct job *j)
 void fetch_asked(void *context, const struct msg_fetch_ask *msg)
 {
 	struct request *r = context;
-	struct cursor *c = &r->view->cursor;
-	if (!request_mailbox(r, msg->request))
+	struct cursor *c = cursor_begin(r, msg->request, msg->ranges, msg->changed_since, go_on);
+	if (!c)
 		return;
-	if (c->is_active || c->is_waiting || !ranges_are_valid(msg->ranges)) {
-		request_done(r, msg->request, REQUEST_FAILED, "one at a time");
-		return;
-	}
-	*c = (struct cursor){.job.run = go_on, .view = r->view, .request = msg->request, .want = msg->want,
-	                     .changed_since = msg->changed_since, .next_uid = 1, .is_active = true, .is_waiting = true};
-	buf_add(&c->ranges, msg->ranges);
+	c->want = msg->want;
 	account_when_durable(r->account, &c->job);
 }
 

@@ -19,6 +19,7 @@ struct flagging {
 	const struct msg_flags_ask *what;
 	struct mailbox *mailbox;
 	uint64_t keywords;
+	bool has_unknown_keyword; /* which none of the messages has */
 	uint8_t may_flags; /* RFC 4314 §4, STORE: the others stay as they are */
 	uint64_t may_keywords;
 	uint64_t modseq;  /* of all that this changes; 0: nothing yet */
@@ -30,7 +31,7 @@ static void say_rows(struct flagging *f, bool is_last)
 {
 	const struct msg_flags_ask *what = f->what;
 	struct request *r = f->request;
-	request_say(r, fetch_rows, .session = what->session, .request = what->request, .rows = buf_span(&f->rows), .is_last = is_last);
+	request_say(r, fetch_rows, .session = what->session, .request = what->request, .rows = buf_span(&f->rows), .own_modseq = f->modseq, .is_last = is_last);
 	buf_clear(&f->rows);
 }
 
@@ -39,6 +40,22 @@ static void say_failed(struct flagging *f)
 	if (f->failed.len)
 		request_say(f->request, uid_rows, .session = f->what->session, .request = f->what->request, .ranges = buf_span(&f->failed));
 	buf_clear(&f->failed);
+}
+
+/* RFC 7162 §3.1.12: a row has one MODSEQ for all of its flags, and what has changed may be others than those asked about. Whoever adds
+ * flags believes that they are not there, and if none is, nothing of that has changed, whatever else has; so with those to be removed.
+ * Of 0, §3.1.3 says that it fails wherever there is such a flag at all: a system flag is always there, a keyword where it is set. */
+static bool has_failed(const struct flagging *f, const struct row *row)
+{
+	const struct msg_flags_ask *what = f->what;
+	uint8_t flags = seen_flags(f->mailbox, f->request->view->reader, row);
+	if (!what->is_conditional || row->modseq <= what->unchanged_since)
+		return false;
+	if (what->mode == FLAGS_SET || (what->unchanged_since == 0 && what->flags))
+		return true;
+	if (what->mode == FLAGS_ADD || what->unchanged_since == 0)
+		return (flags & what->flags) || (row->keywords & f->keywords);
+	return (flags & what->flags) != what->flags || (row->keywords & f->keywords) != f->keywords || f->has_unknown_keyword;
 }
 
 /* True if that changes the row, or what the reader has seen. */
@@ -72,9 +89,9 @@ static bool apply(struct flagging *f, struct row *r)
 static void flag_row(struct flagging *f, struct row *row)
 {
 	const struct msg_flags_ask *what = f->what;
-	bool has_failed = what->is_conditional && row->modseq > what->unchanged_since, is_change = false;
+	bool is_failure = has_failed(f, row), is_change = false;
 	mailbox_count(f->mailbox, row, -1);
-	if (has_failed)
+	if (is_failure)
 		ranges_add(&f->failed, row->uid);
 	else
 		is_change = apply(f, row);
@@ -83,7 +100,7 @@ static void flag_row(struct flagging *f, struct row *row)
 		f->modseq = f->modseq ? f->modseq : mailbox_next_modseq(f->mailbox);
 		change_row(f->mailbox, row, f->modseq);
 	}
-	if (has_failed || is_change || !what->only_changed)
+	if (is_failure || is_change || !what->only_changed)
 		fetch_pack_row(&f->rows, f->request->view, f->mailbox, row);
 	if (f->failed.len >= FAILED_BYTES)
 		say_failed(f);
@@ -119,7 +136,8 @@ void flags_asked(void *context, const struct msg_flags_ask *msg)
 	bool may_write = rights & RIGHT_WRITE, may_add = may_write && msg->mode != FLAGS_REMOVE;
 	f.may_flags = acl_flags(rights);
 	f.may_keywords = may_write ? UINT64_MAX : 0;
-	if (mailbox_keywords(m, msg->keywords, may_add, &f.keywords) && may_add) {
+	f.has_unknown_keyword = mailbox_keywords(m, msg->keywords, may_add, &f.keywords);
+	if (f.has_unknown_keyword && may_add) {
 		request_done(r, msg->request, REQUEST_LIMIT, "no more keywords in this mailbox");
 		return;
 	}

@@ -1,11 +1,11 @@
 /* The indexer: see indexer.h.
- *
  * A step asks filter for what the next segment's columns need, or for the texts of the next block; when all answers are there, the next
  * step writes. Each step begins when all that was changed before is on the disk, since messages are read from the engine. */
 #include "store/mailbox/indexer.h"
 
 #include "base/die.h"
 #include "base/pack.h"
+#include "ipc/words.h"
 #include "store/mailbox/texts.h"
 #include "store/mailbox/watermark.h"
 #include "store/parse.h"
@@ -82,13 +82,20 @@ static void free_slots(struct indexing *x)
 	x->slots = NULL;
 }
 
+static void forget_texts(struct indexing *x)
+{
+	for (unsigned i = 0; i < BLOCK_ROWS; i++) {
+		buf_free(&x->texts[i]);
+		x->text_states[i] = SLOT_EMPTY;
+	}
+}
+
 static void free_if_over(struct indexing *x)
 {
 	if (x->mailbox || x->idle.is_posted || x->hurried.is_posted || x->asked)
 		return;
 	free_slots(x);
-	for (unsigned i = 0; i < BLOCK_ROWS; i++)
-		buf_free(&x->texts[i]);
+	forget_texts(x);
 	buf_free(&x->stale);
 	free(x);
 }
@@ -108,8 +115,9 @@ void indexer_forget(struct mailbox *m)
 
 static void read_mark(struct indexing *x)
 {
+	if (!x->has_mark)
+		watermark_read(x->account, x->mailbox->id, &x->mark);
 	x->has_mark = true;
-	watermark_read(x->account, x->mailbox->id, &x->mark);
 }
 
 /* Whatever is in the batch is derived: nobody waits for it. */
@@ -258,7 +266,8 @@ static void skip_empty_segments(struct indexing *x)
 	size_t at = index_lower(&m->index, x->mark.columns_next * SEGMENT_ROWS);
 	uint32_t next = at < m->index.count ? m->index.rows[at].uid / SEGMENT_ROWS : m->uidnext / SEGMENT_ROWS;
 	if (next > x->mark.columns_next)
-		x->mark.columns_next = next;
+		free_slots(x); /* what they have is of messages that are gone */
+	x->mark.columns_next = next > x->mark.columns_next ? next : x->mark.columns_next;
 }
 
 /* True if there is nothing left to do, as far as one may go. */
@@ -318,10 +327,7 @@ static void write_texts(struct indexing *x)
 		if (x->text_states[i] == SLOT_THERE && index_find(&x->mailbox->index, x->mark.texts_next * BLOCK_ROWS + i))
 			texts[i] = (struct kept_text){span_skip(buf_span(&x->texts[i]), 1), x->texts[i].ptr[0] != 0};
 	texts_put(x->account, x->mailbox->id, x->mark.texts_next, texts);
-	for (unsigned i = 0; i < BLOCK_ROWS; i++) {
-		buf_free(&x->texts[i]);
-		x->text_states[i] = SLOT_EMPTY;
-	}
+	forget_texts(x);
 	x->mark.texts_next++;
 	end_batch(x, x->mark);
 }
@@ -357,11 +363,10 @@ static void skip_empty_blocks(struct indexing *x)
 {
 	struct mailbox *m = x->mailbox;
 	size_t at = index_lower(&m->index, x->mark.texts_next * BLOCK_ROWS);
-	uint32_t full = m->uidnext / BLOCK_ROWS, next = at < m->index.count ? m->index.rows[at].uid / BLOCK_ROWS : full;
-	if (next > full)
-		next = full;
+	uint32_t full = m->uidnext / BLOCK_ROWS, next = at < m->index.count && m->index.rows[at].uid / BLOCK_ROWS < full ? m->index.rows[at].uid / BLOCK_ROWS : full;
 	if (next > x->mark.texts_next)
-		x->mark.texts_next = next;
+		forget_texts(x); /* of messages that are gone */
+	x->mark.texts_next = next > x->mark.texts_next ? next : x->mark.texts_next;
 	size_t first = index_lower(&m->index, x->mark.trigrams_next * SEGMENT_ROWS);
 	uint32_t segment = x->mark.texts_next / BLOCKS_OF_SEGMENT;
 	if (first < m->index.count && m->index.rows[first].uid / SEGMENT_ROWS < segment)
@@ -451,13 +456,11 @@ static void remove_segment(struct mailbox *m, uint32_t segment)
 void indexer_removed(struct mailbox *m, struct span ranges)
 {
 	uint64_t next_block = 0, next_segment = 0;
-	size_t count = ranges.len / (2 * sizeof(uint32_t));
 	struct indexing *x = indexing_of(m);
-	if (!x->has_mark)
-		read_mark(x);
-	for (size_t i = 0; i < count; i++) {
-		struct unpacker u = {.rest = span_slice(ranges, i * 8, 8)};
-		uint32_t first = unpack_u32(&u), last = unpack_u32(&u);
+	read_mark(x);
+	for (size_t i = 0; i < ranges_count(ranges); i++) {
+		uint32_t first, last;
+		ranges_get(ranges, i, &first, &last);
 		if (last >= m->uidnext)
 			last = m->uidnext - 1;
 		for (uint64_t block = first / BLOCK_ROWS; block <= last / BLOCK_ROWS && first <= last; block++)
@@ -506,8 +509,7 @@ static void take_turn(struct turn *turn)
 		post(x);
 		return;
 	}
-	if (!x->has_mark)
-		read_mark(x);
+	read_mark(x);
 	bool had_waiters = x->waiters;
 	if (!x->is_paused && step_columns(x) && !x->waiters)
 		step_texts(x);

@@ -3,6 +3,7 @@
 
 #include "base/die.h"
 #include "base/log.h"
+#include "ipc/words.h"
 #include "store/mailbox/acl.h"
 #include "store/mailbox/indexer.h"
 #include "store/mailbox/outline.h"
@@ -143,6 +144,20 @@ void view_post_close(struct worker *w, uint64_t key)
 	struct message_job *m = xcalloc(1, sizeof *m);
 	*m = (struct message_job){.job.run = run_close, .place.key = key};
 	worker_post(w, &m->job);
+}
+
+struct cursor *cursor_begin(struct request *r, uint32_t request, struct span ranges, uint64_t changed_since, void (*run)(struct worker *w, struct job *j))
+{
+	struct cursor *c = &r->view->cursor;
+	if (!request_mailbox(r, request))
+		return NULL;
+	if (c->is_active || c->is_waiting || !ranges_are_valid(ranges)) {
+		request_done(r, request, REQUEST_FAILED, "one at a time");
+		return NULL;
+	}
+	*c = (struct cursor){.job.run = run, .view = r->view, .request = request, .changed_since = changed_since, .next_uid = 1, .is_active = true, .is_waiting = true};
+	buf_add(&c->ranges, ranges);
+	return c;
 }
 
 void cursor_end(struct cursor *c)

@@ -93,6 +93,9 @@ void view_close_mailbox(struct view *v);
 /* Forgets the expunged messages that every view has heard of. */
 void view_forget_expunged(struct mailbox *m);
 void view_mailbox_gone(struct mailbox *m);
+/* Begins the view's cursor over ranges, which cursor->job goes on with by `run`: the caller adds what else it is about, and posts that with
+ * account_when_durable. NULL after saying REQUEST_NO_MAILBOX, or REQUEST_FAILED: another is under way, or these are no ranges. */
+struct cursor *cursor_begin(struct request *r, uint32_t request, struct span ranges, uint64_t changed_since, void (*run)(struct worker *w, struct job *j));
 /* A cursor that has ended: lets a closed view go. */
 void cursor_end(struct cursor *c);
 /* Lets a closed view go if nothing of it is under way. */
