@@ -183,10 +183,15 @@ def test_whoever_enables_all_goes_on_with_numbers(raw):
     assert say(raw, 'WIR00002 AUTHENTICATE PLAIN', b'AHVAZXhhbXBsZS50ZXN0AGNvcnJlY3QgaG9yc2U=')[1].startswith('OK')
     raw.append('INBOX', letter(1))
     announced = said(raw, 'WIR00003 CAPABILITY').split()[2:]
+    assert b'UIDONLY' not in announced and b'QRESYNC' in announced
     switches = [word for word in announced if word in (b'CONDSTORE', b'QRESYNC', b'UIDONLY', b'UTF8=ACCEPT', b'IMAP4rev2')]
     said(raw, b'WIR00004 ENABLE ' + b' '.join(switches))
     said(raw, 'WIR00005 EXAMINE INBOX')
     assert re.match(rb'\* 1 FETCH \(.*UID 1', said(raw, 'WIR00006 FETCH 1:1 (UID FLAGS INTERNALDATE)'))
+
+
+def test_everybody_else_is_told_of_uidonly(i):
+    assert b'UIDONLY' in i.ok('CAPABILITY')[0].split()
 
 
 def test_who_asks_who_is_there_is_told_before_the_login(raw):

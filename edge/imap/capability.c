@@ -4,6 +4,8 @@
 
 enum { BEFORE = IMAP_NOT_AUTHENTICATED, AFTER = IMAP_LOGGED_IN, ALWAYS = IMAP_ANY_STATE };
 
+static const char UIDONLY[] = "UIDONLY";
+
 /* Each is announced in the states where a client can make use of it. */
 static const struct {
 	const char *name;
@@ -65,7 +67,7 @@ static const struct {
 	{"LANGUAGE", ALWAYS, "RFC 5255"},
 	{"INPROGRESS", AFTER, "RFC 9585"},
 	{"I18NLEVEL=1", AFTER, "RFC 5255"},
-	/* UIDONLY (RFC 9586) can be enabled and is not announced: Outlook's servers enable whatever is, and then fetch by numbers all the same */
+	{UIDONLY, AFTER, "RFC 9586"},
 };
 
 void imap_add_capabilities(struct imap_session *s, struct buf *out)
@@ -73,7 +75,8 @@ void imap_add_capabilities(struct imap_session *s, struct buf *out)
 	struct connection *c = s->connection;
 	buf_add_cstr(out, "CAPABILITY");
 	for (size_t i = 0; i < sizeof capabilities / sizeof capabilities[0]; i++)
-		if (capabilities[i].states & s->state)
+		/* Outlook's servers enable UIDONLY where they see it, and then fetch by numbers all the same */
+		if (capabilities[i].states & s->state && !(s->is_of_microsoft && capabilities[i].name == UIDONLY))
 			buf_printf(out, " %s", capabilities[i].name);
 	if (s->state != IMAP_NOT_AUTHENTICATED) {
 		/* RFC 7889 §2: of every mailbox */
@@ -107,7 +110,7 @@ static const struct {
 } switches[] = {
 	{"CONDSTORE", IMAP_ENABLED_CONDSTORE},
 	{"QRESYNC", IMAP_ENABLED_QRESYNC | IMAP_ENABLED_CONDSTORE}, /* RFC 7162 §3.2.3 */
-	{"UIDONLY", IMAP_ENABLED_UIDONLY},
+	{UIDONLY, IMAP_ENABLED_UIDONLY},
 	{"UTF8=ACCEPT", IMAP_ENABLED_UTF8},
 	{"IMAP4rev2", IMAP_ENABLED_REV2},
 };

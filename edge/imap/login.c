@@ -27,10 +27,10 @@ void imap_logout(struct imap_session *s, struct imap_parser *p)
 	connection_close(s->connection);
 }
 
-/* "(" [string SP nstring *(SP string SP nstring)] ")" / nil */
-static bool take_id(struct imap_parser *p)
+/* "(" [string SP nstring *(SP string SP nstring)] ")" / nil; *vendor is what it says of that name. */
+static bool take_id(struct imap_parser *p, struct span *vendor)
 {
-	struct span text;
+	struct span name, text;
 	if (imap_take_word(p, "NIL"))
 		return imap_take_end(p);
 	if (!imap_take_char(p, '('))
@@ -38,20 +38,26 @@ static bool take_id(struct imap_parser *p)
 	for (unsigned pairs = 0; !imap_next_is(p, ')'); pairs++) {
 		if (pairs == ID_PAIRS_MOST)
 			return imap_fail(p, "Too many pairs");
-		if ((pairs && !imap_take_space(p)) || !imap_take_string(p, &text) || !imap_take_space(p))
+		if ((pairs && !imap_take_space(p)) || !imap_take_string(p, &name) || !imap_take_space(p))
 			return false;
-		if (!imap_take_word(p, "NIL") && !imap_take_string(p, &text))
+		if (imap_take_word(p, "NIL"))
+			continue;
+		if (!imap_take_string(p, &text))
 			return false;
+		if (span_equal_nocase(name, SPAN("vendor")))
+			*vendor = text;
 	}
 	return imap_take_char(p, ')') && imap_take_end(p);
 }
 
 void imap_id(struct imap_session *s, struct imap_parser *p)
 {
-	if (!imap_take_space(p) || !take_id(p)) {
+	struct span vendor = {0};
+	if (!imap_take_space(p) || !take_id(p, &vendor)) {
 		imap_bad(s, p);
 		return;
 	}
+	s->is_of_microsoft = span_equal_nocase(vendor, SPAN("Microsoft Corporation"));
 	/* no version: it helps attackers only */
 	buf_add_cstr(&s->out, "* ID (\"name\" \"carteiro\")\r\n");
 	imap_ok(s, "ID done");

@@ -99,6 +99,7 @@ struct imap_session {
 	struct imap_view view;         /* of the selected mailbox */
 	unsigned bad_count, login_failures;
 	unsigned enabled;              /* bits of enum imap_enabled */
+	bool is_of_microsoft;          /* says the client by ID */
 	enum language language;        /* of what people read: language.c */
 
 	/* the command that is being read or run */

@@ -94,7 +94,7 @@ static void scan_caches(struct account *a, struct window *w)
 	size_t at = 0;
 	for (size_t i = 0; i < w->count; i++)
 		sorted[i] = &w->first[i];
-	qsort(sorted, w->count, sizeof sorted[0], by_blob);
+	qsort(sorted, w->count, sizeof *sorted, by_blob);
 	account_cache_key(&from, sorted[0]->blob);
 	struct engine_scan *scan = engine_scan_open(a->worker->engine, account_partition(a), buf_span(&from), SPAN("q"));
 	for (unsigned n = 0; at < w->count && n < SCANNED_MOST && engine_scan_next(scan, &found, &value, NULL) > 0; n++) {
