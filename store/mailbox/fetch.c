@@ -86,14 +86,16 @@ static int by_blob(const void *a, const void *b)
 	return memcmp(x->blob.bytes, y->blob.bytes, sizeof x->blob.bytes);
 }
 
+/* Of several messages. */
 static void scan_caches(struct account *a, struct window *w)
 {
 	const struct row *sorted[WINDOW_ROWS];
 	BUF_AUTO from = {0}, key = {0};
 	struct span found, value;
-	size_t at = 0;
-	for (size_t i = 0; i < w->count; i++)
+	size_t at = 0, i = 0;
+	do
 		sorted[i] = &w->first[i];
+	while (++i < w->count);
 	qsort(sorted, w->count, sizeof *sorted, by_blob);
 	account_cache_key(&from, sorted[0]->blob);
 	struct engine_scan *scan = engine_scan_open(a->worker->engine, account_partition(a), buf_span(&from), SPAN("q"));
