@@ -47,6 +47,12 @@ class Races:
 
     def some_change(self, session, is_violent):
         """A command for a batch, of which nobody knows the order. A URL is no part of it: it is read before the message is kept."""
+        session.is_racing = True
+        command = self.some_racing_command(session, is_violent)
+        session.is_racing = False
+        return command
+
+    def some_racing_command(self, session, is_violent):
         r = self.random
         kinds = ['append', 'append']
         if session.view and self.box_of(session) is not None:

@@ -43,6 +43,7 @@ class Session:
         r = self.run.random
         self.imap = self.run.server.imap(self.run.user)
         self.view, self.idle_tag, self.literals, self.statuses = None, None, [], None
+        self.is_racing = False
         enabled = r.choice([modes for modes in MODES if not needs_qresync or 'QRESYNC' in modes])
         self.modes = set(enabled) | ({'CONDSTORE'} if 'QRESYNC' in enabled else set())
         if r.random() < 0.25:
@@ -58,7 +59,8 @@ class Session:
         return 's%d' % self.number
 
     def can_number(self):
-        return 'UIDONLY' not in self.modes
+        """Not in a race with NOTIFY's SELECTED: an EXPUNGE may be on its way when the command is, and then moves its numbers (RFC 5465 §5.3)."""
+        return 'UIDONLY' not in self.modes and not (self.is_racing and self.statuses is not None)
 
     def wire_name(self, name):
         """RFC 9051 §5.1: UTF-8 in IMAP4rev2; the modified UTF-7 of RFC 3501 §5.1.3 before that."""
