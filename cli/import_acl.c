@@ -45,6 +45,11 @@ static void on_acl(void *context, struct span response)
 	while (imap_reply_word(&rest, &identifier) && identifier.len && imap_reply_word(&rest, &word)) {
 		if (is_owner(e, buf_span(&identifier)))
 			continue;
+		/* everybody there is not everybody here: that is for the owner to say */
+		if (span_equal(buf_span(&identifier), SPAN("anyone"))) {
+			e->lost++;
+			continue;
+		}
 		buf_clear(&text);
 		rights_format(read_rights(buf_span(&word)), &text);
 		e->lost += import_rights(e->import, e->name, buf_span(&identifier), buf_span(&text)) > 0;

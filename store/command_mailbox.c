@@ -60,6 +60,11 @@ static void restore(struct worker *w, struct job *job)
 	struct error why = {0};
 	struct account *a = account_get(w, j->account, &why);
 	ssize_t count = -1;
+	/* what was deleted is read from the disk */
+	if (a && !account_is_durable(a)) {
+		account_when_durable(a, job);
+		return;
+	}
 	if (a && j->is_list)
 		count = removed_walk(a, show, c, &why);
 	else if (a)
@@ -76,22 +81,10 @@ static void restore(struct worker *w, struct job *job)
 	account_settle(a);
 }
 
-/* Waits first until what was deleted before is on the disk. */
-static void begin_restore(struct worker *w, struct job *job)
-{
-	struct restore_job *j = (struct restore_job *)job;
-	struct account *a = account_get(w, j->account, NULL);
-	job->run = restore;
-	if (a)
-		account_when_durable(a, job);
-	else
-		restore(w, job);
-}
-
 static void post_restore(struct command_run *c, uint64_t account, const struct removed_choice *choice)
 {
 	struct restore_job *j = xcalloc(1, sizeof *j);
-	*j = (struct restore_job){.job.run = begin_restore, .command = c, .account = account, .is_list = !choice};
+	*j = (struct restore_job){.job.run = restore, .command = c, .account = account, .is_list = !choice};
 	if (choice)
 		j->choice = *choice;
 	c->is_elsewhere = true;

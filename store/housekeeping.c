@@ -90,6 +90,11 @@ static void keep(struct worker *w, struct job *job)
 		worker_say(w, parcel_to_call(account_kept, j));
 		return;
 	}
+	/* what was deleted is read from the disk: an entry that is just being given up, or restored, must not be given up once more */
+	if (!account_is_durable(a)) {
+		account_when_durable(a, job);
+		return;
+	}
 	for (size_t i = 0; i < j->rule_count; i++)
 		j->expired += expire_mailbox(a, &j->rules[i], now_ms);
 	ssize_t purged = removed_purge(a, now_ms - j->round->grace_s * 1000, PURGED_AT_ONCE, &why);

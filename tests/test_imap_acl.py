@@ -339,6 +339,15 @@ def test_what_one_changes_the_other_hears(i, bob):
     assert 'OK' not in bob.command('FETCH 1 BODY[]').split()[1:2]
 
 
+def test_what_a_mailbox_is_for_its_owner_says(i, bob):
+    i.ok('CREATE Team')
+    share(i, 'lrk', 'Team')
+    assert '[NOPERM]' in bob.no('CREATE %s (USE (\\Archive))' % inbox('Team/x'))
+    i.ok('CREATE Hidden')
+    for name in ('Hidden', 'None'):
+        assert '[NONEXISTENT]' in bob.no('SETMETADATA %s (/shared/comment "x")' % inbox(name)), name
+
+
 def test_annotations_of_others(i, bob):
     """RFC 5464 §3.3: what is private is each reader's own."""
     share(i, 'lr')
@@ -417,7 +426,8 @@ def test_rights_come_along_with_an_import(server, i, bob, make_server):
     share(i, 'lrsi', 'Team')
     share(i, 'lr', 'Team', 'eve@example.test')
     share(i, 'r', 'Team', '"-bob@example.test"')
+    share(i, 'lr', 'Team', 'anyone')  # which is not everybody at the other one
     done = other.command('import', 'imap', US, 'localhost', '--user', US, '--port', str(server.ports['imap']), '--starttls', '--insecure', 'Team', stdin='correct horse\n')
-    assert done.returncode == 0 and 'Team: 1 of its rights are of nobody here' in done.stdout + done.stderr, done
+    assert done.returncode == 0 and 'Team: 2 of its rights are of nobody here' in done.stdout + done.stderr, done
     with other.imap(US) as there:
         assert there.ok('GETACL Team') == [b'* ACL Team u@example.test lrswipkxteacd bob@example.test lrsi -bob@example.test r']

@@ -88,9 +88,10 @@ int acl_read(struct account *a, struct span key, struct span value, struct error
 		if (!u.bad)
 			add(m, identifier, identity, rights);
 	}
-	if (version != ACL_VERSION || !unpack_done(&u))
-		return error_set(why, EBADMSG, "a list of rights of account %s is damaged", a->partition);
-	return 0;
+	if (version == ACL_VERSION && unpack_done(&u))
+		return 0;
+	acl_forget(m); /* what is lost may have taken rights away: the mailbox is its owner's alone */
+	return error_set(why, EBADMSG, "a list of rights of account %s is damaged", a->partition);
 }
 
 void acl_forget(struct mailbox *m)

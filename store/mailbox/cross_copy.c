@@ -18,7 +18,7 @@
 
 #include <stdlib.h>
 
-enum { MESSAGES_MOST = 8192 }; /* as many as their UIDs fit into the answer */
+enum { MESSAGES_MOST = 50000, UIDS_BYTES_MOST = 65536 }; /* of one command: the worker has others to serve */
 
 struct crossing {
 	struct job job;
@@ -187,6 +187,18 @@ static void put(struct worker *w, struct job *job)
 
 /* ---- take ---- */
 
+/* How many numbers they have. */
+static uint64_t ranges_sum(struct span ranges)
+{
+	uint64_t sum = 0;
+	for (size_t i = 0; i < ranges_count(ranges); i++) {
+		uint32_t first, last;
+		ranges_get(ranges, i, &first, &last);
+		sum += last - first + (uint64_t)1;
+	}
+	return sum;
+}
+
 /* False, after saying why not. */
 static bool may_take(struct request *r, struct crossing *c, struct mailbox *m)
 {
@@ -230,7 +242,9 @@ static void take_rows(struct crossing *c, struct mailbox *m)
 static void take(struct worker *w, struct job *job)
 {
 	struct crossing *c = (struct crossing *)job;
-	struct view *v = view_get(w, c->session, &c->from, c->peer);
+	struct view *v = c->view ? c->view : view_get(w, c->session, &c->from, c->peer);
+	if (v && !c->view)
+		c->view = view_keep(v); /* whatever becomes of the session meanwhile */
 	if (v && !account_is_durable(v->account)) { /* blobs are read */
 		account_when_durable(v->account, job);
 		return;
@@ -238,7 +252,7 @@ static void take(struct worker *w, struct job *job)
 	struct request r = {.worker = w, .view = v, .account = v ? v->account : NULL};
 	struct mailbox *m = v ? request_mailbox(&r, c->request) : NULL;
 	if (m && may_take(&r, c, m)) {
-		if (c->from_uids.len / 8 > MESSAGES_MOST || c->from_uids.len > 65536)
+		if (c->from_uids.len > UIDS_BYTES_MOST || ranges_sum(buf_span(&c->from_uids)) > MESSAGES_MOST)
 			request_done(&r, c->request, REQUEST_LIMIT, "");
 		else
 			take_rows(c, m);
@@ -247,11 +261,11 @@ static void take(struct worker *w, struct job *job)
 		if (v) {
 			account_say(r.account, c->peer, &r.out);
 			account_settle(r.account);
+			view_let_go(v);
 		}
 		free_crossing(c);
 		return;
 	}
-	c->view = view_keep(v);
 	c->job.run = put;
 	worker_post(store_worker_of(c->store, c->to.account), &c->job);
 }

@@ -1,5 +1,6 @@
 /* The mailboxes of an account: listing, creating, deleting, renaming, subscribing (RFC 3501 §6.3.3 to §6.3.9). */
 #include "base/die.h"
+#include "base/log.h"
 #include "base/utf8.h"
 #include "store/mailbox/acl.h"
 #include "store/mailbox/seen.h"
@@ -201,6 +202,8 @@ void mailbox_create_asked(void *context, const struct msg_mailbox_create *msg)
 		return;
 	} else if (mailbox_find(r->account, name)) {
 		request_done(r, msg->request, REQUEST_EXISTS, "there is a mailbox of that name");
+	} else if (msg->special_use && r->view->reader) {
+		request_done(r, msg->request, REQUEST_NO_PERMISSION, ""); /* what a mailbox is for is its owner's to say */
 	} else if (msg->special_use && mailbox_of_use(r->account, msg->special_use)) {
 		request_done(r, msg->request, REQUEST_BAD_USE, "another mailbox has that use");
 	} else if (!has_room(r->account)) {
@@ -215,6 +218,7 @@ void mailbox_delete_asked(void *context, const struct msg_mailbox_delete *msg)
 {
 	struct request *r = context;
 	struct mailbox *m = mailbox_find(r->account, msg->name);
+	struct error why = {0};
 	if (!m && !r->view->reader && has_children(r->account, msg->name)) {
 		/* RFC 3501 §6.3.4: it is \Noselect, and there are names below it */
 		request_done(r, msg->request, REQUEST_HAS_CHILDREN, "there are mailboxes below it");
@@ -222,7 +226,13 @@ void mailbox_delete_asked(void *context, const struct msg_mailbox_delete *msg)
 		request_done(r, msg->request, REQUEST_NO_MAILBOX, "there is no mailbox of that name");
 	} else if (span_equal(span_cstr(m->name), SPAN("INBOX"))) {
 		request_done(r, msg->request, REQUEST_BAD_NAME, "INBOX stays");
-	} else if (!request_lacks(r, msg->request, m, RIGHT_DELETE_MAILBOX)) {
+	} else if (request_lacks(r, msg->request, m, RIGHT_DELETE_MAILBOX)) {
+		return;
+	} else if (!mailbox_load(m, &why)) {
+		/* what cannot be read could not be brought back */
+		log_event(LOG_LEVEL_ERROR, "mailbox-damaged", log_c("account", r->account->partition), log_c("why", why.text), log_c("do", "carteiro verify --repair"));
+		request_done(r, msg->request, REQUEST_FAILED, "the mailbox cannot be read");
+	} else {
 		bool is_own = r->view->mailbox == m;
 		if (is_own)
 			view_leave_mailbox(r->view);

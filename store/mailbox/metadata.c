@@ -238,8 +238,8 @@ void metadata_set_asked(void *context, const struct msg_metadata_set *msg)
 	enum request_outcome outcome = REQUEST_OK;
 	if (msg->mailbox.len && !m)
 		outcome = REQUEST_NO_MAILBOX;
-	else if (m && !may_read(r->view, m))
-		outcome = REQUEST_NO_PERMISSION;
+	else if (m && !may_read(r->view, m)) /* RFC 4314 §6 */
+		outcome = acl_rights(m, r->view->reader, r->view->is_near) & RIGHT_LOOKUP ? REQUEST_NO_PERMISSION : REQUEST_NO_MAILBOX;
 	for (ssize_t i = 0; outcome == REQUEST_OK && m && i < count; i += 2)
 		outcome = may_set(r->view, m, words[i]) ? REQUEST_OK : REQUEST_NO_PERMISSION;
 	for (ssize_t i = 0; outcome == REQUEST_OK && i < count; i++)

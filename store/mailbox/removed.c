@@ -97,18 +97,19 @@ static ssize_t walk(struct account *a, uint64_t from_ms, uint64_t before_ms, siz
 	struct engine_scan *scan = engine_scan_open(a->worker->engine, account_partition(a), buf_span(&from), buf_span(&to));
 	struct span key, value;
 	size_t count = 0;
-	int more = 1, bad = 0;
-	while (!bad && count < most && (more = engine_scan_next(scan, &key, &value, why)) > 0) {
+	int more = 1;
+	while (count < most && (more = engine_scan_next(scan, &key, &value, why)) > 0) {
 		struct stored e;
-		bad = unpack(key, value, &e);
-		if (bad)
-			error_set(why, EBADMSG, "a record of deleted messages of account %s is damaged", a->partition);
-		else
-			each(context, key, &e);
+		if (unpack(key, value, &e)) {
+			/* the others can be brought back, and given up, nevertheless */
+			log_event(LOG_LEVEL_ERROR, "deleted-damaged", log_c("account", a->partition), log_c("why", "a record of deleted messages cannot be read"));
+			continue;
+		}
+		each(context, key, &e);
 		count++;
 	}
 	engine_scan_close(scan);
-	return bad || more < 0 ? -1 : (ssize_t)count;
+	return more < 0 ? -1 : (ssize_t)count;
 }
 
 struct walking {
