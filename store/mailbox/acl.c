@@ -119,6 +119,7 @@ bool acl_change(struct mailbox *m, struct span identifier, uint64_t identity, en
 	/* somebody else had the address */
 	if (at < m->acl_count && change != ACL_DELETE && m->acl[at].identity != identity) {
 		drop(m, at);
+		put(m);
 		at = m->acl_count;
 	}
 	if (at == m->acl_count && (change == ACL_DELETE || change == ACL_REMOVE))
