@@ -161,6 +161,8 @@ int account_read_record(struct account *a, struct error *why);
 /* Bits of the keywords, which are added to the mailbox as far as there is room. `words`: a list (ipc/words.h). -1 if it
  * is no such list, or a keyword that it must add is not there and may_add is false or there is no room. */
 int mailbox_keywords(struct mailbox *m, struct span words, bool may_add, uint64_t *bits);
+/* Keywords are bits of the mailbox that they were of, whose names are `words`: the bits that they get in this one, as far as there is room. */
+uint64_t mailbox_translate_keywords(struct mailbox *m, const struct span *words, size_t count, uint64_t bits);
 /* Appends the mailbox's keywords as a list of words. */
 void mailbox_pack_keywords(const struct mailbox *m, struct buf *out);
 /* The next MODSEQ; whatever gets it is a change that views hear of. */

@@ -9,18 +9,12 @@ enum { ANSWER_RANGES_BYTES = 65536 };
 
 static uint64_t translate_keywords(const struct mailbox *from, struct mailbox *to, uint64_t bits)
 {
-	uint64_t result = 0;
-	for (unsigned k = 0; k < from->keyword_count; k++) {
-		if (!(bits >> k & 1))
-			continue;
-		BUF_AUTO word = {0};
-		uint64_t bit;
-		struct span name = span_cstr(from->keywords[k]);
-		words_pack(&word, &name, 1);
-		if (mailbox_keywords(to, buf_span(&word), true, &bit) == 0)
-			result |= bit;
-	}
-	return result;
+	struct span words[KEYWORDS_MOST];
+	if (!bits)
+		return 0;
+	for (unsigned k = 0; k < from->keyword_count; k++)
+		words[k] = span_cstr(from->keywords[k]);
+	return mailbox_translate_keywords(to, words, from->keyword_count, bits);
 }
 
 /* Who copies, and what he may do where the copies go; NULL: the owner. */

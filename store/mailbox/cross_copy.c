@@ -109,20 +109,6 @@ static void go_back(struct crossing *c, void (*run)(struct worker *w, struct job
 
 /* ---- put ---- */
 
-static uint64_t translate(struct mailbox *to, const struct span *words, size_t count, uint64_t bits)
-{
-	uint64_t result = 0, bit;
-	for (size_t k = 0; k < count; k++) {
-		BUF_AUTO word = {0};
-		if (!(bits >> k & 1))
-			continue;
-		words_pack(&word, &words[k], 1);
-		if (mailbox_keywords(to, buf_span(&word), true, &bit) == 0)
-			result |= bit;
-	}
-	return result;
-}
-
 static void put_rows(struct crossing *c, struct mailbox *to)
 {
 	struct account *a = to->account;
@@ -134,7 +120,7 @@ static void put_rows(struct crossing *c, struct mailbox *to)
 		struct row row = c->rows[i];
 		uint8_t flags = row.flags & acl_flags(rights); /* RFC 4314 §4, COPY */
 		row.flags = c->to.reader ? flags & ~FLAG_SEEN : flags;
-		row.keywords = rights & RIGHT_WRITE && words_count > 0 ? translate(to, words, (size_t)words_count, row.keywords) : 0;
+		row.keywords = rights & RIGHT_WRITE && words_count > 0 ? mailbox_translate_keywords(to, words, (size_t)words_count, row.keywords) : 0;
 		row.thread = threading_join(a, SPAN(""), row.blob);
 		account_blob_added(a, row.blob, true);
 		if (!id128_is_zero(c->lenders[i]))

@@ -189,6 +189,20 @@ int mailbox_keywords(struct mailbox *m, struct span packed, bool may_add, uint64
 	return result;
 }
 
+uint64_t mailbox_translate_keywords(struct mailbox *m, const struct span *words, size_t count, uint64_t bits)
+{
+	uint64_t result = 0, bit;
+	for (size_t k = 0; k < count && k < KEYWORDS_MOST; k++) {
+		BUF_AUTO word = {0};
+		if (!(bits >> k & 1))
+			continue;
+		words_pack(&word, &words[k], 1);
+		if (mailbox_keywords(m, buf_span(&word), true, &bit) == 0)
+			result |= bit;
+	}
+	return result;
+}
+
 void mailbox_pack_keywords(const struct mailbox *m, struct buf *out)
 {
 	struct span words[KEYWORDS_MOST];

@@ -145,21 +145,6 @@ static bool is_chosen(const struct removed_choice *c, const struct removed_entry
 	return !c->mailbox.len || span_equal(mailbox_canonical(c->mailbox), e->mailbox);
 }
 
-/* Keywords are bits of the mailbox that they were of; here they get this one's. */
-static uint64_t translate(struct mailbox *m, const struct span *words, size_t count, uint64_t bits)
-{
-	uint64_t result = 0, bit;
-	for (size_t k = 0; k < count && k < KEYWORDS_MOST; k++) {
-		BUF_AUTO word = {0};
-		if (!(bits >> k & 1))
-			continue;
-		words_pack(&word, &words[k], 1);
-		if (mailbox_keywords(m, buf_span(&word), true, &bit) == 0)
-			result |= bit;
-	}
-	return result;
-}
-
 static void restore(void *context, struct span key, struct stored *e)
 {
 	struct restoring *r = context;
@@ -179,7 +164,7 @@ static void restore(void *context, struct span key, struct stored *e)
 		struct row row;
 		index_unpack_row(&e->rows, &row);
 		row.flags = (uint8_t)(row.flags & ~FLAG_DELETED);
-		row.keywords = translate(m, words, word_count < 0 ? 0 : (size_t)word_count, row.keywords);
+		row.keywords = mailbox_translate_keywords(m, words, word_count < 0 ? 0 : (size_t)word_count, row.keywords);
 		mailbox_append(m, &row);
 		r->count++;
 	}
