@@ -159,13 +159,15 @@ void acl_inherit(struct mailbox *m)
 
 /* ---- what requests may ---- */
 
-/* One of these lets somebody know that the mailbox is there: RFC 4314 §4, MYRIGHTS. */
-enum { RIGHTS_TO_KNOW = RIGHT_LOOKUP | RIGHT_READ | RIGHT_INSERT | RIGHT_CREATE | RIGHT_DELETE_MAILBOX | RIGHT_ADMINISTER };
+bool acl_lets_know(unsigned rights)
+{
+	return rights & (RIGHT_LOOKUP | RIGHT_READ | RIGHT_INSERT | RIGHT_CREATE | RIGHT_DELETE_MAILBOX | RIGHT_ADMINISTER);
+}
 
 bool request_lacks(struct request *r, uint32_t request, const struct mailbox *m, unsigned rights)
 {
 	unsigned has = acl_rights(m, r->view->reader, r->view->is_near);
-	bool knows = has & RIGHTS_TO_KNOW, lacks = (has & rights) != rights;
+	bool knows = acl_lets_know(has), lacks = (has & rights) != rights;
 	if (!knows || lacks)
 		request_done(r, request, knows ? REQUEST_NO_PERMISSION : REQUEST_NO_MAILBOX, "");
 	return !knows || lacks;

@@ -20,6 +20,8 @@ struct acl_entry {
 
 /* What the reader (0: the owner) may do; is_near: of the owner's domain. */
 unsigned acl_rights(const struct mailbox *m, uint64_t reader, bool is_near);
+/* Whether somebody with these rights may know that the mailbox is there (RFC 4314 §4, MYRIGHTS): to all others there is none. */
+bool acl_lets_know(unsigned rights);
 /* Flags that may be set and cleared with these rights (enum mail_flag); keywords go with FLAG_ANSWERED. */
 uint8_t acl_flags(unsigned rights);
 /* Changes an entry, into account->batch. False if there would be too many. identity: of the identifier without its "-". */

@@ -117,7 +117,7 @@ static struct mailbox *find_mailbox(struct account *acc, struct append *first)
 	struct mailbox *box = wanted_mailbox(acc, first);
 	unsigned rights = box ? acl_rights(box, first->reader, first->is_near) : 0;
 	if (first->is_append && !(rights & RIGHT_INSERT)) {
-		set_outcome(first, rights & RIGHT_LOOKUP ? DELIVERY_NO_PERMISSION : DELIVERY_NO_MAILBOX);
+		set_outcome(first, acl_lets_know(rights) ? DELIVERY_NO_PERMISSION : DELIVERY_NO_MAILBOX);
 		return NULL;
 	}
 	if (!box)

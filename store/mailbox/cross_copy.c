@@ -141,7 +141,7 @@ static enum request_outcome try_to_put(struct crossing *c, struct account *a)
 	unsigned rights = to ? acl_rights(to, c->to.reader, c->to.is_near) : 0;
 	uint64_t bytes = 0;
 	if (!(rights & RIGHT_INSERT))
-		return rights & RIGHT_LOOKUP ? REQUEST_NO_PERMISSION : REQUEST_NO_MAILBOX;
+		return acl_lets_know(rights) ? REQUEST_NO_PERMISSION : REQUEST_NO_MAILBOX;
 	if (!mailbox_load(to, NULL))
 		return REQUEST_FAILED;
 	for (size_t i = 0; i < c->count; i++)

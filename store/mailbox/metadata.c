@@ -239,7 +239,7 @@ void metadata_set_asked(void *context, const struct msg_metadata_set *msg)
 	if (msg->mailbox.len && !m)
 		outcome = REQUEST_NO_MAILBOX;
 	else if (m && !may_read(r->view, m)) /* RFC 4314 §6 */
-		outcome = acl_rights(m, r->view->reader, r->view->is_near) & RIGHT_LOOKUP ? REQUEST_NO_PERMISSION : REQUEST_NO_MAILBOX;
+		outcome = acl_lets_know(acl_rights(m, r->view->reader, r->view->is_near)) ? REQUEST_NO_PERMISSION : REQUEST_NO_MAILBOX;
 	for (ssize_t i = 0; outcome == REQUEST_OK && m && i < count; i += 2)
 		outcome = may_set(r->view, m, words[i]) ? REQUEST_OK : REQUEST_NO_PERMISSION;
 	for (ssize_t i = 0; outcome == REQUEST_OK && i < count; i++)
