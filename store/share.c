@@ -68,14 +68,6 @@ static struct guest *add_guest(struct store *store, struct session *s, const str
 	return &s->guests[s->guest_count++];
 }
 
-static struct span domain_of(struct span address)
-{
-	ssize_t at = (ssize_t)address.len - 1;
-	while (at >= 0 && address.ptr[at] != '@')
-		at--;
-	return span_skip(address, (size_t)(at + 1));
-}
-
 /* The account whose name the mailbox's has, if it lets this one in. */
 static struct guest *find_guest(struct store *store, struct session *s, enum namespace n, struct span owner)
 {
@@ -84,13 +76,13 @@ static struct guest *find_guest(struct store *store, struct session *s, enum nam
 	struct directory_entry entry;
 	if (directory_canonical(owner, false, &name, NULL) || directory_get(store, buf_span(&name), &a, &entry, NULL) <= 0 || entry.is_alias ||
 	    entry.account == s->account || options_is_shared(store, entry.account) != (n == NAMESPACE_SHARED) ||
-	    directory_account_name(store, s->account, &own, NULL) <= 0 || !shares_have(store, s->account, domain_of(buf_span(&own)), entry.account))
+	    directory_account_name(store, s->account, &own, NULL) <= 0 || !shares_have(store, s->account, address_domain(buf_span(&own)), entry.account))
 		return NULL;
 	for (size_t i = 0; i < s->guest_count; i++)
 		if (s->guests[i].account == entry.account)
 			return &s->guests[i];
 	namespace_add_prefix(n, buf_span(&name), &prefix);
-	struct guest g = {.account = entry.account, .key = random_u64(), .is_near = span_equal(domain_of(buf_span(&own)), domain_of(buf_span(&name))),
+	struct guest g = {.account = entry.account, .key = random_u64(), .is_near = span_equal(address_domain(buf_span(&own)), address_domain(buf_span(&name))),
 	                  .prefix = span_strdup(buf_span(&prefix))};
 	return add_guest(store, s, &g);
 }
@@ -253,7 +245,7 @@ uint64_t share_identity(struct store *s, uint64_t owner, struct span identifier,
 		buf_add(canonical, identifier);
 		if (directory_account_name(s, owner, &name, NULL) <= 0)
 			return 0;
-		shares_put_domain(b, domain_of(buf_span(&name)), owner);
+		shares_put_domain(b, address_domain(buf_span(&name)), owner);
 		return ACL_ANYONE;
 	}
 	if (directory_login(s, identifier, &a, &entry, &name, NULL) <= 0 || entry.is_alias) {
@@ -333,7 +325,7 @@ static void tell_shares(const struct routing *r)
 	struct telling t = {.routing = r};
 	BUF_AUTO own = {0};
 	if (directory_account_name(r->store, r->session->account, &own, NULL) > 0)
-		shares_walk(r->store, r->session->account, domain_of(buf_span(&own)), tell_share, &t);
+		shares_walk(r->store, r->session->account, address_domain(buf_span(&own)), tell_share, &t);
 	map_free(&t.told);
 	fail(r, REQUEST_OK);
 }

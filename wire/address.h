@@ -65,4 +65,10 @@ bool domain_is_within(struct span domain, struct span other);
  * Returns true if there was one; otherwise *base is all of it and *detail is empty. */
 bool address_split_detail(struct span canonical_local, char delimiter, struct span *base, struct span *detail);
 
+/* What stands behind the last "@" of an address; all of it where there is none. */
+static inline struct span address_domain(struct span address)
+{
+	return span_skip(address, (size_t)(span_rchr(address, '@') + 1));
+}
+
 #endif

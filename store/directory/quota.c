@@ -63,11 +63,6 @@ void quota_walk(struct store *s, void (*each)(void *context, struct span name, c
 	engine_scan_close(scan);
 }
 
-static struct span domain_of(struct span address)
-{
-	return span_skip(address, (size_t)(span_rchr(address, '@') + 1));
-}
-
 struct quota quota_of_account(struct store *s, struct span address)
 {
 	BUF_AUTO name = {0};
@@ -75,7 +70,7 @@ struct quota quota_of_account(struct store *s, struct span address)
 	if (quota_get(s, address, &quota) > 0)
 		return quota;
 	buf_add_cstr(&name, "*@");
-	buf_add(&name, domain_of(address));
+	buf_add(&name, address_domain(address));
 	if (quota_get(s, buf_span(&name), &quota) > 0)
 		return quota;
 	return (struct quota){.bytes = child_config(s->self)->user_quota_bytes};
@@ -86,7 +81,7 @@ struct quota quota_of_domain(struct store *s, struct span address)
 	BUF_AUTO name = {0};
 	struct quota quota;
 	buf_add_cstr(&name, "@");
-	buf_add(&name, domain_of(address));
+	buf_add(&name, address_domain(address));
 	quota_get(s, buf_span(&name), &quota);
 	return quota;
 }

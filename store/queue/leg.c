@@ -14,11 +14,6 @@ enum {
 	BUSY_MS = 1000,
 };
 
-static struct span domain_of(struct span address)
-{
-	return span_skip(address, (size_t)(span_rchr(address, '@') + 1));
-}
-
 static void take_route(struct leg *leg, struct span next_hop, enum route route)
 {
 	leg->next_hop = next_hop;
@@ -43,8 +38,8 @@ enum table_outcome leg_look(const struct queue *q, struct span recipient, struct
                             struct leg *leg)
 {
 	BUF_AUTO hop = {0}, unused = {0};
-	struct span domain = domain_of(recipient), table_hop = SPAN("");
-	sender = domain_of(sender);
+	struct span domain = address_domain(recipient), table_hop = SPAN("");
+	sender = address_domain(sender);
 	*leg = (struct leg){.via = leg->via, .index = leg->index, .next_hop = domain, .route = ROUTE_DOMAIN, .tls = ROUTE_TLS_USUAL};
 	enum domain_use use = q->has_directory ? directory_use_of(q->store, domain, look, &hop) : DOMAIN_ELSEWHERE;
 	/* whether its sender is one of ours will be asked when it leaves (directory_forward_sender) */
