@@ -116,10 +116,11 @@ enum special_use { USE_NONE, USE_DRAFTS, USE_SENT, USE_JUNK, USE_TRASH, USE_ARCH
  *   u32 uid, u8 flags, u64 keywords, u64 modseq: always
  *   FETCH_DATES: u64 internaldate_ms, u32 size
  *   FETCH_IDS: u64 savedate_ms, id email, u64 thread (0: not known)
+ *   FETCH_ENVELOPE: bytes envelope (wire/imap_envelope.h); where that is empty, what FETCH_CACHE gives follows
  *   FETCH_CACHE: bytes cache (wire/message_cache.h), empty if it cannot be had
  *   FETCH_HEADER: bytes of the root header, or FETCH_BODY: bytes of the whole message; u8 1 in front, or u8 0 and nothing
  *   if they are more than FETCH_INLINE_MOST and must be asked for by body_ask. */
-enum fetch_want { FETCH_DATES = 1, FETCH_CACHE = 2, FETCH_HEADER = 4, FETCH_BODY = 8, FETCH_IDS = 16 };
+enum fetch_want { FETCH_DATES = 1, FETCH_CACHE = 2, FETCH_HEADER = 4, FETCH_BODY = 8, FETCH_IDS = 16, FETCH_ENVELOPE = 32 /* not beside FETCH_CACHE */ };
 enum { FETCH_INLINE_MOST = 65536 };
 
 /* key_file.which */

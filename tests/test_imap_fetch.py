@@ -80,6 +80,28 @@ def test_items_that_are_none(i, item):
     i.bad('FETCH 1 (%s)' % item)
 
 
+# ---- ENVELOPE ----
+
+ODD_HEADERS = [b'', b'Subject: "quoted" \\ (and more\r\n', 'Subject: olá\r\n'.encode(), b'Subject: =?utf-8?q?Ol=C3=A1?=\r\n', b'Subject: ' + b'long ' * 400 + b'\r\n',
+               b'To: g: a@b, "C D" <c@d>;, e@f\r\nCc: <@route:x@y>\r\n', b'Subject: tab\tand\x01control\r\n', b'Sender: s@t\r\nReply-To: r@t\r\nIn-Reply-To: <1@x>\r\n']
+
+
+def test_envelopes_of_many_messages_are_those_of_each_one(i):
+    """Those of a segment of 256 messages are kept together; one by one they come from each message's structure."""
+    for n in range(270):
+        assert i.append('INBOX', b'From: "P%d" <p%d@x.example>\r\nMessage-ID: <%d@x>\r\n%s\r\nbody\r\n' % (n, n, n, ODD_HEADERS[n % 8])).startswith('OK')
+    i.ok('SELECT INBOX')
+    one_by_one = [i.ok('FETCH %d (UID ENVELOPE)' % n) for n in range(1, 271)]
+    i.ok('SORT (SUBJECT) UTF-8 ALL')  # which makes what is kept of the first segment
+    for many in ('1:*', '1:100,120:*'):
+        told = [[line] for line in i.ok('FETCH %s (UID ENVELOPE)' % many)]
+        assert told == one_by_one[:100] + one_by_one[119 if ',' in many else 100:]
+    i.ok('UID STORE 3:250 +FLAGS.SILENT (\\Deleted)')
+    i.ok('EXPUNGE')
+    ends = [re.sub(rb'^\* \d+', b'', line) for line in i.ok('FETCH 1:* (UID ENVELOPE)')]
+    assert ends == [re.sub(rb'^\* \d+', b'', line) for (line,) in one_by_one[:2] + one_by_one[250:]]
+
+
 # ---- OBJECTID ----
 
 def test_ids_stay_where_names_and_uids_change(server, i):

@@ -7,10 +7,12 @@
 #include "wire/casefold.h"
 #include "wire/date.h"
 #include "wire/encoded_word.h"
+#include "wire/imap_envelope.h"
+#include "wire/imap_structure.h"
 #include "wire/subject.h"
 
 enum {
-	SUMMARY_VERSION = 1,
+	SUMMARY_VERSION = 2,
 	INTERPRETED_BYTES_MAX = 256 * 1024, /* of a header by the parser (wire/mime.h): fields behind that are not in the envelope */
 	SOURCE_BYTES_MAX = 8 * 1024,        /* of a value that are decoded */
 };
@@ -170,6 +172,14 @@ static void pack_thread(const struct mime_envelope *e, struct buf *out)
 	pack_cut(out, buf_span(&value));
 }
 
+static void pack_envelope(const struct mime_envelope *e, struct buf *out)
+{
+	BUF_AUTO value = {0};
+	imap_render_envelope(e, 0, &value);
+	bool can_be_kept = value.len <= SUMMARY_VALUE_MAX && imap_envelope_is_valid(buf_span(&value));
+	pack_bytes(out, can_be_kept ? buf_span(&value) : SPAN(""));
+}
+
 bool message_summary_pack(const struct mime_tree *tree, struct buf *out)
 {
 	const struct mime_envelope *e = tree->part_count ? tree->parts[0].envelope : NULL;
@@ -192,6 +202,7 @@ bool message_summary_pack(const struct mime_tree *tree, struct buf *out)
 	buf_add(out, buf_span(&sort));
 	buf_add(out, buf_span(&display));
 	pack_thread(e, out);
+	pack_envelope(e, out);
 	return true;
 }
 

@@ -1,5 +1,5 @@
-/* What SEARCH, SORT and THREAD need of a message's header, in a few hundred bytes: decoded, folded, and cut where it is long. Made of the
- * parsed structure (wire/mime.h), kept in columns by whoever has many messages. */
+/* What SEARCH, SORT and THREAD need of a message's header, in a few hundred bytes: decoded, folded, and cut where it is long; and its ENVELOPE
+ * as IMAP says it, which clients ask of all messages. Made of the parsed structure (wire/mime.h), kept in columns by whoever has many messages. */
 #ifndef WIRE_MESSAGE_SUMMARY_H
 #define WIRE_MESSAGE_SUMMARY_H
 
@@ -16,6 +16,8 @@ enum summary_column {
 	SUMMARY_SORT_FROM, SUMMARY_SORT_TO, SUMMARY_SORT_CC, SUMMARY_DISPLAY_FROM, SUMMARY_DISPLAY_TO,
 	/* u64 hash of the Message-ID, 0 if there is none; then a u64 for each of its references, oldest first (RFC 5256 §3, REFERENCES) */
 	SUMMARY_THREAD,
+	/* ENVELOPE as imap_render_envelope has it; empty where it is longer than SUMMARY_VALUE_MAX or needs a literal (wire/imap_envelope.h) */
+	SUMMARY_ENVELOPE,
 	SUMMARY_COLUMNS,
 };
 

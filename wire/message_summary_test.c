@@ -4,6 +4,7 @@
 #include "wire/casefold.h"
 #include "wire/gathered_text.h"
 #include "wire/html_text.h"
+#include "wire/imap_envelope.h"
 #include "wire/message_summary.h"
 #include "wire/subject.h"
 
@@ -196,6 +197,54 @@ static void what_a_summary_cannot_hold_is_marked(void **state)
 	assert_true(packed.len <= SUMMARY_BYTES_MAX);
 }
 
+/* RFC 3501 §7.4.2, ENVELOPE; without From all of From, Sender and Reply-To are NIL */
+static void an_envelope_is_kept_where_it_needs_no_literal(void **state)
+{
+	static const struct {
+		const char *in, *out;
+	} cases[] = {
+	    {"\r\n", "(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)"},
+	    {"Subject: a \"b\\c\r\nFrom: Ann <a@b>, c@d\r\nTo: g:;\r\nMessage-ID: <1@x>\r\n\r\n",
+	     "(NIL \"a \\\"b\\\\c\" ((\"Ann\" NIL \"a\" \"b\")(NIL NIL \"c\" \"d\")) ((\"Ann\" NIL \"a\" \"b\")(NIL NIL \"c\" \"d\")) "
+	     "((\"Ann\" NIL \"a\" \"b\")(NIL NIL \"c\" \"d\")) ((NIL NIL \"g\" NIL)(NIL NIL NIL NIL)) NIL NIL NIL \"<1@x>\")"},
+	    {"Subject: ol\xc3\xa1\r\n\r\n", ""},
+	};
+	BUF_AUTO message = {0};
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		BUF_AUTO packed = {0};
+		struct span c[SUMMARY_COLUMNS];
+		summarise(cases[i].in, &packed, c);
+		assert_span(c[SUMMARY_ENVELOPE], cases[i].out);
+	}
+	BUF_AUTO packed = {0};
+	struct span c[SUMMARY_COLUMNS];
+	buf_add_cstr(&message, "Subject: ");
+	repeat(&message, "word ", 250);
+	buf_add_cstr(&message, "\r\n\r\n");
+	summarise(buf_cstr(&message), &packed, c);
+	assert_int_equal(c[SUMMARY_ENVELOPE].len, 0);
+}
+
+static void what_is_no_envelope_is_not_given_to_clients(void **state)
+{
+#define LISTS "NIL NIL ((NIL NIL \"a\" \"b\")) NIL NIL NIL "
+	static const char *const refused[] = {
+	    "", "(", "NIL", "(NIL NIL " LISTS "NIL NIL", "(NIL NIL " LISTS "NIL NIL) ", "(NIL NIL " LISTS "NIL NIL)\r\n", "(NIL NIL " LISTS "NIL)",
+	    "(NIL NIL " LISTS "NIL NIL NIL)", "(NIL \"a\r\nb\" " LISTS "NIL NIL)", "(NIL \"a\x01\" " LISTS "NIL NIL)", "(NIL \"\xc3\xa1\" " LISTS "NIL NIL)",
+	    "(NIL \"a\\b\" " LISTS "NIL NIL)", "(NIL \"a\\", "(NIL {1}\r\na " LISTS "NIL NIL)", "(NIL atom " LISTS "NIL NIL)", "(NIL  NIL " LISTS "NIL NIL)",
+	    "(NIL NIL () NIL NIL NIL NIL NIL NIL NIL)", "(NIL NIL ((NIL NIL NIL)) NIL NIL NIL NIL NIL NIL NIL)", "(NIL NIL ((NIL NIL NIL NIL NIL)) NIL NIL NIL NIL NIL NIL NIL)",
+	    "(NIL NIL ((NIL NIL NIL NIL) (NIL NIL NIL NIL)) NIL NIL NIL NIL NIL NIL NIL)",
+	};
+	(void)state;
+	assert_true(imap_envelope_is_valid(SPAN("(NIL \"a\\\"\\\\ \tb\" " LISTS "NIL NIL)")));
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
+		if (imap_envelope_is_valid(span_cstr(refused[i])))
+			fail_msg("taken: %s", refused[i]);
+	assert_false(imap_envelope_is_valid(SPAN("(NIL \"\0\" " LISTS "NIL NIL)")));
+#undef LISTS
+}
+
 static void damaged_summaries_are_refused(void **state)
 {
 	BUF_AUTO packed = {0};
@@ -284,6 +333,8 @@ int main(void)
 	    cmocka_unit_test(what_people_take_for_equal_is_folded_alike),
 	    cmocka_unit_test(a_summary_has_what_sorting_needs),
 	    cmocka_unit_test(what_a_summary_cannot_hold_is_marked),
+	    cmocka_unit_test(an_envelope_is_kept_where_it_needs_no_literal),
+	    cmocka_unit_test(what_is_no_envelope_is_not_given_to_clients),
 	    cmocka_unit_test(damaged_summaries_are_refused),
 	    cmocka_unit_test(kept_texts_are_searched_as_messages_are),
 	    cmocka_unit_test(long_texts_are_cut_and_say_so),

@@ -53,7 +53,8 @@ static uint8_t want_of(const struct imap_fetch_item *item)
 	case IMAP_FETCH_SAVEDATE: case IMAP_FETCH_EMAILID: case IMAP_FETCH_THREADID: return FETCH_IDS;
 	case IMAP_FETCH_PREVIEW: return FETCH_CACHE | FETCH_BODY | FETCH_DATES;
 	case IMAP_FETCH_BINARY: case IMAP_FETCH_BINARY_SIZE: return FETCH_CACHE | FETCH_DATES;
-	case IMAP_FETCH_ENVELOPE: case IMAP_FETCH_BODY: case IMAP_FETCH_BODYSTRUCTURE: return FETCH_CACHE | FETCH_DATES;
+	case IMAP_FETCH_ENVELOPE: return FETCH_ENVELOPE | FETCH_DATES;
+	case IMAP_FETCH_BODY: case IMAP_FETCH_BODYSTRUCTURE: return FETCH_CACHE | FETCH_DATES;
 	case IMAP_FETCH_SECTION: return want_of_section(item);
 	}
 	return 0;
@@ -103,6 +104,8 @@ static struct imap_fetching *fetching_new(struct imap_session *s, const struct i
 		f->asks_uid |= kind == IMAP_FETCH_UID;
 		f->asks_modseq |= kind == IMAP_FETCH_MODSEQ;
 	}
+	if (f->want & FETCH_CACHE)
+		f->want &= (uint8_t)~FETCH_ENVELOPE;
 	return f;
 }
 
@@ -243,7 +246,9 @@ static bool next_row(struct imap_session *s, struct imap_fetching *f)
 		unpack_id128(u, &f->email);
 		f->thread = unpack_u64(u);
 	}
-	f->cache = f->want & FETCH_CACHE ? unpack_bytes(u, u->rest.len) : (struct span){0};
+	f->envelope = f->want & FETCH_ENVELOPE ? unpack_bytes(u, u->rest.len) : (struct span){0};
+	bool has_cache = f->want & FETCH_CACHE || (f->want & FETCH_ENVELOPE && f->envelope.len == 0);
+	f->cache = has_cache ? unpack_bytes(u, u->rest.len) : (struct span){0};
 	f->has_bytes = (f->want & (FETCH_HEADER | FETCH_BODY)) && unpack_u8(u);
 	f->bytes = f->has_bytes ? unpack_bytes(u, u->rest.len) : (struct span){0};
 	f->sequence = u->bad ? 0 : imap_view_sequence(&s->view, f->row.uid);

@@ -58,7 +58,7 @@ struct imap_fetching {
 	uint32_t sequence, size_bytes;
 	uint64_t internaldate_ms, savedate_ms, thread;
 	struct id128 email;
-	struct span cache, bytes;              /* bytes: the message, or its header (want) */
+	struct span envelope, cache, bytes;    /* bytes: the message, or its header (want) */
 	bool has_bytes;
 	size_t next_item;
 	struct arena arena;                    /* of the tree */

@@ -2,6 +2,7 @@
 #include "edge/imap/fetch.h"
 
 #include "wire/date.h"
+#include "wire/imap_envelope.h"
 #include "wire/imap_structure.h"
 
 static void begin_item(struct imap_session *s, struct imap_fetching *f, const struct imap_fetch_item *item)
@@ -44,7 +45,8 @@ static void say_threadid(struct imap_session *s, uint64_t thread)
 
 enum imap_step imap_fetch_simple(struct imap_session *s, struct imap_fetching *f, const struct imap_fetch_item *item)
 {
-	bool needs_tree = item->kind == IMAP_FETCH_ENVELOPE || item->kind == IMAP_FETCH_BODY || item->kind == IMAP_FETCH_BODYSTRUCTURE;
+	bool has_envelope = item->kind == IMAP_FETCH_ENVELOPE && imap_envelope_is_valid(f->envelope);
+	bool needs_tree = (item->kind == IMAP_FETCH_ENVELOPE && !has_envelope) || item->kind == IMAP_FETCH_BODY || item->kind == IMAP_FETCH_BODYSTRUCTURE;
 	if (needs_tree && imap_fetch_tree(s, f) == STEP_WAIT)
 		return STEP_WAIT;
 	if (item->kind == IMAP_FETCH_MODSEQ) {
@@ -63,7 +65,12 @@ enum imap_step imap_fetch_simple(struct imap_session *s, struct imap_fetching *f
 	case IMAP_FETCH_EMAILID: say_emailid(s, f->email); break;
 	case IMAP_FETCH_THREADID: say_threadid(s, f->thread); break;
 	case IMAP_FETCH_SIZE: buf_add_number(&s->out, f->size_bytes); break;
-	case IMAP_FETCH_ENVELOPE: imap_render_envelope(f->tree.parts[0].envelope, flags, &s->out); break;
+	case IMAP_FETCH_ENVELOPE:
+		if (has_envelope)
+			buf_add(&s->out, f->envelope);
+		else
+			imap_render_envelope(f->tree.parts[0].envelope, flags, &s->out);
+		break;
 	case IMAP_FETCH_BODY: imap_render_body(&f->tree, 0, false, flags, &s->out); break;
 	case IMAP_FETCH_BODYSTRUCTURE: imap_render_body(&f->tree, 0, true, flags, &s->out); break;
 	case IMAP_FETCH_MODSEQ: case IMAP_FETCH_SECTION: case IMAP_FETCH_PREVIEW: case IMAP_FETCH_BINARY: case IMAP_FETCH_BINARY_SIZE: break;

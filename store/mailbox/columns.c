@@ -4,6 +4,8 @@
 #include "base/pack.h"
 #include "wire/casefold.h"
 
+#include <stdlib.h>
+
 enum { COLUMNS_VERSION = 1 };
 
 static void column_key(struct buf *key, uint32_t mailbox, enum summary_column column, uint32_t segment)
@@ -71,6 +73,13 @@ bool columns_get(const struct account *a, uint32_t mailbox, uint32_t segment, en
 	buf_clear(&out->memory);
 	column_key(&key, mailbox, column, segment);
 	return engine_get(a->worker->engine, account_partition(a), buf_span(&key), &out->memory, NULL) > 0 && columns_unpack(out);
+}
+
+void columns_free(struct column_values *c)
+{
+	if (c)
+		buf_free(&c->memory);
+	free(c);
 }
 
 void columns_delete(struct account *a, uint32_t mailbox, uint32_t segment)

@@ -1,4 +1,4 @@
-/* What SEARCH, SORT and THREAD need of many messages' headers (wire/message_summary.h), in columns: of each full segment of the index (256
+/* What SEARCH, SORT, THREAD and FETCH ENVELOPE need of many messages' headers (wire/message_summary.h), in columns: of each full segment of the index (256
  * messages) and each column one value "k" mailbox column segment. Derived from the messages by filter: written without a sync, dropped and
  * made again when the version of Unicode is another one, lost without harm. A message that is gone is simply passed over. */
 #ifndef STORE_MAILBOX_COLUMNS_H
@@ -17,6 +17,8 @@ struct column_values {
 void columns_put(struct account *a, uint32_t mailbox, uint32_t segment, const struct buf summaries[SEGMENT_ROWS]);
 /* False if they are not there, or damaged, or of another version. */
 bool columns_get(const struct account *a, uint32_t mailbox, uint32_t segment, enum summary_column column, struct column_values *out);
+/* Of one that malloc has given; NULL is none. */
+void columns_free(struct column_values *c);
 /* Deletes all that is derived of a segment whose messages are gone: columns and index of text. */
 void columns_delete(struct account *a, uint32_t mailbox, uint32_t segment);
 

@@ -3,10 +3,12 @@
  * A FETCH is answered in parts of about ROWS_BYTES; the next part is made when edge has room for it (fetch_more). It waits
  * first until what was changed before it is on the disk, since blobs and caches are read from the engine. */
 #include "base/arena.h"
+#include "base/die.h"
 #include "base/log.h"
 #include "base/pack.h"
 #include "ipc/words.h"
 #include "store/mailbox/acl.h"
+#include "store/mailbox/columns.h"
 #include "store/mailbox/seen.h"
 #include "store/mailbox/view.h"
 #include "store/parse.h"
@@ -72,6 +74,8 @@ static void on_parsed(void *context, struct span cache, uint64_t matched, bool i
 /* Parsed structures of messages that stand one behind the other in the index. Those that came at about the same time have theirs side by side, where a scan
  * reads them in a fraction of the time of look-ups. */
 enum { WINDOW_ROWS = 64, SCANNED_MOST = 4 * WINDOW_ROWS };
+/* From so many messages on one reads the ENVELOPEs of their segment, which stand in one column. */
+enum { ENVELOPES_FEWEST = 8 };
 
 struct window {
 	const struct row *first;
@@ -122,6 +126,35 @@ static void read_window(struct account *a, struct window *w, const struct row *f
 		scan_caches(a, w);
 }
 
+/* The kept ENVELOPEs of the segment that a message stands in; without values where it has none yet. */
+static void read_envelopes(struct cursor *c, uint32_t segment)
+{
+	const struct mailbox *m = c->view->mailbox;
+	if (c->envelopes && c->envelopes_segment == segment)
+		return;
+	if (!c->envelopes)
+		c->envelopes = xcalloc(1, sizeof *c->envelopes);
+	c->envelopes_segment = segment;
+	if (!columns_get(m->account, m->id, segment, SUMMARY_ENVELOPE, c->envelopes))
+		memset(c->envelopes->values, 0, sizeof c->envelopes->values);
+}
+
+static struct span kept_envelope(const struct cursor *c, const struct row *r)
+{
+	bool is_read = c->want & FETCH_ENVELOPE && c->envelopes && c->envelopes_segment == r->uid / SEGMENT_ROWS;
+	return is_read ? c->envelopes->values[r->uid % SEGMENT_ROWS] : (struct span){0};
+}
+
+/* Makes ready for the message and some of the `count` from it on what is quicker to have of several at once. */
+static void look_ahead(struct cursor *c, struct window *w, const struct row *first, size_t count)
+{
+	if (c->want & FETCH_ENVELOPE && count >= ENVELOPES_FEWEST)
+		read_envelopes(c, first->uid / SEGMENT_ROWS);
+	bool is_kept = kept_envelope(c, first).len > 0;
+	if (!is_kept && c->want & (FETCH_CACHE | FETCH_ENVELOPE) && (!w->first || first < w->first || first >= w->first + w->count))
+		read_window(c->view->account, w, first, count);
+}
+
 /* As engine_get. */
 static int read_cache(struct account *a, const struct window *w, const struct row *r, struct buf *cache)
 {
@@ -138,8 +171,10 @@ static int read_cache(struct account *a, const struct window *w, const struct ro
 static bool pack_message(struct cursor *c, const struct row *r, const struct window *window, struct buf *rows)
 {
 	struct worker *w = c->view->account->worker;
+	struct span envelope = kept_envelope(c, r);
+	bool needs_cache = c->want & FETCH_CACHE || (c->want & FETCH_ENVELOPE && envelope.len == 0);
 	BUF_AUTO cache = {0};
-	if (c->want & FETCH_CACHE) {
+	if (needs_cache) {
 		int found = read_cache(c->view->account, window, r, &cache);
 		if (found <= 0 && !c->has_no_cache)
 			return false;
@@ -155,7 +190,9 @@ static bool pack_message(struct cursor *c, const struct row *r, const struct win
 		buf_add(rows, id128_span(&r->blob));
 		pack_u64(rows, r->thread);
 	}
-	if (c->want & FETCH_CACHE)
+	if (c->want & FETCH_ENVELOPE)
+		pack_bytes(rows, envelope);
+	if (needs_cache)
 		pack_bytes(rows, buf_span(&cache));
 	if (c->want & FETCH_BODY)
 		pack_inline(w, r, r->size, rows);
@@ -176,7 +213,8 @@ static void make_part_with(struct cursor *c, struct window *window)
 			continue;
 		if (first < c->next_uid)
 			first = c->next_uid;
-		for (size_t at = index_lower(&m->index, first); at < m->index.count && m->index.rows[at].uid <= last; at++) {
+		size_t end = last == UINT32_MAX ? m->index.count : index_lower(&m->index, last + 1);
+		for (size_t at = index_lower(&m->index, first); at < end; at++) {
 			const struct row *r = &m->index.rows[at];
 			if (r->modseq <= c->changed_since)
 				continue;
@@ -185,8 +223,7 @@ static void make_part_with(struct cursor *c, struct window *window)
 				say_rows(c, &rows, false);
 				return;
 			}
-			if (c->want & FETCH_CACHE && (!window->first || r < window->first || r >= window->first + window->count))
-				read_window(c->view->account, window, r, index_lower(&m->index, last == UINT32_MAX ? last : last + 1) - at);
+			look_ahead(c, window, r, end - at);
 			if (!pack_message(c, r, window, &rows)) {
 				c->next_uid = r->uid;
 				if (rows.len) {

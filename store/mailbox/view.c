@@ -164,6 +164,8 @@ void cursor_end(struct cursor *c)
 {
 	c->is_active = c->is_waiting = false;
 	buf_free(&c->ranges);
+	columns_free(c->envelopes);
+	c->envelopes = NULL;
 	view_release(c->view);
 }
 

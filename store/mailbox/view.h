@@ -17,6 +17,8 @@ struct cursor {
 	uint8_t want;         /* bits of enum fetch_want */
 	bool has_no_cache;    /* the message at next_uid: filter could make none */
 	uint64_t changed_since;
+	struct column_values *envelopes; /* of a segment: fetch.c; NULL until they are needed */
+	uint32_t envelopes_segment;
 	bool is_active, is_waiting; /* for the disk or for filter */
 };
 

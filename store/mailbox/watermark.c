@@ -4,7 +4,7 @@
 #include "base/pack.h"
 #include "wire/casefold.h"
 
-enum { MARK_VERSION = 1 };
+enum { MARK_VERSION = 2 };
 
 static void mark_key(struct buf *key, uint32_t mailbox)
 {
