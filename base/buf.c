@@ -33,19 +33,6 @@ char *buf_grow(struct buf *b, size_t more)
 	return b->ptr ? b->ptr + b->len : NULL;
 }
 
-void buf_add(struct buf *b, struct span bytes)
-{
-	if (bytes.len == 0)
-		return;
-	memcpy(buf_reserve(b, bytes.len), bytes.ptr, bytes.len);
-	b->len += bytes.len;
-}
-
-void buf_add_cstr(struct buf *b, const char *text)
-{
-	buf_add(b, span_cstr(text));
-}
-
 void buf_printf(struct buf *b, const char *format, ...)
 {
 	enum { ENOUGH_FOR_MOST = 128 };

@@ -24,8 +24,19 @@ static inline char *buf_reserve(struct buf *b, size_t more)
 	return b->ptr && more <= b->cap - b->len ? b->ptr + b->len : buf_grow(b, more);
 }
 
-void buf_add(struct buf *b, struct span bytes);
-void buf_add_cstr(struct buf *b, const char *text);
+static inline void buf_add(struct buf *b, struct span bytes)
+{
+	if (bytes.len == 0)
+		return;
+	memcpy(buf_reserve(b, bytes.len), bytes.ptr, bytes.len);
+	b->len += bytes.len;
+}
+
+static inline void buf_add_cstr(struct buf *b, const char *text)
+{
+	buf_add(b, span_cstr(text));
+}
+
 void buf_add_number(struct buf *b, uint64_t number); /* in decimal digits */
 void buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3), nonnull(2)));
 

@@ -6,10 +6,35 @@
 
 #include "base/buf.h"
 
-void pack_u8(struct buf *b, uint8_t v);
-void pack_u16(struct buf *b, uint16_t v);
-void pack_u32(struct buf *b, uint32_t v);
-void pack_u64(struct buf *b, uint64_t v);
+#include <endian.h>
+
+static inline void pack_little_endian(struct buf *b, uint64_t v, size_t bytes)
+{
+	uint64_t little = htole64(v);
+	memcpy(buf_reserve(b, bytes), &little, bytes);
+	b->len += bytes;
+}
+
+static inline void pack_u8(struct buf *b, uint8_t v)
+{
+	pack_little_endian(b, v, 1);
+}
+
+static inline void pack_u16(struct buf *b, uint16_t v)
+{
+	pack_little_endian(b, v, 2);
+}
+
+static inline void pack_u32(struct buf *b, uint32_t v)
+{
+	pack_little_endian(b, v, 4);
+}
+
+static inline void pack_u64(struct buf *b, uint64_t v)
+{
+	pack_little_endian(b, v, 8);
+}
+
 void pack_bytes(struct buf *b, struct span bytes); /* u32 length, then the bytes */
 
 struct unpacker {
@@ -17,10 +42,38 @@ struct unpacker {
 	bool bad;
 };
 
-uint8_t unpack_u8(struct unpacker *u);
-uint16_t unpack_u16(struct unpacker *u);
-uint32_t unpack_u32(struct unpacker *u);
-uint64_t unpack_u64(struct unpacker *u);
+static inline uint64_t unpack_little_endian(struct unpacker *u, size_t bytes)
+{
+	if (u->bad || u->rest.len < bytes) {
+		u->bad = true;
+		return 0;
+	}
+	uint64_t little = 0;
+	memcpy(&little, u->rest.ptr, bytes);
+	u->rest = span_of(u->rest.ptr + bytes, u->rest.len - bytes);
+	return le64toh(little);
+}
+
+static inline uint8_t unpack_u8(struct unpacker *u)
+{
+	return (uint8_t)unpack_little_endian(u, 1);
+}
+
+static inline uint16_t unpack_u16(struct unpacker *u)
+{
+	return (uint16_t)unpack_little_endian(u, 2);
+}
+
+static inline uint32_t unpack_u32(struct unpacker *u)
+{
+	return (uint32_t)unpack_little_endian(u, 4);
+}
+
+static inline uint64_t unpack_u64(struct unpacker *u)
+{
+	return unpack_little_endian(u, 8);
+}
+
 struct span unpack_bytes(struct unpacker *u, size_t max); /* longer than max is a fault */
 
 /* True if nothing was wrong and nothing is left over. */
