@@ -53,6 +53,7 @@ struct mailbox {
 	size_t expunged_count, expunged_room;
 	struct view *views;
 	struct indexing *indexing; /* indexer.h; NULL: nobody has asked for it yet */
+	bool is_indexing_paused;   /* for want of a filter */
 	struct acl_entry *acl;     /* who else may do what: acl.h */
 	size_t acl_count;
 	struct seen *seen;         /* what others than its owner have seen: seen.h */
