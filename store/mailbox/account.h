@@ -57,7 +57,7 @@ struct mailbox {
 	struct acl_entry *acl;     /* who else may do what: acl.h */
 	size_t acl_count;
 	struct seen *seen;         /* what others than its owner have seen: seen.h */
-	bool has_read_seen;
+	bool has_read_seen, has_lost_seen; /* lost: not all of it could be read */
 };
 
 struct account {
