@@ -17,6 +17,7 @@
 #include "store/directory/policy.h"
 #include "store/login.h"
 #include "store/mailbox/view.h"
+#include "store/outbox.h"
 #include "store/parse.h"
 #include "store/queue/queue.h"
 #include "store/recipient.h"
@@ -30,7 +31,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -71,48 +71,7 @@ struct worker *store_worker_of(struct store *s, uint64_t account)
 	return s->workers[account % s->worker_count];
 }
 
-/* ---- what the worker threads say ---- */
-
-struct outbox {
-	pthread_mutex_t lock;
-	struct parcel_list said;
-};
-
-void store_outbox_add(struct store *s, struct parcel_list *said)
-{
-	pthread_mutex_lock(&s->outbox->lock);
-	bool was_empty = !s->outbox->said.first;
-	parcel_list_move(&s->outbox->said, said);
-	pthread_mutex_unlock(&s->outbox->lock);
-	if (was_empty)
-		waker_wake(s->outbox_waker);
-}
-
-static void say_committed(void *context, struct parcel_list *said)
-{
-	store_outbox_add(context, said);
-}
-
-static void on_outbox(void *context)
-{
-	struct store *s = context;
-	pthread_mutex_lock(&s->outbox->lock);
-	struct parcel *p = s->outbox->said.first;
-	s->outbox->said = (struct parcel_list){0};
-	pthread_mutex_unlock(&s->outbox->lock);
-	while (p) {
-		struct parcel *next = p->next;
-		struct store_peer *peer = store_peer(s, p->peer);
-		if (p->call)
-			p->call(p->context);
-		else if (peer && p->is_violation)
-			channel_violation(peer->channel, "a message to an account");
-		else if (peer)
-			buf_add(channel_out(peer->channel), buf_span(&p->frames));
-		parcel_free(p);
-		p = next;
-	}
-}
+/* ---- commits ---- */
 
 static void free_commit(struct commit *c)
 {
@@ -523,13 +482,11 @@ static void configure(void *context, const struct config *config)
 	s->engine = engine_open_rocksdb(buf_cstr(&path), &why);
 	if (!s->engine)
 		die("store: %s", why.text);
-	s->committer = committer_new(s->engine, say_committed, s);
-	s->outbox = xcalloc(1, sizeof *s->outbox);
+	s->committer = committer_new(s->engine, outbox_say, s);
+	outbox_open(s);
 	s->usages = usages_new();
 	sweep_prepare(s);
 	s->undelete_grace_s = config->undelete_grace_s;
-	*s->outbox = (struct outbox){.lock = PTHREAD_MUTEX_INITIALIZER};
-	s->outbox_waker = waker_new(s->loop, on_outbox, s);
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 	unsigned workers = config->store_workers ? config->store_workers : (unsigned)(cores < 1 ? 1 : cores);
 	s->worker_count = workers > WORKERS_MOST ? WORKERS_MOST : workers;

@@ -327,6 +327,7 @@ class Looks:
         session.idle_tag = self.send(session, 'IDLE')
         response = session.imap.response()
         while not response.startswith(b'+'):
+            self.note(session, '  ', response)
             session.view.take(response, True)
             response = session.imap.response()
         self.push()

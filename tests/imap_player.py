@@ -4,6 +4,7 @@ small model (imap_model.py): whatever a session is told must be so, and after ea
 Run is put together of what changes mailboxes (imap_changes.py), what looks at them (imap_looks.py), and several at once, with processes
 that die meanwhile (imap_races.py)."""
 import collections
+import os
 import random
 import re
 import time
@@ -19,7 +20,7 @@ from imap_view import parse_list
 SESSIONS = 4
 BOXES = ['INBOX', 'INBOX', 'INBOX', 'Archive', 'Work', 'Work/a', 'Work/a/b', 'Play', 'Play/a', 'Café']
 KEYWORDS = ['$Work', '$Forwarded', 'NonJunk', '$label1']
-MESSAGES_MOST = 60  # of a mailbox; above, messages are deleted more often
+LINES_MOST = 20000  # of the log, which is kept for a run that fails
 
 
 class Run(Changes, Looks, Races):
@@ -36,7 +37,8 @@ class Run(Changes, Looks, Races):
         self.validities = set()
         self.step, self.letters, self.ids = 0, [], collections.deque(maxlen=12)
         self.may_die = {}
-        self.log = collections.deque(maxlen=150)
+        self.log = collections.deque(maxlen=LINES_MOST)
+        self.began = time.monotonic()
         self.sessions = [Session(self, number) for number in range(SESSIONS)]
         self.watcher = server.imap(self.user)  # looks at everything, and selects nothing for long
         self.lmtp = server.smtp('lmtp')
@@ -50,7 +52,25 @@ class Run(Changes, Looks, Races):
                 each.close()
 
     def note(self, *words):
-        self.log.append('%5d %s' % (self.step, ' '.join(str(word) for word in words))[:400])
+        self.log.append('%5d %9.3f %s' % (self.step, time.monotonic() - self.began, ' '.join(str(word) for word in words))[:1000])
+
+    def tell(self, fault):
+        """What a failure is traced with: who was told what in which order, and what each session believes. The end of it is printed;
+        all of it goes into a file of the folder CARTEIRO_MODEL_LOGS, if there is one."""
+        lines = list(self.log)
+        end = ['seed %d, step %d: %s' % (self.seed, self.step, repr(fault)[:5000])]
+        for session in self.sessions:
+            view = session.view
+            end.append('%s %s, IDLE %s, statuses %s, sees %s' % (session, sorted(session.modes), session.idle_tag, session.statuses, view and (
+                self.world.name_of(view.number), view.uids, 'horizon', view.horizon, 'settled', view.settled, 'flags', view.flags, 'modseqs', view.modseqs)))
+        end += ['%s %d: UIDNEXT %d, MODSEQ %d, %s, gone %s' % (name, box.number, box.uidnext, box.modseq, box.messages and {
+            uid: (message.letter.token, sorted(message.flags), message.modseq) for uid, message in box.messages.items()}, box.gone)
+            for name, box in self.world.boxes.items()]
+        folder = os.environ.get('CARTEIRO_MODEL_LOGS')
+        if folder:
+            with open(os.path.join(folder, 'seed-%d-%s' % (self.seed, self.domain)), 'w') as file:
+                file.write('\n'.join(lines + end + [self.server.log()[-100000:], '']))
+        return '\n'.join([line[:200] for line in lines[-150:]] + [line[:5000] for line in end])
 
     # ---- what the server alone knows ----
 
@@ -114,9 +134,18 @@ class Run(Changes, Looks, Races):
                 near = min(count, a + r.choice([0, 1, 3, 8]))
             parts.append(r.choice(['%d' % a, '%d:%d' % (a, near), '%d:%d' % (near, a), '*', '%d:*' % a]))
         text = ','.join(parts) if r.random() < 0.95 else '1:*'
+        if not session.can_say_last():
+            text = self.without_last(text, view)
         uids = model.resolve(text, view.uids, is_uid)
         assert uids is not None
         return text, is_uid, uids
+
+    @staticmethod
+    def without_last(text, view):
+        """The set of UIDs without what may name a message that comes meanwhile."""
+        last = view.horizon - 1
+        ends = re.sub(r'\d+|\*', lambda end: str(last if end[0] == '*' else min(int(end[0]), last)), text)
+        return ends if last else '4294967295'
 
     def some_modseq(self, box):
         """One of the mailbox's, or one near them."""
@@ -149,7 +178,7 @@ class Run(Changes, Looks, Races):
             response = session.imap.response()
             if response.startswith(tag + b' '):
                 break
-            self.note(session, '  ', response[:150])
+            self.note(session, '  ', response)
             if response.startswith(b'+'):
                 session.imap.send(session.literals.pop(0))
             elif session.view is None or not session.view.take(response, may_expunge):
@@ -199,7 +228,9 @@ class Run(Changes, Looks, Races):
         """RFC 2180 §3.3: of a mailbox that has been deleted. Afterwards the client comes back."""
         response = session.imap.response()
         while not response.startswith(b'* BYE'):
+            self.note(session, 'before BYE:', response)
             response = session.imap.response()
+        self.note(session, '  ', response)
         assert b'deleted' in response, response
         assert session.imap.rest() == b''
         session.imap.close()

@@ -60,7 +60,11 @@ class Session:
 
     def can_number(self):
         """Not in a race with NOTIFY's SELECTED: an EXPUNGE may be on its way when the command is, and then moves its numbers (RFC 5465 §5.3)."""
-        return 'UIDONLY' not in self.modes and not (self.is_racing and self.statuses is not None)
+        return 'UIDONLY' not in self.modes and self.can_say_last()
+
+    def can_say_last(self):
+        """Nor "*" and what lies beyond the last UID, which in such a race may be of a message that comes before the command (RFC 5465 §5.2)."""
+        return not (self.is_racing and self.statuses is not None)
 
     def wire_name(self, name):
         """RFC 9051 §5.1: UTF-8 in IMAP4rev2; the modified UTF-7 of RFC 3501 §5.1.3 before that."""

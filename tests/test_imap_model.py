@@ -2,7 +2,8 @@
 imap_model.py): whatever a session is told must be so, and after each command it must have been told everything. Once more while
 processes are killed: what was answered OK is there, what was not answered is there wholly or not at all, and nothing else has changed.
 
-CARTEIRO_MODEL_SEEDS=1-300 and CARTEIRO_MODEL_STEPS=5000 make it longer. A failure names its seed and the last commands."""
+CARTEIRO_MODEL_SEEDS=1-300 and CARTEIRO_MODEL_STEPS=5000 make it longer; CARTEIRO_MODEL_LOGS=DIR keeps all that was said
+in a run that failed. A failure names its seed and the last commands."""
 import os
 import re
 
@@ -27,7 +28,7 @@ def play(server, seed, steps, kills_every=0):
         run.go(int(os.environ.get('CARTEIRO_MODEL_STEPS', steps)), kills_every)
         assert re.search(r': 0 faults$', server.must('verify', run.user).strip())
     except BaseException as fault:
-        print('seed %d, step %d:\n%s\n%s' % (seed, run.step, '\n'.join(run.log), repr(fault)[:3000]))
+        print(run.tell(fault))
         raise
     finally:
         run.close()

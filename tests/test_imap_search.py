@@ -1,10 +1,14 @@
 """What SEARCH can find and how it answers: RFC 3501 §6.4.4 and its extensions - RFC 4731, 5032, 5182, 5255, 6203, 7162, 7377, 8474, 8514, 9051, 9394."""
+import os
 import re
+import select
+import signal
+import subprocess
 import time
 
 import pytest
 
-from conftest import US
+from conftest import US, until
 
 
 @pytest.fixture(scope='module')
@@ -348,3 +352,42 @@ def test_messages_that_come_after_others_have_gone_are_not_taken_for_them(i):
         assert found(i, 'SUBJECT old') == found(i, 'BODY oldest') == []
         i.ok('STORE 1:* +FLAGS.SILENT (\\Deleted)')
         i.ok('EXPUNGE')
+
+
+def unread(pid):
+    """Bytes that wait in the sockets of a process."""
+    inodes = set()
+    for fd in os.listdir('/proc/%d/fd' % pid):
+        inodes.update(re.findall(r'socket:\[(\d+)\]', os.readlink('/proc/%d/fd/%s' % (pid, fd))))
+    rows = [line.split() for line in subprocess.run(['ss', '-xan'], stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()]
+    return sum(int(row[2]) for row in rows if len(row) > 5 and row[5] in inodes)
+
+
+def without_filter(server, i, line):
+    """The numbers that a search finds while the filter does nothing; None if it waits for it."""
+    (pid,) = [pid for role, pid in server.pids() if role == 'filter']
+    os.kill(pid, signal.SIGSTOP)
+    tag = i.send_command(line)
+    is_answered = bool(until(lambda: select.select([i.socket], [], [], 0)[0] or unread(pid), 30) and select.select([i.socket], [], [], 0)[0])
+    os.kill(pid, signal.SIGCONT)
+    assert i.result(tag).startswith('OK')
+    (row,) = i.untagged
+    return [int(n) for n in row.split()[2:]] if is_answered else None
+
+
+def test_a_filter_that_dies_leaves_no_hole_in_the_texts(make_server):
+    server = make_server('dying', users=['u'])
+    with server.imap(US) as i:
+        fill(i, *[message('m%d' % n, body='needle%d hay' % n) for n in range(10)])
+        (pid,) = [pid for role, pid in server.pids() if role == 'filter']
+        os.kill(pid, signal.SIGSTOP)
+        i.ok('COPY 1:10 INBOX')
+        i.ok('NOOP')
+        assert until(lambda: unread(pid)), 'the texts of the first block, which is full now, are asked for'
+        server.killed.add(pid)
+        os.kill(pid, signal.SIGKILL)
+        server.wait_all_running()
+        assert found(i, 'BODY needle3') == [4, 14] and found(i, 'BODY nowhere') == []
+        assert until(lambda: without_filter(server, i, 'SEARCH 1:15 BODY needle3') == [4, 14])
+        assert without_filter(server, i, 'SEARCH 1:15 BODY nowhere') == []
+        assert found(i, 'BODY needle7') == [8, 18]

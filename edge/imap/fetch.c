@@ -82,9 +82,16 @@ static void on_seen_rows(struct imap_session *s, const struct msg_fetch_rows *m)
 		ask_rows(s);
 }
 
+/* Where \Seen cannot be set the message can be read nevertheless; other faults are said of what is asked now. */
+static void on_seen_done(struct imap_session *s, const struct msg_request_done *m)
+{
+	(void)m;
+	ask_rows(s);
+}
+
 static void set_seen(struct imap_session *s)
 {
-	static const struct imap_answers answers = {.rows = on_seen_rows};
+	static const struct imap_answers answers = {.rows = on_seen_rows, .done = on_seen_done};
 	struct imap_fetching *f = s->fetching;
 	f->newly_seen = roaring_bitmap_create();
 	imap_ask(s, &answers, flags_ask, .ranges = buf_span(&f->ranges), .mode = FLAGS_ADD, .flags = FLAG_SEEN,

@@ -53,10 +53,11 @@ struct mailbox {
 	size_t expunged_count, expunged_room;
 	struct view *views;
 	struct indexing *indexing; /* indexer.h; NULL: nobody has asked for it yet */
+	bool is_indexing_paused;   /* for want of a filter */
 	struct acl_entry *acl;     /* who else may do what: acl.h */
 	size_t acl_count;
 	struct seen *seen;         /* what others than its owner have seen: seen.h */
-	bool has_read_seen;
+	bool has_read_seen, has_lost_seen; /* lost: not all of it could be read */
 };
 
 struct account {

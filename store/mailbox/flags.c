@@ -22,6 +22,7 @@ struct flagging {
 	bool has_unknown_keyword; /* which none of the messages has */
 	uint8_t may_flags; /* RFC 4314 §4, STORE: the others stay as they are */
 	uint64_t may_keywords;
+	bool has_lost_seen; /* seen.h */
 	uint64_t modseq;  /* of all that this changes; 0: nothing yet */
 	struct buf rows;
 	struct buf failed; /* UIDs of those that have changed since: RFC 7162 §3.1.3 */
@@ -76,11 +77,12 @@ static bool apply(struct flagging *f, struct row *r)
 		new_flags = (uint8_t)((now & ~f->may_flags) | flags);
 		new_keywords = (r->keywords & ~f->may_keywords) | keywords;
 	}
-	bool is_change = new_flags != now || new_keywords != r->keywords;
+	bool is_seen_changed = reader && (new_flags ^ now) & FLAG_SEEN && seen_set(f->mailbox, reader, r->uid, new_flags & FLAG_SEEN);
 	if (reader) {
-		seen_set(f->mailbox, reader, r->uid, new_flags & FLAG_SEEN);
+		f->has_lost_seen |= (new_flags ^ now) & FLAG_SEEN && !is_seen_changed;
 		new_flags = (uint8_t)((new_flags & ~FLAG_SEEN) | (r->flags & FLAG_SEEN));
 	}
+	bool is_change = is_seen_changed || new_flags != r->flags || new_keywords != r->keywords;
 	r->flags = new_flags;
 	r->keywords = new_keywords;
 	return is_change;
@@ -156,7 +158,9 @@ void flags_asked(void *context, const struct msg_flags_ask *msg)
 	if (f.modseq)
 		mailbox_notify(m, CHANGE_FLAGS);
 	say_failed(&f);
-	say_rows(&f, true);
+	say_rows(&f, !f.has_lost_seen);
+	if (f.has_lost_seen)
+		request_done(r, msg->request, REQUEST_FAILED, "what you have seen of these messages cannot be read");
 	buf_free(&f.rows);
 	buf_free(&f.failed);
 }

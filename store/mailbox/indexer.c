@@ -36,7 +36,6 @@ struct indexing {
 	struct account *account;
 	struct turn idle, hurried;
 	unsigned asked;          /* questions to filter */
-	bool is_paused;          /* there is no filter now */
 	bool is_written;         /* the columns of segment columns_next, which are on the disk at the next step */
 	bool has_mark;
 	struct watermark mark;
@@ -137,44 +136,42 @@ static void end_batch(struct indexing *x, struct watermark mark)
 
 /* ---- columns ---- */
 
-static struct asked *new_asked(struct indexing *x, uint32_t uid)
+static struct asked *new_asked(struct indexing *x, uint32_t uid, bool is_repeated)
 {
 	struct asked *asked = xcalloc(1, sizeof *asked);
-	*asked = (struct asked){.indexing = x, .uid = uid};
+	*asked = (struct asked){.indexing = x, .uid = uid, .is_repeated = is_repeated};
 	x->asked++;
 	x->account->indexing_count++;
 	return asked;
 }
 
-static void end_asked(struct asked *asked)
+static void ask(struct indexing *x, const struct row *r, enum parse_want want, parse_done_fn *done, bool is_repeated)
 {
-	asked->indexing->asked--;
-	asked->indexing->account->indexing_count--;
+	uint64_t size = want == PARSE_SUMMARY && r->header_bytes ? r->header_bytes : r->size;
+	parse_start(x->account->worker, r->blob, size, want, SPAN(""), done, new_asked(x, r->uid, is_repeated));
+}
+
+/* True if there is nothing to be done with the answer: the mailbox is gone, or it is asked again. */
+static bool end_asked(struct asked *asked, bool is_again, bool is_failed, enum parse_want want, parse_done_fn *done)
+{
+	struct indexing *x = asked->indexing;
+	bool is_gone = !x->mailbox;
+	const struct row *r = is_again && !is_gone ? index_find(&x->mailbox->index, asked->uid) : NULL;
+	x->asked--;
+	x->account->indexing_count--;
 	free(asked);
+	if (r)
+		ask(x, r, want, done, is_failed);
+	else if (is_gone)
+		free_if_over(x);
+	return r || is_gone;
 }
 
-static void on_summary(void *context, struct span cache, uint64_t matched, bool is_failed);
-
-static void ask_header(struct indexing *x, const struct row *r, bool is_repeated)
+/* Of what was asked. Without any filter it waits until somebody wants something of the mailbox again. */
+static enum slot_state state_after(struct mailbox *m, bool is_failed)
 {
-	struct asked *asked = new_asked(x, r->uid);
-	asked->is_repeated = is_repeated;
-	parse_start(x->account->worker, r->blob, r->header_bytes ? r->header_bytes : r->size, PARSE_SUMMARY, SPAN(""), on_summary, asked);
-}
-
-/* From the structure that is kept, or from the message's header. */
-static void ask_summary(struct indexing *x, const struct row *r)
-{
-	BUF_AUTO key = {0}, cache = {0};
-	account_cache_key(&key, r->blob);
-	x->slots[r->uid % SEGMENT_ROWS].state = SLOT_ASKED;
-	if (engine_get(x->account->worker->engine, account_partition(x->account), buf_span(&key), &cache, NULL) <= 0) {
-		ask_header(x, r, false);
-		return;
-	}
-	struct asked *asked = new_asked(x, r->uid);
-	asked->is_of_cache = true;
-	parse_start_cache(x->account->worker, buf_span(&cache), on_summary, asked);
+	m->is_indexing_paused = is_failed && !store_pick_filter(m->account->worker->store);
+	return m->is_indexing_paused ? SLOT_EMPTY : SLOT_THERE;
 }
 
 static void on_summary(void *context, struct span cache, uint64_t matched, bool is_failed)
@@ -185,27 +182,34 @@ static void on_summary(void *context, struct span cache, uint64_t matched, bool 
 	/* a structure may lack what is needed: one that had to be cut, or of an older version; and a filter may have died of another message */
 	bool is_again = is_failed ? !asked->is_repeated : asked->is_of_cache && cache.len == 0;
 	(void)matched;
-	end_asked(asked);
-	if (!x->mailbox) {
-		free_if_over(x);
+	if (end_asked(asked, is_again, is_failed, PARSE_SUMMARY, on_summary))
 		return;
-	}
-	const struct row *r = index_find(&x->mailbox->index, uid);
-	if (r && is_again) {
-		ask_header(x, r, is_failed);
-		return;
-	}
-	x->is_paused = is_failed && !store_pick_filter(x->account->worker->store);
+	enum slot_state state = state_after(x->mailbox, is_failed);
 	/* of a message that is gone the answer may come when its segment has been written */
 	if (uid / SEGMENT_ROWS == x->mark.columns_next && x->slots) {
 		struct slot *slot = &x->slots[uid % SEGMENT_ROWS];
-		slot->state = x->is_paused ? SLOT_EMPTY : SLOT_THERE;
+		slot->state = state;
 		buf_clear(&slot->summary);
 		if (!is_failed && cache.len <= SUMMARY_BYTES_MAX)
 			buf_add(&slot->summary, cache);
 	}
 	if (x->asked == 0 || x->asked == ASKED_MOST / 2)
 		post(x);
+}
+
+/* From the structure that is kept, or from the message's header. */
+static void ask_summary(struct indexing *x, const struct row *r)
+{
+	BUF_AUTO key = {0}, cache = {0};
+	account_cache_key(&key, r->blob);
+	x->slots[r->uid % SEGMENT_ROWS].state = SLOT_ASKED;
+	if (engine_get(x->account->worker->engine, account_partition(x->account), buf_span(&key), &cache, NULL) <= 0) {
+		ask(x, r, PARSE_SUMMARY, on_summary, false);
+		return;
+	}
+	struct asked *asked = new_asked(x, r->uid, false);
+	asked->is_of_cache = true;
+	parse_start_cache(x->account->worker, buf_span(&cache), on_summary, asked);
 }
 
 static bool is_full_segment(const struct mailbox *m, uint32_t segment)
@@ -280,10 +284,8 @@ static bool step_columns(struct indexing *x)
 	if (!is_full && !x->waiters)
 		return true;
 	look_at_segment(x, true, &pending);
-	if (pending)
-		return false;
-	if (!is_full)
-		return true;
+	if (pending || !is_full)
+		return !pending;
 	write_columns(x);
 	post(x);
 	return false;
@@ -308,14 +310,13 @@ static void on_text(void *context, struct span cache, uint64_t matched, bool is_
 	struct indexing *x = asked->indexing;
 	unsigned at = asked->uid % BLOCK_ROWS;
 	(void)matched;
-	end_asked(asked);
-	x->text_states[at] = SLOT_THERE;
+	if (end_asked(asked, is_failed && !asked->is_repeated, is_failed, PARSE_TEXT, on_text))
+		return;
+	x->text_states[at] = state_after(x->mailbox, is_failed);
 	buf_clear(&x->texts[at]);
 	/* if there is none, it is one that is cut down to nothing: whoever looks for something asks filter */
 	buf_add(&x->texts[at], !is_failed && cache.len > 1 ? cache : SPAN("\001\376"));
-	if (!x->mailbox)
-		free_if_over(x);
-	else if (x->asked == 0)
+	if (x->asked == 0)
 		post(x);
 }
 
@@ -353,7 +354,7 @@ static bool ask_texts(struct indexing *x)
 		if (*state != SLOT_EMPTY)
 			continue;
 		*state = SLOT_ASKED;
-		parse_start(x->account->worker, r->blob, r->size, PARSE_TEXT, SPAN(""), on_text, new_asked(x, r->uid));
+		ask(x, r, PARSE_TEXT, on_text, false);
 	}
 	return has_all;
 }
@@ -482,7 +483,7 @@ void indexer_removed(struct mailbox *m, struct span ranges)
 
 static void tell_waiters(struct indexing *x)
 {
-	bool is_over = !x->mailbox || x->mailbox->is_gone || x->is_paused;
+	bool is_over = !x->mailbox || x->mailbox->is_gone || x->mailbox->is_indexing_paused;
 	while (x->waiters && (is_over || has_all_columns(x))) {
 		struct indexer_waiter *waiter = x->waiters;
 		x->waiters = waiter->next;
@@ -511,7 +512,7 @@ static void take_turn(struct turn *turn)
 	}
 	read_mark(x);
 	bool had_waiters = x->waiters;
-	if (!x->is_paused && step_columns(x) && !x->waiters)
+	if (!x->mailbox->is_indexing_paused && step_columns(x) && !x->waiters)
 		step_texts(x);
 	tell_waiters(x);
 	if (had_waiters && !x->waiters)
@@ -547,8 +548,8 @@ static void post(struct indexing *x)
 
 void indexer_wake(struct mailbox *m)
 {
-	indexing_of(m)->is_paused = false;
-	post(m->indexing);
+	m->is_indexing_paused = false;
+	post(indexing_of(m));
 }
 
 void indexer_appended(struct mailbox *m, uint32_t uid)
@@ -562,7 +563,7 @@ bool indexer_wait_for_columns(struct mailbox *m, struct indexer_waiter *waiter)
 	struct indexing *x = indexing_of(m);
 	if (has_all_columns(x))
 		return true;
-	x->is_paused = false;
+	m->is_indexing_paused = false;
 	waiter->next = x->waiters;
 	waiter->is_waiting = true;
 	x->waiters = waiter;
@@ -574,11 +575,10 @@ void indexer_do_not_wait(struct mailbox *m, struct indexer_waiter *waiter)
 {
 	if (!m->indexing || !waiter->is_waiting)
 		return;
-	for (struct indexer_waiter **at = &m->indexing->waiters; *at; at = &(*at)->next)
-		if (*at == waiter) {
-			*at = waiter->next;
-			break;
-		}
+	struct indexer_waiter **at = &m->indexing->waiters;
+	while (*at != waiter)
+		at = &(*at)->next;
+	*at = waiter->next;
 	waiter->is_waiting = false;
 }
 

@@ -15,6 +15,7 @@ struct seen {
 	uint64_t reader;
 	roaring_bitmap_t *uids;
 	roaring_bitmap_t *dirty; /* blocks that are not written as they are */
+	roaring_bitmap_t *lost;  /* blocks that are there and cannot be read: they stay as they are */
 };
 
 /* Numbers in keys have their highest byte first, so that they sort. */
@@ -31,7 +32,7 @@ static void block_key(struct buf *key, uint32_t mailbox, uint64_t reader, uint32
 static struct seen *add_reader(struct mailbox *m, uint64_t reader)
 {
 	struct seen *s = xcalloc(1, sizeof *s);
-	*s = (struct seen){.next = m->seen, .reader = reader, .uids = roaring_bitmap_create(), .dirty = roaring_bitmap_create()};
+	*s = (struct seen){.next = m->seen, .reader = reader, .uids = roaring_bitmap_create(), .dirty = roaring_bitmap_create(), .lost = roaring_bitmap_create()};
 	m->seen = s;
 	return s;
 }
@@ -58,12 +59,22 @@ static uint64_t number(struct span bytes)
 	return n;
 }
 
+static void log_unread(const struct mailbox *m, const char *why)
+{
+	log_event(LOG_LEVEL_ERROR, "seen-unread", log_c("account", m->account->partition), log_c("mailbox", m->name), log_c("why", why));
+}
+
 static void read_block(struct mailbox *m, struct span key, struct span value)
 {
-	if (key.len != 17 || value.len != BLOCK_BYTES)
+	if (key.len != 17)
 		return;
 	struct seen *s = find(m, number(span_slice(key, 5, 8)));
-	uint32_t first = (uint32_t)number(span_slice(key, 13, 4)) * BLOCK_UIDS;
+	uint32_t block = (uint32_t)number(span_slice(key, 13, 4)), first = block * BLOCK_UIDS;
+	if (value.len != BLOCK_BYTES) {
+		log_unread(m, "a block of what a reader has seen is damaged");
+		roaring_bitmap_add(s->lost, block);
+		return;
+	}
 	for (uint32_t i = 0; i < BLOCK_UIDS; i++)
 		if (value.ptr[i / 8] >> (i % 8) & 1)
 			roaring_bitmap_add(s->uids, first + i);
@@ -87,8 +98,14 @@ static void read_all(struct mailbox *m)
 	while ((more = engine_scan_next(scan, &key, &value, &why)) > 0)
 		read_block(m, key, value);
 	engine_scan_close(scan);
+	m->has_lost_seen = more < 0;
 	if (more < 0)
-		log_event(LOG_LEVEL_ERROR, "seen-unread", log_c("account", m->account->partition), log_c("why", why.text)); /* it is unread to them again */
+		log_unread(m, why.text);
+}
+
+static bool is_lost(const struct mailbox *m, const struct seen *s, uint32_t uid)
+{
+	return m->has_lost_seen || roaring_bitmap_contains(s->lost, uid / BLOCK_UIDS);
 }
 
 static struct seen *seen_of(struct mailbox *m, uint64_t reader)
@@ -108,7 +125,7 @@ uint8_t seen_flags(struct mailbox *m, uint64_t reader, const struct row *row)
 bool seen_set(struct mailbox *m, uint64_t reader, uint32_t uid, bool is_seen)
 {
 	struct seen *s = seen_of(m, reader);
-	if (roaring_bitmap_contains(s->uids, uid) == is_seen)
+	if (roaring_bitmap_contains(s->uids, uid) == is_seen || is_lost(m, s, uid))
 		return false;
 	if (is_seen)
 		roaring_bitmap_add(s->uids, uid);
@@ -160,7 +177,7 @@ uint32_t seen_unseen(struct mailbox *m, uint64_t reader)
 void seen_removed(struct mailbox *m, struct span ranges)
 {
 	read_all(m);
-	for (struct seen *s = m->seen; s; s = s->next) {
+	for (struct seen *s = m->has_lost_seen ? NULL : m->seen; s; s = s->next) {
 		for (size_t i = 0; i < ranges_count(ranges); i++) {
 			uint32_t first, last;
 			roaring_uint32_iterator_t it;
@@ -181,6 +198,7 @@ void seen_forget(struct mailbox *m)
 		m->seen = s->next;
 		roaring_bitmap_free(s->uids);
 		roaring_bitmap_free(s->dirty);
+		roaring_bitmap_free(s->lost);
 		free(s);
 	}
 }

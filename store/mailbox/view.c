@@ -199,8 +199,8 @@ struct mailbox *request_mailbox(struct request *r, uint32_t request)
 		request_done(r, request, REQUEST_FAILED, "the mailbox cannot be read");
 		return NULL;
 	}
-	if (!m->indexing)
-		indexer_wake(m); /* it is in memory since now: SELECT had its outline */
+	if (!m->indexing || m->is_indexing_paused)
+		indexer_wake(m); /* it is in memory since now (SELECT had its outline), or there was no filter */
 	return m;
 }
 
