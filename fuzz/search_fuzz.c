@@ -7,6 +7,7 @@
 #include "store/mailbox/columns.h"
 #include "store/mailbox/texts.h"
 #include "store/mailbox/thread.h"
+#include "store/mailbox/words.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -21,6 +22,12 @@ static void read_kept(struct span in)
 	buf_add(&b.memory, in);
 	text_block_unpack(&b);
 	trigram_page_mask(in, 7);
+	struct word_scan scan = {.rest = in};
+	struct word_places_reader reader = {.u.rest = in};
+	struct word_places places = {0};
+	for (unsigned word, last = 0, count = 0; word_scan_next(&scan, SPAN("a"), &word); last = word)
+		if ((count++ && word <= last) || (word_places_read(&reader, word, &places) && reader.next != word + 1))
+			die("words do not come in order");
 	buf_free(&c.memory);
 	buf_free(&b.memory);
 }

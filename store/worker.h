@@ -29,6 +29,7 @@ struct worker {
 	struct map views;             /* by session */
 	uint64_t last_parse;
 	struct map parses;            /* by job: what filter works on for this worker */
+	bool gathers_words;           /* for one of its mailboxes: store/mailbox/words.h */
 	struct worker_thread *thread;
 };
 

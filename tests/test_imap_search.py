@@ -292,6 +292,51 @@ def test_answers_are_the_same_after_a_restart(server, i):
         assert [found(again, key) for key in keys] + [found(again, '(SUBJECT REVERSE ARRIVAL) UTF-8 ALL', 'SORT')] == before
 
 
+def test_answers_stay_the_same_while_words_are_gathered_and_go(server, i):
+    """From 4096 messages on their words are kept beside their texts (store/mailbox/words.h), and BODY is answered from these."""
+    bodies = ['alpha%d beta%dgamma, %s' % (n, n % 5, 'cut-off ' + 'x' * 50 if n % 8 == 0 else 'étude%d' % (n % 3)) for n in range(64)]
+    for n, body in enumerate(bodies):
+        assert i.append('INBOX', message('alpha%d' % (n % 2), 'p@x.example', body)).startswith('OK')
+    i.ok('SELECT INBOX')
+    count = len(bodies)
+    while count < 5120:
+        step = min(count, 5120 - count)
+        i.ok('COPY 1:%d INBOX' % step)
+        i.ok('NOOP')
+        count += step
+    texts = {uid: bodies[(uid - 1) % 64] for uid in range(1, 5121)}
+    subjects = {uid: 'alpha%d' % ((uid - 1) % 64 % 2) for uid in texts}
+
+    def wanted(needle, is_text):
+        return [uid for uid in texts if needle.lower() in texts[uid] or (is_text and needle.lower() in 'subject: ' + subjects[uid])]
+
+    def compare(i):
+        for needle in ('alpha17', 'ALPHA1', 'gamma', 'lpha6', 'beta3gamma, ét', 'Étude2', 'xxxxx', 'off xx', 'a4gamma', 'zeta', ', ', '7 b', 'ject: alpha1'):
+            for key in ('BODY', 'TEXT'):
+                assert found(i, '%s "%s"' % (key, needle), 'UID SEARCH CHARSET UTF-8') == wanted(needle, key == 'TEXT'), (key, needle)
+
+    for _ in range(3):
+        compare(i)
+        time.sleep(0.5)
+    server.stop()
+    server.start()
+    with server.imap(US) as again:
+        again.ok('SELECT INBOX')
+        for _ in range(2):
+            compare(again)
+            time.sleep(0.5)
+        again.ok('UID STORE 1:4000,4100,4110:4200 +FLAGS.SILENT (\\Deleted)')
+        again.ok('EXPUNGE')
+        for uid in [*range(1, 4001), 4100, *range(4110, 4201)]:
+            del texts[uid]
+        compare(again)
+        again.ok('UID STORE 4001:4095 +FLAGS.SILENT (\\Deleted)')
+        again.ok('EXPUNGE')
+        for uid in range(4001, 4096):
+            del texts[uid]
+        compare(again)
+
+
 # ---- several mailboxes: RFC 7377 ----
 
 def many(i, line):

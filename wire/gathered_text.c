@@ -65,11 +65,15 @@ static bool field_matches(struct span header, struct span name, struct span need
 	return false;
 }
 
-bool gathered_text_matches(struct span text, const struct text_search_needle *needle)
+struct span gathered_text_body(struct span text)
 {
 	ssize_t end = span_chr(text, (char)HEADER_END);
-	struct span header = end < 0 ? text : span_slice(text, 0, (size_t)end);
-	struct span body = span_skip(text, header.len + (end >= 0));
+	return end < 0 ? SPAN("") : span_skip(text, (size_t)end + 1);
+}
+
+bool gathered_text_matches(struct span text, const struct text_search_needle *needle)
+{
+	struct span body = gathered_text_body(text), header = span_slice(text, 0, text.len - body.len);
 	switch (needle->key) {
 	case TEXT_SEARCH_BODY: return has(body, needle->text);
 	case TEXT_SEARCH_TEXT: return has(body, needle->text) || has(header, needle->text);

@@ -19,6 +19,9 @@ struct message_text_sink gathered_text_sink(struct gathered_text *g);
 void gathered_text_pack(const struct gathered_text *g, struct buf *out);
 void gathered_text_free(struct gathered_text *g);
 
+/* What of a gathered text is body: its text parts, and the headers inside it. */
+struct span gathered_text_body(struct span text);
+
 /* True if the text has the needle as text_search would find it (wire/message_text.h). Any bytes may be given for a gathered text. The
  * needle's text has been folded (casefold_search). Linear in the length of the text. */
 bool gathered_text_matches(struct span text, const struct text_search_needle *needle);

@@ -1,4 +1,4 @@
-/* The indexer: makes what speeds up SEARCH, SORT and THREAD (columns.h, texts.h) in the background, in small steps that the account's worker
+/* The indexer: makes what speeds up SEARCH, SORT and THREAD (columns.h, texts.h, words.h) in the background, in small steps that the account's worker
  * takes when it has nothing else to do. What stands below its watermark ("w" mailbox) is made; what lies beyond it is asked of filter by
  * those who need it. It writes and deletes nothing but these rows, without a sync: to lose them costs time and nothing else. */
 #ifndef STORE_MAILBOX_INDEXER_H
@@ -6,7 +6,7 @@
 
 #include "store/mailbox/columns.h"
 
-#define INDEXER_LETTERS "kvwy" /* of its rows, which go with the mailbox */
+#define INDEXER_LETTERS "fkvwy" /* of its rows, which go with the mailbox */
 
 /* The mailbox is in use, or has grown: goes on in the background, if there is something to do. */
 void indexer_wake(struct mailbox *m);

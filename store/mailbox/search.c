@@ -52,7 +52,8 @@ static void free_search(struct search *s)
 			break;
 		}
 	for (size_t k = 0; k < s->needle_count; k++)
-		buf_free(&s->needles[k].candidates);
+		for (unsigned place = 0; place < TEXT_PLACES; place++)
+			buf_free(&s->needles[k].candidates[place]);
 	for (unsigned c = 0; s->columns && c < SUMMARY_COLUMNS; c++)
 		buf_free(&s->columns[c].memory);
 	free(s->columns);

@@ -6,6 +6,7 @@
 #include "store/mailbox/indexer.h"
 #include "store/mailbox/texts.h"
 #include "store/mailbox/view.h"
+#include "store/mailbox/words.h"
 
 /* FALSE and TRUE are certain. */
 enum truth { IS_FALSE, IS_TRUE, IS_UNKNOWN };
@@ -16,8 +17,9 @@ struct search_needle {
 	uint64_t day_ms;                 /* SEARCH_SENT_*: of a day's start */
 	struct text_search_needle text;  /* folded; the others */
 	enum summary_column column;      /* where it can be looked for; SUMMARY_COLUMNS: nowhere */
-	struct buf candidates;           /* struct candidates, by segment */
-	bool has_candidates;
+	struct buf candidates[TEXT_PLACES]; /* struct candidates, by segment */
+	bool has_candidates[TEXT_PLACES];
+	struct word_answer words;        /* of the bodies of segment `words_segment` */
 	uint8_t truths[SEGMENT_ROWS];    /* enum truth, of the segment at hand by UID % SEGMENT_ROWS */
 };
 
@@ -52,6 +54,8 @@ struct search {
 	size_t undecided_count;
 	struct column_values *columns;   /* SUMMARY_COLUMNS of them, of the segment at hand */
 	struct text_block block;
+	bool has_words;
+	uint32_t words_segment;          /* of words.h */
 	unsigned asked;                  /* messages that filter works on */
 	bool is_begun, is_walking, is_posted, is_failed;
 	struct buf found;                /* struct found, in the order in which they were decided */

@@ -1,5 +1,5 @@
-/* Finding the messages of a search, segment by segment: what the index says, then what the columns say, then the texts; what is left is for
- * filter. */
+/* Finding the messages of a search, segment by segment: what the index says, then what the columns say, then words and trigrams, then the
+ * texts; what is left is for filter. */
 #include "store/mailbox/search.h"
 
 #include "base/die.h"
@@ -7,7 +7,8 @@
 
 #include <stdlib.h>
 
-enum { BLOCK_WORK = 300, NEEDLE_WORK = 100 /* what it costs to look through a block, and for each needle, in messages */ };
+/* What it costs to look through a block, and for each needle, and to read a row of words, in messages. */
+enum { BLOCK_WORK = 300, NEEDLE_WORK = 100, ROW_WORK = 20 };
 
 /* ---- needles in columns ---- */
 
@@ -63,21 +64,47 @@ static void try_columns(struct search *s, const struct mailbox *m, uint32_t segm
 
 /* ---- needles in texts ---- */
 
+/* Whether it is looked for there. */
+static bool is_asked(const struct search_needle *n, enum text_place place)
+{
+	if (n->column != SUMMARY_COLUMNS)
+		return false;
+	return place == IN_BODY ? n->text.key != TEXT_SEARCH_HEADER : n->text.key != TEXT_SEARCH_BODY;
+}
+
 void search_choose_blocks(struct search *s, const struct mailbox *m)
 {
 	for (size_t k = 0; k < s->needle_count; k++) {
 		struct search_needle *n = &s->needles[k];
-		if (n->column == SUMMARY_COLUMNS)
-			n->has_candidates = trigrams_find(m->account, m->id, n->text.text, &n->candidates);
+		for (enum text_place place = 0; place < TEXT_PLACES; place++)
+			if (is_asked(n, place))
+				n->has_candidates[place] = trigrams_find(m->account, m->id, place, n->text.text, &n->candidates[place]);
 	}
 }
 
-static bool is_candidate(const struct search_needle *n, uint32_t block)
+/* What the words of the segment that a message stands in say of all needles. How many rows were read. */
+static size_t read_words(struct search *s, const struct mailbox *m, uint32_t uid)
 {
-	const struct candidates *list = (const struct candidates *)n->candidates.ptr;
+	size_t rows = 0;
+	if (s->has_words && s->words_segment == uid / WORDS_ROWS)
+		return 0;
+	s->has_words = true;
+	s->words_segment = uid / WORDS_ROWS;
+	for (size_t k = 0; k < s->needle_count; k++)
+		if (is_asked(&s->needles[k], IN_BODY))
+			rows += words_find(m->account, m->id, s->words_segment, s->needles[k].text.text, &s->needles[k].words);
+	return rows;
+}
+
+/* Whether the trigrams let the block have the needle there. */
+static bool is_candidate(const struct search_needle *n, enum text_place place, uint32_t block)
+{
+	const struct candidates *list = (const struct candidates *)n->candidates[place].ptr;
 	uint32_t segment = block / BLOCKS_OF_SEGMENT;
-	size_t low = 0, high = n->candidates.len / sizeof *list;
-	while (n->has_candidates && low < high) {
+	size_t low = 0, high = n->candidates[place].len / sizeof *list;
+	if (!is_asked(n, place))
+		return false;
+	while (n->has_candidates[place] && low < high) {
 		size_t middle = low + (high - low) / 2;
 		if (list[middle].segment == segment)
 			return list[middle].blocks >> block % BLOCKS_OF_SEGMENT & 1;
@@ -89,12 +116,24 @@ static bool is_candidate(const struct search_needle *n, uint32_t block)
 	return true; /* not indexed yet */
 }
 
-static void set_truths(struct search_needle *n, uint32_t block, enum truth truth)
+/* What words and trigrams say of a block's messages. True if some must be looked through. */
+static bool try_needle(struct search_needle *n, uint32_t block)
 {
 	unsigned first = block % BLOCKS_OF_SEGMENT * BLOCK_ROWS;
-	for (unsigned i = first; i < first + BLOCK_ROWS; i++)
-		if (n->truths[i] == IS_UNKNOWN)
-			n->truths[i] = (uint8_t)truth;
+	bool is_in_body = is_candidate(n, IN_BODY, block), is_in_header = is_candidate(n, IN_HEADER, block), may_have = false;
+	for (unsigned i = 0; i < BLOCK_ROWS; i++) {
+		uint32_t uid = block * BLOCK_ROWS + i;
+		uint8_t *truth = &n->truths[first + i];
+		if (*truth != IS_UNKNOWN)
+			continue;
+		if (is_asked(n, IN_BODY) && word_places_have(&n->words.has, uid))
+			*truth = IS_TRUE;
+		else if (!is_in_header && !(is_in_body && word_places_have(&n->words.may_have, uid)))
+			*truth = IS_FALSE;
+		else
+			may_have = true;
+	}
+	return may_have;
 }
 
 /* Looks through a block's texts, if it is there, for the needles that are not decided. */
@@ -116,16 +155,16 @@ static void look_through(struct search *s, const struct mailbox *m, uint32_t blo
 	}
 }
 
-/* What the trigrams say of a block. True if it must be looked through. */
-static bool try_texts(struct search *s, uint32_t block)
+/* The same of all needles. */
+static bool try_needles(struct search *s, uint32_t block)
 {
 	bool may_have = false;
 	for (size_t k = 0; k < s->needle_count; k++) {
 		struct search_needle *n = &s->needles[k];
-		bool is_ruled_out = n->column == SUMMARY_COLUMNS && !is_candidate(n, block);
-		if (is_ruled_out)
-			set_truths(n, block, IS_FALSE);
-		may_have |= !is_ruled_out && n->column != SUMMARY_DATE;
+		if (n->column == SUMMARY_COLUMNS)
+			may_have |= try_needle(n, block);
+		else
+			may_have |= n->column != SUMMARY_DATE;
 	}
 	return may_have;
 }
@@ -150,11 +189,11 @@ static void try_again(struct search *s, struct mailbox *m)
 
 static size_t try_blocks(struct search *s, struct mailbox *m)
 {
-	size_t work = 0;
+	size_t work = s->needs_texts ? ROW_WORK * read_words(s, m, s->undecided[0]) : 0;
 	uint64_t last = UINT64_MAX;
 	for (size_t i = 0; i < s->undecided_count; i++) {
 		uint32_t block = s->undecided[i] / BLOCK_ROWS;
-		if (block != last && try_texts(s, block))
+		if (block != last && try_needles(s, block))
 			work += BLOCK_WORK + NEEDLE_WORK * s->needle_count;
 		last = block;
 	}

@@ -245,27 +245,32 @@ static void blocks_are_read_as_they_were_written(void **state)
 	buf_free(&b.memory);
 }
 
-/* Each part of a text has all its trigrams in the page. */
+#define TEXT "The quick brown f\xc3\xb6x \xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e jumps"
+/* Each part of a text has all its trigrams in the pages of where it stands, and of nowhere else. */
 static void trigrams_never_miss_a_needle(void **state)
 {
 	static uint16_t masks[TRIGRAM_HASHES];
-	static const char text[] = "The quick brown f\xc3\xb6x \xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e jumps";
-	uint16_t hashes[8];
+	static const char text[] = TEXT;
+	uint32_t hashes[8];
 	(void)state;
-	trigrams_add(masks, SPAN("nothing of that"), 3);
-	trigrams_add(masks, SPAN(text), 9);
+	trigrams_add(masks, SPAN("\376nothing of that"), 3);
+	trigrams_add(masks, SPAN("\377x: y\376\377" TEXT), 9);
+	trigrams_add(masks, SPAN("\377x: " TEXT "\376\377y"), 10);
 	for (size_t from = 0; from < sizeof text - 1; from++)
-		for (size_t len = 3; from + len < sizeof text; len++) {
-			size_t count = trigrams_of(span_of(text + from, len), hashes, 8);
-			assert_true(count > 0);
-			for (size_t i = 0; i < count; i++) {
-				BUF_AUTO page = {0};
-				trigram_page_pack(masks, hashes[i] / 256, &page);
-				assert_true(trigram_page_mask(buf_span(&page), hashes[i]) & 1 << 9);
+		for (size_t len = 3; from + len < sizeof text; len++)
+			for (enum text_place place = 0; place < TEXT_PLACES; place++) {
+				size_t count = trigrams_of(place, span_of(text + from, len), hashes, 8);
+				assert_true(count > 0);
+				unsigned mask = UINT16_MAX;
+				for (size_t i = 0; i < count; i++) {
+					BUF_AUTO page = {0};
+					trigram_page_pack(masks, hashes[i] / 256, &page);
+					mask &= trigram_page_mask(buf_span(&page), hashes[i]);
+				}
+				assert_int_equal(mask, place == IN_BODY ? 1 << 9 : 1 << 10);
 			}
-		}
-	assert_int_equal(trigrams_of(SPAN("ab"), hashes, 8), 0);
-	assert_int_equal(trigrams_of(SPAN("abc"), hashes, 8), 1);
+	assert_int_equal(trigrams_of(IN_BODY, SPAN("ab"), hashes, 8), 0);
+	assert_int_equal(trigrams_of(IN_BODY, SPAN("abc"), hashes, 8), 1);
 	/* what cannot be read rules nothing out */
 	assert_int_equal(trigram_page_mask(SPAN(""), 5), UINT16_MAX);
 	assert_int_equal(trigram_page_mask(SPAN("\001\001\001ab"), 5), UINT16_MAX);

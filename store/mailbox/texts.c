@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-enum { TEXTS_VERSION = 1, TRIGRAMS_VERSION = 1, TRIGRAMS_LOOKED_UP_MOST = 8 };
+enum { TEXTS_VERSION = 1, TRIGRAMS_VERSION = 2, TRIGRAMS_LOOKED_UP_MOST = 8 };
 
 static void pack_head(struct buf *out, uint8_t version)
 {
@@ -73,24 +73,31 @@ void texts_delete(struct account *a, uint32_t mailbox, uint32_t block)
 
 /* ---- trigrams ---- */
 
-static uint16_t hash_of(const char *bytes)
+static uint32_t hash_of(enum text_place place, const char *bytes)
 {
 	uint32_t three = (uint32_t)(unsigned char)bytes[0] << 16 | (uint32_t)(unsigned char)bytes[1] << 8 | (unsigned char)bytes[2];
-	return (uint16_t)(three * 0x9e3779b1u >> 16);
+	return (uint32_t)place << 16 | three * 0x9e3779b1u >> 16;
+}
+
+static void add_place(uint16_t masks[TRIGRAM_HASHES], enum text_place place, struct span text, unsigned block)
+{
+	uint16_t bit = (uint16_t)(1 << block);
+	for (size_t i = 0; i + 3 <= text.len; i++)
+		masks[hash_of(place, text.ptr + i)] |= bit;
 }
 
 void trigrams_add(uint16_t masks[TRIGRAM_HASHES], struct span text, unsigned block)
 {
-	uint16_t bit = (uint16_t)(1 << block);
-	for (size_t i = 0; i + 3 <= text.len; i++)
-		masks[hash_of(text.ptr + i)] |= bit;
+	struct span body = gathered_text_body(text);
+	add_place(masks, IN_BODY, body, block);
+	add_place(masks, IN_HEADER, span_slice(text, 0, text.len - body.len), block);
 }
 
-size_t trigrams_of(struct span needle, uint16_t *hashes, size_t room)
+size_t trigrams_of(enum text_place place, struct span needle, uint32_t *hashes, size_t room)
 {
 	size_t all = needle.len >= 3 ? needle.len - 2 : 0, count = all < room ? all : room;
 	for (size_t i = 0; i < count; i++)
-		hashes[i] = hash_of(needle.ptr + (count > 1 ? i * (all - 1) / (count - 1) : 0));
+		hashes[i] = hash_of(place, needle.ptr + (count > 1 ? i * (all - 1) / (count - 1) : 0));
 	return count;
 }
 
@@ -106,7 +113,7 @@ void trigram_page_pack(const uint16_t masks[TRIGRAM_HASHES], unsigned page, stru
 	}
 }
 
-uint16_t trigram_page_mask(struct span page, uint16_t hash)
+uint16_t trigram_page_mask(struct span page, uint32_t hash)
 {
 	enum { HEAD = 3, ENTRY = 3 };
 	struct unpacker u = {.rest = page};
@@ -133,6 +140,7 @@ static void page_key(struct buf *key, uint32_t mailbox, unsigned page, uint32_t 
 {
 	index_key(key, 'y', mailbox, 0);
 	key->len -= 4;
+	buf_add_char(key, (char)(page >> 8));
 	buf_add_char(key, (char)page);
 	for (int shift = 24; shift >= 0; shift -= 8)
 		buf_add_char(key, (char)(segment >> shift));
@@ -180,7 +188,7 @@ void trigrams_delete(struct account *a, uint32_t mailbox, uint32_t segment)
 }
 
 /* Appends the masks of one hash, or leaves in what is there what that says too. False if the pages cannot be read. */
-static bool find_hash(const struct account *a, uint32_t mailbox, uint16_t hash, bool is_first, struct buf *out)
+static bool find_hash(const struct account *a, uint32_t mailbox, uint32_t hash, bool is_first, struct buf *out)
 {
 	unsigned page = hash / (TRIGRAM_HASHES / TRIGRAM_PAGES);
 	BUF_AUTO from = {0}, to = {0};
@@ -192,7 +200,7 @@ static bool find_hash(const struct account *a, uint32_t mailbox, uint16_t hash, 
 	struct engine_scan *scan = engine_scan_open(a->worker->engine, account_partition(a), buf_span(&from), buf_span(&to));
 	while ((more = engine_scan_next(scan, &key, &value, NULL)) > 0) {
 		struct candidates c = {.blocks = trigram_page_mask(value, hash)};
-		for (size_t i = 6; i < key.len && i < 10; i++)
+		for (size_t i = 7; i < key.len && i < 11; i++)
 			c.segment = c.segment << 8 | (unsigned char)key.ptr[i];
 		if (is_first) {
 			buf_add(out, span_of(&c, sizeof c));
@@ -208,10 +216,10 @@ static bool find_hash(const struct account *a, uint32_t mailbox, uint16_t hash, 
 	return more == 0;
 }
 
-bool trigrams_find(const struct account *a, uint32_t mailbox, struct span needle, struct buf *out)
+bool trigrams_find(const struct account *a, uint32_t mailbox, enum text_place place, struct span needle, struct buf *out)
 {
-	uint16_t hashes[TRIGRAMS_LOOKED_UP_MOST];
-	size_t count = trigrams_of(needle, hashes, TRIGRAMS_LOOKED_UP_MOST);
+	uint32_t hashes[TRIGRAMS_LOOKED_UP_MOST];
+	size_t count = trigrams_of(place, needle, hashes, TRIGRAMS_LOOKED_UP_MOST);
 	for (size_t i = 0; i < count; i++)
 		if (!find_hash(a, mailbox, hashes[i], i == 0, out)) {
 			buf_clear(out);

@@ -23,6 +23,7 @@ void watermark_read(const struct account *a, uint32_t mailbox, struct watermark 
 	struct watermark mark = {.columns_next = unpack_u32(&u)};
 	mark.texts_next = unpack_u32(&u);
 	mark.trigrams_next = unpack_u32(&u);
+	mark.words_next = unpack_u32(&u);
 	if (is_ours && unpack_done(&u))
 		*out = mark;
 }
@@ -36,5 +37,6 @@ void watermark_put(struct account *a, uint32_t mailbox, const struct watermark *
 	pack_u32(&value, mark->columns_next);
 	pack_u32(&value, mark->texts_next);
 	pack_u32(&value, mark->trigrams_next);
+	pack_u32(&value, mark->words_next);
 	batch_put(&a->batch, account_partition(a), buf_span(&key), buf_span(&value));
 }

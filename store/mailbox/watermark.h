@@ -4,9 +4,9 @@
 
 #include "store/mailbox/account.h"
 
-/* The segment, block and segment that are to be made next: columns.h, texts.h. */
+/* The segment, block and segments that are to be made next: columns.h, texts.h, words.h. */
 struct watermark {
-	uint32_t columns_next, texts_next, trigrams_next;
+	uint32_t columns_next, texts_next, trigrams_next, words_next;
 };
 
 /* As it was when nothing was made yet, where there is none, or one of another version of Unicode. */
