@@ -71,12 +71,12 @@ void imap_render_word(struct span word, size_t start, struct buf *out)
 void imap_render_system_flags(unsigned flags, size_t start, struct buf *out)
 {
 	static const struct {
-		const char *name;
+		struct span name;
 		enum imap_flag flag;
-	} names[] = {{"\\Answered", IMAP_FLAG_ANSWERED}, {"\\Flagged", IMAP_FLAG_FLAGGED}, {"\\Deleted", IMAP_FLAG_DELETED}, {"\\Seen", IMAP_FLAG_SEEN}, {"\\Draft", IMAP_FLAG_DRAFT}};
+	} names[] = {{SPAN("\\Answered"), IMAP_FLAG_ANSWERED}, {SPAN("\\Flagged"), IMAP_FLAG_FLAGGED}, {SPAN("\\Deleted"), IMAP_FLAG_DELETED}, {SPAN("\\Seen"), IMAP_FLAG_SEEN}, {SPAN("\\Draft"), IMAP_FLAG_DRAFT}};
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
 		if (flags & names[i].flag)
-			imap_render_word(span_cstr(names[i].name), start, out);
+			imap_render_word(names[i].name, start, out);
 }
 
 void imap_render_nstring(struct span text, unsigned flags, struct buf *out)
