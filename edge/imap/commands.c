@@ -30,6 +30,7 @@ static const struct imap_command commands[] = {
 	{"APPEND", IMAP_LOGGED_IN, 0, "§6.3.11, RFC 3502, RFC 4469", imap_append},
 	{"NAMESPACE", IMAP_LOGGED_IN, 0, "RFC 2342", imap_namespace},
 	{"ESEARCH", IMAP_LOGGED_IN, 0, "RFC 7377", imap_esearch},
+	{"ESEARCH", IMAP_LOGGED_IN, IMAP_ONLY_UID, "RFC 7377 §2.1, whose example says UID ESEARCH: it is the same", imap_esearch},
 	{"IDLE", IMAP_LOGGED_IN, 0, "RFC 2177", imap_idle},
 	{"NOTIFY", IMAP_LOGGED_IN, 0, "RFC 5465", imap_notify},
 	{"GETMETADATA", IMAP_LOGGED_IN, 0, "RFC 5464", imap_getmetadata},
