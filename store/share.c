@@ -209,49 +209,37 @@ static int post_copy(const struct routing *r)
 
 /* ---- lists of rights ---- */
 
-uint64_t share_identity(struct store *s, uint64_t owner, struct span identifier, struct buf *canonical, struct batch *b)
+uint64_t share_identity(struct store *s, struct span identifier, struct buf *canonical)
 {
 	ARENA_AUTO a = {0};
 	BUF_AUTO name = {0};
 	struct directory_entry entry;
-	if (span_equal(identifier, SPAN("anyone"))) {
-		buf_add(canonical, identifier);
-		if (directory_account_name(s, owner, &name, NULL) <= 0)
-			return 0;
-		shares_put_domain(b, address_domain(buf_span(&name)), owner);
-		return ACL_ANYONE;
-	}
-	if (directory_login(s, identifier, &a, &entry, &name, NULL) <= 0 || entry.is_alias) {
-		buf_add(canonical, name.len ? buf_span(&name) : identifier); /* one that is removed can be taken out of a list still */
-		return 0;
-	}
-	buf_add(canonical, buf_span(&name));
-	shares_put(b, entry.account, owner);
-	return entry.account;
+	uint64_t identity = 0;
+	bool is_negative = span_starts_with(identifier, SPAN("-"));
+	buf_add(canonical, span_slice(identifier, 0, is_negative));
+	identifier = span_skip(identifier, is_negative);
+	if (span_equal(identifier, SPAN("anyone")))
+		identity = ACL_ANYONE;
+	else if (directory_login(s, identifier, &a, &entry, &name, NULL) > 0 && !entry.is_alias)
+		identity = entry.account;
+	buf_add(canonical, name.len ? buf_span(&name) : identifier); /* one that is removed can be taken out of a list still */
+	canonical->len = canonical->len < ACL_IDENTIFIER_BYTES_MOST ? canonical->len : ACL_IDENTIFIER_BYTES_MOST;
+	return identity;
 }
 
 static int post_acl_set(const struct routing *r)
 {
 	struct msg_acl_set m;
 	struct view_place place;
-	struct batch b = {.is_durable = true};
 	BUF_AUTO identifier = {0}, frame = {0};
 	if (msg_acl_set_unpack(r->payload, &m))
 		return -1;
-	bool is_negative = span_starts_with(m.identifier, SPAN("-"));
 	if (share_find(r->store, r->session, m.mailbox, &place, &m.mailbox) == SHARE_NONE) {
 		fail(r, REQUEST_NO_MAILBOX);
 		return 0;
 	}
-	if (is_negative)
-		buf_add_char(&identifier, '-');
-	m.identity = share_identity(r->store, place.account, span_skip(m.identifier, is_negative), &identifier, &b);
-	m.identifier = span_slice(buf_span(&identifier), 0, 512);
-	/* before the entry: batches are written in the order in which they are submitted */
-	if (!is_negative && (m.change == ACL_SET || m.change == ACL_ADD) && !batch_is_empty(&b))
-		store_commit(r->store, &b, NULL, NULL);
-	else
-		batch_free(&b);
+	m.identity = share_identity(r->store, m.identifier, &identifier);
+	m.identifier = buf_span(&identifier);
 	msg_acl_set_pack(&frame, 0, &m);
 	post_frame(r, &place, &frame);
 	return 0;
