@@ -60,11 +60,17 @@ void extract_links_remove(const struct extract_links *l)
 
 /* ---- accounts ---- */
 
+static void tell_fault(struct extraction *x, const char *text)
+{
+	x->faults++;
+	fprintf(stderr, "%s: %s\n", x->name, text);
+}
+
 static void on_fault(void *context, const char *text)
 {
 	struct extraction *x = context;
-	x->faults++;
-	fprintf(stderr, "%s: %s\n", x->name, text);
+	x->faults_of_rows++;
+	tell_fault(x, text);
 }
 
 static bool on_mailbox(void *context, const struct mailbox *m)
@@ -77,7 +83,7 @@ static bool on_mailbox(void *context, const struct mailbox *m)
 	if (maildir_make(x->to, span_cstr(m->name), m->id, &x->folder, &why) == 0 &&
 	    maildir_name_keywords(buf_cstr(&x->folder), m->keywords, m->keyword_count, &why) == 0)
 		return true;
-	on_fault(x, why.text);
+	tell_fault(x, why.text);
 	x->is_stopped = true;
 	return false;
 }
@@ -91,18 +97,19 @@ static void on_message(void *context, const struct mailbox *m, const struct row 
 	uint64_t size = 0;
 	if (x->is_stopped || (x->uid && x->uid != row->uid))
 		return;
+	buf_add(&x->found, id128_span(&row->blob));
 	int found = blob_verify(x->store.engine, row->blob, &size, &why);
 	if (found > 0)
 		found = blob_read(x->store.engine, row->blob, 0, UINT64_MAX, &bytes, &why);
 	if (found <= 0 || bytes.len != row->size) {
 		snprintf(text, sizeof text, "mailbox \"%s\", UID %u is damaged: %s", m->name, row->uid, found > 0 ? "it has another size" : why.text);
-		on_fault(x, text);
+		tell_fault(x, text);
 		return;
 	}
 	struct maildir_message message = {.bytes = buf_span(&bytes), .internaldate_ms = row->internaldate_ms, .uid = row->uid,
 	                                  .uidvalidity = m->uidvalidity, .keywords = row->keywords, .flags = row->flags};
 	if (maildir_write(buf_cstr(&x->folder), &message, &why)) {
-		on_fault(x, why.text);
+		tell_fault(x, why.text);
 		x->is_stopped = true;
 		return;
 	}
@@ -124,4 +131,5 @@ void extract_end(struct extraction *x)
 	free(x->store.directory_cache);
 	engine_close(x->store.engine);
 	buf_free(&x->folder);
+	buf_free(&x->found);
 }

@@ -18,7 +18,9 @@ struct extraction {
 	bool is_damaged;
 	/* what came of it */
 	size_t messages, faults;
+	size_t faults_of_rows; /* of those: what cannot be read is not a message, but what says where messages are */
 	uint64_t bytes;
+	struct buf found;      /* struct id128: the blobs of all rows, damaged or not */
 	bool is_stopped;       /* by what cannot be written: no use in going on */
 	/* of the account and the mailbox at hand */
 	const char *name, *to;

@@ -73,6 +73,8 @@ void import_mailbox_end(struct import *i, uint32_t uidnext);
 void import_subscribe(struct import *i, struct span name);
 /* Gives somebody rights to a mailbox (RFC 4314) by their letters. 1: the server does not; -1: it has gone. */
 int import_rights(struct import *i, struct span mailbox, struct span identifier, struct span letters);
+/* Asks for a mailbox's list of rights: `each` gets the responses. As import_rights. */
+int import_read_rights(struct import *i, struct span mailbox, void (*each)(void *context, struct span response), void *context);
 
 /* The hash of where a message comes from. */
 void import_source(const char *kind, struct span mailbox, struct span key, unsigned char out[IMPORT_SOURCE_BYTES]);

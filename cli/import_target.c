@@ -114,16 +114,21 @@ static bool is_there(const struct import *i, struct span name)
 	return span_equal_nocase(name, SPAN("INBOX"));
 }
 
-static int say_name(struct import *i, const char *command, struct span name, const char *behind)
+static int ask_name(struct import *i, const char *command, struct span name, const char *behind, void (*each)(void *context, struct span response), void *context)
 {
 	BUF_AUTO line = {0};
 	buf_printf(&line, "%s ", command);
 	imap_client_add_string(&line, name);
 	buf_add_cstr(&line, behind);
-	int result = imap_client_command(&i->session.client, buf_span(&line), NULL, NULL);
+	int result = imap_client_command(&i->session.client, buf_span(&line), each, context);
 	if (result < 0)
 		lose(i);
 	return result;
+}
+
+static int say_name(struct import *i, const char *command, struct span name, const char *behind)
+{
+	return ask_name(i, command, name, behind, NULL, NULL);
 }
 
 static int restate(struct import *i, uint32_t uidvalidity, uint32_t uidnext)
@@ -186,6 +191,11 @@ int import_rights(struct import *i, struct span mailbox, struct span identifier,
 	imap_client_add_string(&behind, identifier);
 	buf_printf(&behind, " %.*s", SPAN_ARG(letters));
 	return i->is_broken ? -1 : say_name(i, "SETACL", mailbox, buf_cstr(&behind));
+}
+
+int import_read_rights(struct import *i, struct span mailbox, void (*each)(void *context, struct span response), void *context)
+{
+	return i->is_broken ? -1 : ask_name(i, "GETACL", mailbox, "", each, context);
 }
 
 /* ---- what has come before ---- */

@@ -1,20 +1,26 @@
 /* `carteiro salvage`: every whole message out of a damaged store.
  *
  * The store is read through links, in a folder of their own: nothing of it is changed, and where the list of its files cannot be read, a new
- * one is made there. */
+ * one is made there. That names no blob files, so these are read as they are; and whole messages that no row names any more go to a folder of
+ * their own. */
 #include "cli/backup.h"
 #include "cli/extract.h"
+#include "cli/maildir_write.h"
+#include "store/blob.h"
 #include "store/directory/directory.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 /* Where it is not known how many accounts there have been. */
+static const char unowned[] = "lost+found";
+
 enum { ACCOUNTS_LOOKED_FOR = 100000, ACCOUNTS_MISSING_MOST = 32 /* in a row; then there are no more */ };
 
 static int link_files(const char *store, const struct extract_links *links)
@@ -37,19 +43,33 @@ static int link_files(const char *store, const struct extract_links *links)
 	return code;
 }
 
-static struct engine *open_damaged(const struct extract_links *links, size_t *faults)
+static void read_blob_files(struct extraction *x, const char *store)
+{
+	BUF_AUTO skipped = {0};
+	struct error why = {0};
+	if (engine_read_blob_files(x->store.engine, store, &skipped, &why))
+		buf_add_cstr(&skipped, why.text);
+	x->faults += skipped.len != 0;
+	if (skipped.len)
+		fprintf(stderr, "carteiro: nothing can be read of these files: %s\n", buf_cstr(&skipped));
+}
+
+static int open_damaged(struct extraction *x, const struct extract_links *links, const char *store)
 {
 	struct error why = {0};
-	struct engine *e = engine_open_rocksdb_to_read(links->path, true, &why);
-	if (e)
-		return e;
-	++*faults;
+	x->store.engine = engine_open_rocksdb_to_read(links->path, true, &why);
+	if (x->store.engine)
+		return 0;
+	x->faults_of_rows = ++x->faults;
 	fprintf(stderr, "carteiro: %s; the list of its files is made anew, in a copy\n", why.text);
 	if (engine_repair_rocksdb(links->path, &why) == 0)
-		e = engine_open_rocksdb_to_read(links->path, true, &why);
-	if (!e)
+		x->store.engine = engine_open_rocksdb_to_read(links->path, true, &why);
+	if (!x->store.engine) {
 		fprintf(stderr, "carteiro: nothing can be read: %s\n", why.text);
-	return e;
+		return EXIT_BACKUP_IO;
+	}
+	read_blob_files(x, store);
+	return 0;
 }
 
 /* A folder of the user's address, which may have what no name of a file has. */
@@ -82,7 +102,64 @@ static bool salvage_account(struct extraction *x, uint64_t account, const char *
 	return is_there || found > 0;
 }
 
-static int salvage_all(struct extraction *x, const char *to)
+static void on_blob(void *context, struct blob_id id)
+{
+	buf_add(context, span_of(id.bytes, sizeof id.bytes));
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct id128));
+}
+
+static size_t sort_ids(struct buf *ids)
+{
+	size_t count = ids->len / sizeof(struct id128);
+	if (count)
+		qsort(ids->ptr, count, sizeof(struct id128), compare_ids);
+	return count;
+}
+
+/* Writes the message, if it is one and whole; most of what is asked for is not. False if it cannot be written. */
+static bool take_unowned(struct extraction *x, const char *path, struct id128 blob)
+{
+	struct error why = {0};
+	char id[ID128_TEXT_BYTES + 1];
+	BUF_AUTO bytes = {0};
+	uint64_t size;
+	if (blob_verify(x->store.engine, blob, &size, NULL) <= 0 || blob_read(x->store.engine, blob, 0, UINT64_MAX, &bytes, NULL) <= 0 || bytes.len != size)
+		return true;
+	struct maildir_message message = {.bytes = buf_span(&bytes), .internaldate_ms = (uint64_t)id128_made_ms(blob), .uid = (uint32_t)x->messages + 1};
+	if ((!x->folder.len && maildir_make(path, SPAN("INBOX"), 0, &x->folder, &why)) || maildir_write(buf_cstr(&x->folder), &message, &why)) {
+		fprintf(stderr, "carteiro: %s\n", why.text);
+		return false;
+	}
+	fprintf(stderr, "%s: no mailbox names message %.*s, which came at %llu and has %zu bytes\n", unowned, SPAN_ARG(id128_text(blob, id)),
+	        (unsigned long long)message.internaldate_ms / 1000, bytes.len);
+	x->messages++;
+	x->bytes += bytes.len;
+	return true;
+}
+
+/* Every whole message that no row names: its row is lost, or it waited in the queue, or it was deleted not long ago. */
+static void salvage_unowned(struct extraction *x, const char *to)
+{
+	BUF_AUTO ids = {0}, path = {0};
+	engine_walk_blobs(x->store.engine, on_blob, &ids);
+	size_t count = sort_ids(&ids), found = sort_ids(&x->found);
+	buf_printf(&path, "%s/%s", to, unowned);
+	buf_clear(&x->folder);
+	for (size_t i = 0; i < count && !x->is_stopped; i++) {
+		struct id128 blob;
+		memcpy(&blob, ids.ptr + i * sizeof blob, sizeof blob);
+		if (i && memcmp(blob.bytes, ids.ptr + (i - 1) * sizeof blob, sizeof blob) == 0)
+			continue;
+		if (!found || !bsearch(&blob, x->found.ptr, found, sizeof blob, compare_ids))
+			x->is_stopped = !take_unowned(x, buf_cstr(&path), blob);
+	}
+}
+
+static int salvage_all(struct extraction *x, const char *to, const char *store)
 {
 	struct error why = {0};
 	uint64_t next = 0;
@@ -92,6 +169,7 @@ static int salvage_all(struct extraction *x, const char *to)
 		if (why.text[0])
 			fprintf(stderr, "carteiro: the directory: %s\n", why.text);
 		x->faults += why.text[0] != 0;
+		x->faults_of_rows += why.text[0] != 0;
 		next = ACCOUNTS_LOOKED_FOR;
 		is_known = false;
 	}
@@ -102,6 +180,10 @@ static int salvage_all(struct extraction *x, const char *to)
 		missing = is_there ? 0 : missing + 1;
 	}
 	backup_progress("", 0, 0);
+	if (x->faults_of_rows && !x->is_stopped) {
+		read_blob_files(x, store);
+		salvage_unowned(x, to);
+	}
 	printf("%zu account%s, %zu message%s, %llu bytes: %zu fault%s\n", accounts, accounts == 1 ? "" : "s", x->messages, x->messages == 1 ? "" : "s",
 	       (unsigned long long)x->bytes, x->faults, x->faults == 1 ? "" : "s");
 	return x->is_stopped ? EXIT_BACKUP_IO : x->faults ? EXIT_BACKUP_FAILED : 0;
@@ -137,8 +219,8 @@ int cli_salvage(const struct cli *c)
 	if (extract_links_make(&links))
 		return EXIT_BACKUP_IO;
 	int code = link_files(buf_cstr(&store), &links);
-	x.store.engine = code ? NULL : open_damaged(&links, &x.faults);
-	code = x.store.engine ? salvage_all(&x, to) : EXIT_BACKUP_IO;
+	code = code ? code : open_damaged(&x, &links, buf_cstr(&store));
+	code = code ? code : salvage_all(&x, to, buf_cstr(&store));
 	if (x.store.engine)
 		extract_end(&x);
 	extract_links_remove(&links);

@@ -3,13 +3,14 @@
 import re
 import sys
 
-FIELD = re.compile(r'(?:(u8|u16|u32|u64)(?:\s*<=\s*(\d+))?|(id)|(bytes|text)<(\d+)>)\s+(\w+)$')
+FIELD = re.compile(r'(?:(u8|u16|u32|u64)(?:\s*<=\s*(\d+))?|(id)|(bytes|text|mailbox)<(\d+)>)\s+(\w+)$')
 BITS = {'u8': 8, 'u16': 16, 'u32': 32, 'u64': 64}
+MARKS = ['none', 'account', 'open', 'import']
 
 
 class Message:
     def __init__(self, name, number):
-        self.name, self.number, self.fields = name, number, []
+        self.name, self.number, self.fields, self.mark, self.mailbox = name, number, [], 'none', None
 
 
 def parse(path):
@@ -29,13 +30,17 @@ def parse(path):
             if not m or message is None:
                 sys.exit('%s:%d: not a field: %s' % (path, number, text))
             kind = m.group(1) or m.group(3) or m.group(4)
-            message.fields.append((kind, m.group(2) or m.group(5), m.group(6)))
+            message.fields.append((kind.replace('mailbox', 'text'), m.group(2) or m.group(5), m.group(6)))
+            if kind == 'mailbox' and message.mailbox is None:
+                message.mailbox = len(message.fields) - 1
         else:
-            m = re.match(r'(\w+)>(\w+)\s+(=?)(\w+)$', text)
+            m = re.match(r'(\w+)>(\w+)\s+(=?)(\w+)(?: @(%s))?$' % '|'.join(MARKS[1:]), text)
             if not m or (m.group(1), m.group(2)) not in directions or (m.group(4) in messages) != bool(m.group(3)):
                 sys.exit('%s:%d: not a message of the channel above, or one that exists: %s' % (path, number, text))
             message = None if m.group(3) else Message(m.group(4), len(messages) + 1)
             directions[(m.group(1), m.group(2))].append(messages.setdefault(m.group(4), message))
+            if m.group(5):
+                message.mark = m.group(5)
     return directions, messages
 
 
@@ -45,7 +50,15 @@ def header(directions, messages):
     out += ['\tMSG_%s = %d,' % (m.name.upper(), m.number) for m in messages.values()]
     out += ['};', '', '/* The name of a type, for logs; "?" if there is none. */', 'const char *msg_name(uint16_t type);',
             '/* 0 if the payload is a message of that type within its bounds, whatever the channel; -1 if not. */',
-            'int msg_check(uint16_t type, struct span payload);', '']
+            'int msg_check(uint16_t type, struct span payload);',
+            '/* The mark of a type in messages.def: which worker handles it. */',
+            'enum msg_mark { %s };' % ', '.join('MSG_MARK_' + mark.upper() for mark in MARKS),
+            'enum msg_mark msg_mark(uint16_t type);',
+            '/* The first name of a mailbox in a payload, and at which offset its length stands; false if there is none. Checks nothing else. */',
+            'bool msg_find_mailbox(uint16_t type, struct span payload, size_t *at, struct span *name);',
+            '/* Initializers of a struct edge_to_store with the handlers of all messages that have a mark, named as these are: fetch_ask, fetch_asked. */',
+            '#define MSG_MARKED_HANDLERS %s' % ' '.join('.%s = %s_asked,' % (m.name, m.name.removesuffix('_ask')) for m in messages.values() if m.mark != 'none'),
+            '']
     for m in messages.values():
         out.append('struct msg_%s {' % m.name)
         for kind, most, name in m.fields:
@@ -80,7 +93,15 @@ def code(directions, messages, include):
            '\treturn !u->bad && utf8_is_valid(*out) && span_chr(*out, 0) < 0 ? 0 : -1;', '}', '',
            'const char *msg_name(uint16_t type)', '{', '\tswitch ((enum msg_type)type) {']
     out += ['\tcase MSG_%s: return "%s";' % (m.name.upper(), m.name) for m in messages.values()]
-    out += ['\t}', '\treturn "?";', '}', '']
+    out += ['\t}', '\treturn "?";', '}', '', 'enum msg_mark msg_mark(uint16_t type)', '{', '\tswitch (type) {']
+    out += ['\tcase MSG_%s: return MSG_MARK_%s;' % (m.name.upper(), m.mark.upper()) for m in messages.values() if m.mark != 'none']
+    out += ['\t}', '\treturn MSG_MARK_NONE;', '}', '', 'bool msg_find_mailbox(uint16_t type, struct span payload, size_t *at, struct span *name)', '{',
+            '\tstruct unpacker u = {.rest = payload};', '\tswitch (type) {']
+    for m in messages.values():
+        if m.mailbox is not None:
+            skip = ''.join('unpack_%s; ' % ('bytes(&u, SIZE_MAX)' if kind in ('bytes', 'text') else kind + '(&u)') for kind, most, name in m.fields[:m.mailbox])
+            out.append('\tcase MSG_%s: %sbreak;' % (m.name.upper(), skip))
+    out += ['\tdefault: return false;', '\t}', '\t*at = payload.len - u.rest.len;', '\t*name = unpack_bytes(&u, SIZE_MAX);', '\treturn !u.bad;', '}', '']
     for m in messages.values():
         out += ['void msg_%s_pack(struct buf *frames, uint32_t epoch, const struct msg_%s *m)' % (m.name, m.name), '{',
                 '\tsize_t start = frame_begin(frames, MSG_%s, epoch);' % m.name.upper()]

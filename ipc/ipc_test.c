@@ -1,5 +1,6 @@
 /* Messages between processes: what is packed arrives, and what is hostile is refused. */
 #include "ipc/channel.h"
+#include "ipc/frame.h"
 #include "ipc/terms.h"
 #include "ipc/words.h"
 
@@ -234,6 +235,36 @@ static void words_go_and_come_back(void **state)
 	assert_int_equal(words_unpack(SPAN(""), &a, &back), 0);
 }
 
+static void a_mailbox_is_found_by_its_place_in_the_message(void **state)
+{
+	BUF_AUTO frame = {0};
+	struct span name, payload;
+	size_t at;
+	(void)state;
+	msg_copy_ask_pack(&frame, 0, &(struct msg_copy_ask){.session = 1, .request = 2, .ranges = SPAN("12345678"), .mailbox = SPAN("Trash")});
+	payload = span_skip(buf_span(&frame), FRAME_HEAD_BYTES);
+	assert_true(msg_find_mailbox(MSG_COPY_ASK, payload, &at, &name) && at == 8 + 4 + 4 + 8 && span_equal(name, SPAN("Trash")));
+	for (size_t cut = 0; cut < at + 4 + name.len; cut++)
+		assert_false(msg_find_mailbox(MSG_COPY_ASK, span_slice(payload, 0, cut), &(size_t){0}, &(struct span){0}));
+	buf_clear(&frame);
+	msg_mailbox_rename_pack(&frame, 0, &(struct msg_mailbox_rename){.from = SPAN("a"), .to = SPAN("b")});
+	assert_true(msg_find_mailbox(MSG_MAILBOX_RENAME, span_skip(buf_span(&frame), FRAME_HEAD_BYTES), &at, &name) && at == 12 && span_equal(name, SPAN("a")));
+	buf_clear(&frame);
+	msg_mailbox_subscribe_pack(&frame, 0, &(struct msg_mailbox_subscribe){.name = SPAN("a")});
+	assert_false(msg_find_mailbox(MSG_MAILBOX_SUBSCRIBE, span_skip(buf_span(&frame), FRAME_HEAD_BYTES), &at, &name)); /* subscribed to in one's own account, whoever's it is */
+}
+
+static void marks_say_who_handles_a_message(void **state)
+{
+	(void)state;
+	assert_int_equal(msg_mark(MSG_FETCH_ASK), MSG_MARK_OPEN);
+	assert_int_equal(msg_mark(MSG_MAILBOX_OPEN), MSG_MARK_ACCOUNT);
+	assert_int_equal(msg_mark(MSG_IMPORT_SOURCES_ASK), MSG_MARK_IMPORT);
+	assert_int_equal(msg_mark(MSG_SESSION_OPEN), MSG_MARK_NONE);
+	assert_int_equal(msg_mark(0), MSG_MARK_NONE);
+	assert_int_equal(msg_mark(UINT16_MAX), MSG_MARK_NONE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -247,6 +278,8 @@ int main(void)
 		cmocka_unit_test(a_peer_that_reads_nothing_is_cut_off),
 		cmocka_unit_test(ranges_are_joined_found_and_checked),
 		cmocka_unit_test(words_go_and_come_back),
+		cmocka_unit_test(a_mailbox_is_found_by_its_place_in_the_message),
+		cmocka_unit_test(marks_say_who_handles_a_message),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

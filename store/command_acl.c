@@ -89,19 +89,10 @@ void acl_list(struct command_run *c)
 static bool read_identifier(struct command_run *c, size_t word, struct acl_job *j)
 {
 	struct span typed = c->words[word];
-	bool is_negative = span_starts_with(typed, SPAN("-"));
-	struct batch b = {.is_durable = true};
 	BUF_AUTO identifier = {0};
-	if (is_negative)
-		buf_add_char(&identifier, '-');
-	j->identity = share_identity(c->store, j->account, span_skip(typed, is_negative), &identifier, &b);
-	j->identifier = arena_dup(&c->arena, span_slice(buf_span(&identifier), 0, 512));
+	j->identity = share_identity(c->store, typed, &identifier);
+	j->identifier = arena_dup(&c->arena, buf_span(&identifier));
 	bool is_good = j->identity ? j->identity != j->account : j->change == ACL_DELETE && j->identifier.len;
-	/* before the entry: batches are written in the order in which they are submitted */
-	if (is_good && j->identity && j->change != ACL_DELETE)
-		store_commit(c->store, &b, NULL, NULL);
-	else
-		batch_free(&b);
 	if (!is_good)
 		command_fail(c, CODE_NO_USER, "\"%.*s\" is no other user of this server, and not \"anyone\"", SPAN_ARG(span_slice(typed, 0, 200)));
 	return is_good;

@@ -137,33 +137,6 @@ static void post_frame(const struct routing *r, const struct view_place *place, 
 	post(r, place, span_skip(buf_span(frame), FRAME_HEAD_BYTES));
 }
 
-/* What is about the mailbox that is open, whatever it is. */
-static bool is_about_open_mailbox(uint16_t type)
-{
-	switch (type) {
-	case MSG_MAILBOX_CLOSE: case MSG_FETCH_ASK: case MSG_FETCH_MORE: case MSG_BODY_ASK: case MSG_FLAGS_ASK: case MSG_EXPUNGE_ASK:
-	case MSG_CHANGES_ASK: case MSG_VANISHED_ASK: case MSG_MESSAGE_ASK: case MSG_SEARCH_ASK: return true;
-	}
-	return false;
-}
-
-/* Where in a message the name of its mailbox stands: behind session, request and what else comes first. False: it has none. */
-static bool find_name(uint16_t type, struct span payload, size_t *at, struct span *name)
-{
-	struct unpacker u = {.rest = payload};
-	unpack_u64(&u);
-	unpack_u32(&u);
-	switch (type) {
-	case MSG_MAILBOX_LIST_ASK: case MSG_MAILBOX_CREATE: case MSG_MAILBOX_DELETE: case MSG_MAILBOX_RENAME: case MSG_MAILBOX_OPEN:
-	case MSG_QUOTA_ASK: case MSG_MESSAGE_ASK: case MSG_SEARCH_ASK: case MSG_METADATA_SET: break;
-	case MSG_METADATA_GET: unpack_u8(&u); break;
-	default: return false;
-	}
-	*at = payload.len - u.rest.len;
-	*name = unpack_bytes(&u, SIZE_MAX);
-	return !u.bad;
-}
-
 static void post_with_name(const struct routing *r, const struct view_place *place, size_t at, struct span name, struct span rest)
 {
 	BUF_AUTO payload = {0};
@@ -236,49 +209,37 @@ static int post_copy(const struct routing *r)
 
 /* ---- lists of rights ---- */
 
-uint64_t share_identity(struct store *s, uint64_t owner, struct span identifier, struct buf *canonical, struct batch *b)
+uint64_t share_identity(struct store *s, struct span identifier, struct buf *canonical)
 {
 	ARENA_AUTO a = {0};
 	BUF_AUTO name = {0};
 	struct directory_entry entry;
-	if (span_equal(identifier, SPAN("anyone"))) {
-		buf_add(canonical, identifier);
-		if (directory_account_name(s, owner, &name, NULL) <= 0)
-			return 0;
-		shares_put_domain(b, address_domain(buf_span(&name)), owner);
-		return ACL_ANYONE;
-	}
-	if (directory_login(s, identifier, &a, &entry, &name, NULL) <= 0 || entry.is_alias) {
-		buf_add(canonical, name.len ? buf_span(&name) : identifier); /* one that is removed can be taken out of a list still */
-		return 0;
-	}
-	buf_add(canonical, buf_span(&name));
-	shares_put(b, entry.account, owner);
-	return entry.account;
+	uint64_t identity = 0;
+	bool is_negative = span_starts_with(identifier, SPAN("-"));
+	buf_add(canonical, span_slice(identifier, 0, is_negative));
+	identifier = span_skip(identifier, is_negative);
+	if (span_equal(identifier, SPAN("anyone")))
+		identity = ACL_ANYONE;
+	else if (directory_login(s, identifier, &a, &entry, &name, NULL) > 0 && !entry.is_alias)
+		identity = entry.account;
+	buf_add(canonical, name.len ? buf_span(&name) : identifier); /* one that is removed can be taken out of a list still */
+	canonical->len = canonical->len < ACL_IDENTIFIER_BYTES_MOST ? canonical->len : ACL_IDENTIFIER_BYTES_MOST;
+	return identity;
 }
 
 static int post_acl_set(const struct routing *r)
 {
 	struct msg_acl_set m;
 	struct view_place place;
-	struct batch b = {.is_durable = true};
 	BUF_AUTO identifier = {0}, frame = {0};
 	if (msg_acl_set_unpack(r->payload, &m))
 		return -1;
-	bool is_negative = span_starts_with(m.identifier, SPAN("-"));
 	if (share_find(r->store, r->session, m.mailbox, &place, &m.mailbox) == SHARE_NONE) {
 		fail(r, REQUEST_NO_MAILBOX);
 		return 0;
 	}
-	if (is_negative)
-		buf_add_char(&identifier, '-');
-	m.identity = share_identity(r->store, place.account, span_skip(m.identifier, is_negative), &identifier, &b);
-	m.identifier = span_slice(buf_span(&identifier), 0, 512);
-	/* before the entry: batches are written in the order in which they are submitted */
-	if (!is_negative && (m.change == ACL_SET || m.change == ACL_ADD) && !batch_is_empty(&b))
-		store_commit(r->store, &b, NULL, NULL);
-	else
-		batch_free(&b);
+	m.identity = share_identity(r->store, m.identifier, &identifier);
+	m.identifier = buf_span(&identifier);
 	msg_acl_set_pack(&frame, 0, &m);
 	post_frame(r, &place, &frame);
 	return 0;
@@ -320,14 +281,15 @@ static void tell_share(void *context, uint64_t owner)
 	channel_send(r->edge->channel, share_row, .session = r->session->id, .request = r->request, .prefix = buf_span(&prefix));
 }
 
-static void tell_shares(const struct routing *r)
+void share_tell(struct store_peer *edge, struct session *s, uint32_t request)
 {
-	struct telling t = {.routing = r};
+	const struct routing r = {.store = edge->store, .edge = edge, .session = s, .request = request};
+	struct telling t = {.routing = &r};
 	BUF_AUTO own = {0};
-	if (directory_account_name(r->store, r->session->account, &own, NULL) > 0)
-		shares_walk(r->store, r->session->account, address_domain(buf_span(&own)), tell_share, &t);
+	if (directory_account_name(r.store, s->account, &own, NULL) > 0)
+		shares_walk(r.store, s->account, address_domain(buf_span(&own)), tell_share, &t);
 	map_free(&t.told);
-	fail(r, REQUEST_OK);
+	fail(&r, REQUEST_OK);
 }
 
 /* LIST needs no right to what it asks about, since each mailbox tells by itself who may know of it. */
@@ -341,7 +303,7 @@ int share_post(struct store_peer *edge, struct session *s, uint16_t type, struct
 {
 	struct unpacker u = {.rest = span_skip(payload, sizeof s->id)};
 	struct routing r = {.store = edge->store, .edge = edge, .session = s, .type = type, .payload = payload};
-	struct view_place place = is_about_open_mailbox(type) ? share_open_place(s) : own_place(s);
+	struct view_place place = msg_mark(type) == MSG_MARK_OPEN ? share_open_place(s) : own_place(s);
 	struct span name, rest;
 	size_t at;
 	r.request = u.rest.len >= sizeof r.request ? unpack_u32(&u) : 0;
@@ -350,9 +312,8 @@ int share_post(struct store_peer *edge, struct session *s, uint16_t type, struct
 	case MSG_COPY_ASK: return post_copy(&r);
 	case MSG_ACL_SET: return post_acl_set(&r);
 	case MSG_ACL_GET: return post_acl_get(&r);
-	case MSG_SHARES_ASK: tell_shares(&r); return 0;
 	}
-	if (!find_name(type, payload, &at, &name) || (name.len == 0 && type != MSG_MAILBOX_OPEN)) {
+	if (!msg_find_mailbox(type, payload, &at, &name) || (name.len == 0 && type != MSG_MAILBOX_OPEN)) {
 		post(&r, &place, payload);
 		if (type == MSG_MAILBOX_CLOSE)
 			s->open_guest = 0;

@@ -20,10 +20,11 @@ enum share_outcome share_find(struct store *store, struct session *s, struct spa
 struct view_place share_open_place(const struct session *s);
 /* Sends on a message about an account's mailboxes. -1: it makes no sense. */
 int share_post(struct store_peer *edge, struct session *s, uint16_t type, struct span payload);
+/* Answers shares_ask. */
+void share_tell(struct store_peer *edge, struct session *s, uint32_t request);
 /* Closes the session's views in other accounts. */
 void share_leave(struct store *store, struct session *s);
-/* An identifier of a list of rights, without "-": which account it means, ACL_ANYONE, or 0. Appends how it is written there; the batch gets what lets that
- * account, or its domain, find the owner's mailboxes. */
-uint64_t share_identity(struct store *s, uint64_t owner, struct span identifier, struct buf *canonical, struct batch *b);
+/* An identifier of a list of rights, "-" in front or not: which account it means, ACL_ANYONE, or 0. Appends how it is written there. */
+uint64_t share_identity(struct store *s, struct span identifier, struct buf *canonical);
 
 #endif

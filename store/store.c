@@ -146,6 +146,15 @@ static void on_append_ask(void *context, const struct msg_append_ask *m)
 		violation(context, "append_ask");
 }
 
+static void on_shares_ask(void *context, const struct msg_shares_ask *m)
+{
+	struct session *s = session_find(context, m->session);
+	if (s && s->account)
+		share_tell(context, s, m->request);
+	else if (s)
+		violation(context, "shares_ask");
+}
+
 static void on_delivery_cancel(void *context, const struct msg_delivery_cancel *m)
 {
 	if (deliver_cancel(context, m))
@@ -165,39 +174,22 @@ static void on_delivery_query(void *context, const struct msg_delivery_query *m)
 static const struct edge_to_store edge_handlers = {
 	.session_open = on_session_open, .session_close = on_session_close, .sender_ask = on_sender_ask, .rcpt_ask = on_rcpt_ask,
 	.delivery_begin = on_delivery_begin, .delivery_rcpt = on_delivery_rcpt, .delivery_piece = on_delivery_piece,
-	.delivery_end = on_delivery_end, .delivery_cancel = on_delivery_cancel, .append_ask = on_append_ask, .delivery_filter_lost = on_delivery_filter_lost, .delivery_query = on_delivery_query,
+	.delivery_end = on_delivery_end, .delivery_cancel = on_delivery_cancel, .append_ask = on_append_ask, .shares_ask = on_shares_ask, .delivery_filter_lost = on_delivery_filter_lost, .delivery_query = on_delivery_query,
 };
-
-/* What only a session that a grant has let in may ask. */
-static bool is_for_import(uint16_t type)
-{
-	return type == MSG_IMPORT_MAILBOX_ASK || type == MSG_IMPORT_SOURCES_ASK;
-}
-
-static bool is_for_account(uint16_t type)
-{
-	switch (type) {
-	case MSG_MAILBOX_LIST_ASK: case MSG_MAILBOX_CREATE: case MSG_MAILBOX_DELETE: case MSG_MAILBOX_RENAME:
-	case MSG_MAILBOX_SUBSCRIBE: case MSG_MAILBOX_OPEN: case MSG_MAILBOX_CLOSE: case MSG_FETCH_ASK: case MSG_FETCH_MORE:
-	case MSG_BODY_ASK: case MSG_FLAGS_ASK: case MSG_COPY_ASK: case MSG_EXPUNGE_ASK: case MSG_SEARCH_ASK: case MSG_CHANGES_ASK: case MSG_VANISHED_ASK: case MSG_MESSAGE_ASK: case MSG_QUOTA_ASK: case MSG_METADATA_GET: case MSG_METADATA_SET: case MSG_NOTIFY_SET: case MSG_UNIQUE_IDS_ASK:
-	case MSG_SHARES_ASK: case MSG_ACL_GET: case MSG_ACL_SET:
-		return true;
-	}
-	return is_for_import(type);
-}
 
 /* Messages about an account begin with the session. */
 static int dispatch_edge(const void *handlers, void *context, uint16_t type, struct span payload)
 {
 	struct store_peer *p = context;
-	if (!is_for_account(type))
+	enum msg_mark mark = msg_mark(type);
+	if (mark == MSG_MARK_NONE)
 		return edge_to_store_dispatch(handlers, context, type, payload);
 	struct unpacker u = {.rest = payload};
 	uint64_t id = unpack_u64(&u);
 	struct session *s = u.bad ? NULL : session_find(p, id);
 	if (!s)
 		return u.bad ? -1 : 0; /* ended by us while the message was on its way */
-	if (!s->account || (is_for_import(type) && !s->is_administrator))
+	if (!s->account || (mark == MSG_MARK_IMPORT && !s->is_administrator))
 		return -1;
 	return share_post(p, s, type, payload);
 }

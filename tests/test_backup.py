@@ -1,5 +1,6 @@
 """`carteiro backup`: made while the server runs, and what comes out of it again."""
 import base64
+import os
 import random
 import re
 import shutil
@@ -405,15 +406,55 @@ def test_a_blob_file_that_is_missing_costs_what_stood_there(damaged):
     assert {text(n, 1500) for n in range(1230, 1240)} <= found
 
 
-def test_a_list_of_files_that_cannot_be_read(damaged):
-    """What stands in blob files is lost with it; the rest is taken, and each message that is missing is named."""
+def spoil(what, store):
+    manifest, = store.glob('MANIFEST-*')
+    if what == 'overwritten':
+        manifest.write_bytes(b'x' * 1000)
+    elif what == 'flipped':
+        flip(manifest, manifest.stat().st_size // 2)
+    elif what == 'cut':
+        os.truncate(manifest, manifest.stat().st_size // 2)
+    elif what == 'empty':
+        os.truncate(manifest, 0)
+    else:
+        (manifest if what == 'missing' else store / 'CURRENT').unlink()
+
+
+@pytest.mark.parametrize('what', ['overwritten', 'flipped', 'cut', 'empty', 'missing', 'CURRENT'])
+def test_a_list_of_files_that_is_lost_costs_nothing(damaged, what):
     data = damaged.copy()
-    manifest, = (data / 'store').glob('MANIFEST-*')
-    manifest.write_bytes(b'x' * 1000)
+    spoil(what, data / 'store')
     found, done = damaged.salvage(data)
     assert done.returncode == 1 and 'made anew, in a copy' in done.stderr
-    assert len(re.findall(r', UID \d+ is damaged: ', done.stderr)) == len(damaged.messages - found)
-    assert {text(n, 1500) for n in range(1230, 1240)} <= found
+    assert found == damaged.messages, done.stderr[-2000:]
+    assert ' is damaged' not in done.stderr and 'lost+found' not in done.stderr
+
+
+def test_without_its_list_a_damaged_blob_file_costs_what_stood_there(damaged):
+    data = damaged.copy()
+    spoil('missing', data / 'store')
+    for path in (data / 'store').glob('*.blob'):
+        for part in (3, 5):
+            flip(path, path.stat().st_size * part // 10)
+        os.truncate(path, path.stat().st_size - 1000)
+    found, done = damaged.salvage(data)
+    lost = damaged.messages - found
+    assert 1 <= len(lost) <= 9 and len(re.findall(r', UID \d+ is damaged: ', done.stderr)) == len(lost), done.stderr[-2000:]
+
+
+def test_messages_whose_rows_are_lost_go_to_a_folder_of_their_own(damaged):
+    """What is left of them are the blobs, those in files of their own and those that stand beside their keys."""
+    data = damaged.copy()
+    spoil('missing', data / 'store')
+    tables = list((data / 'store').glob('*.sst'))
+    rows = [path for path in tables if b'mailbox' in path.read_bytes() or b'INBOX' in path.read_bytes()]
+    assert rows and len(rows) < len(tables)
+    for path in rows:
+        path.unlink()
+    found, done = damaged.salvage(data)
+    assert found == damaged.messages, done.stderr[-2000:]
+    named = re.findall(r'^lost\+found: no mailbox names message (\w{26}), which came at 1\d{9} and has \d+ bytes$', done.stderr, re.M)
+    assert len(set(named)) == len(named) >= 1230
 
 
 def test_what_salvage_refuses(server, place):

@@ -41,6 +41,11 @@ def names(session, pattern='*', options=''):
     return {m[1].decode() for r in session.ok('LIST "" "%s"%s' % (pattern, options)) if (m := re.match(rb'\* LIST \([^)]*\) "/" "?([^"\r]*)"?', r))}
 
 
+def rows_of_shares(server):
+    """How often the directory was told, in what its store's log has, that somebody may find somebody's mailboxes, or no more."""
+    return sum(path.read_bytes().count(b'dir\0\1g') for path in (server.data / 'store').glob('*.log'))
+
+
 def flags(session, uid=1):
     return set(re.search(rb'FLAGS \(([^)]*)\)', b''.join(session.ok('UID FETCH %d FLAGS' % uid)))[1].decode().split()) - {'\\Recent'}
 
@@ -78,6 +83,20 @@ def test_rights_are_set_changed_and_told(i):
     'LISTRIGHTS INBOX a b', 'SETACL INBOX {3+}\r\na\x01b lr'])
 def test_what_is_none_of_these_is_bad(i, command):
     i.bad(command)
+
+
+def test_who_may_not_give_rights_tells_nobody_of_the_mailbox(server, i, bob):
+    share(i, 'lr')
+    i.append('INBOX', SMALL)  # what was submitted before is written before: nobody waits for rows that go
+    before = rows_of_shares(server)
+    assert before
+    assert '[NOPERM]' in bob.no('SETACL %s eve@example.test lr' % inbox())
+    assert '[NONEXISTENT]' in i.no('SETACL Nothing eve@example.test lr')
+    assert rows_of_shares(server) == before
+    i.ok('DELETEACL INBOX bob@example.test')
+    i.append('INBOX', SMALL)
+    assert rows_of_shares(server) == before + 1
+    assert '[NONEXISTENT]' in bob.no('SETACL %s eve@example.test lr' % inbox())
 
 
 def test_nobody_and_the_owner_get_no_entry(i):
@@ -431,3 +450,17 @@ def test_rights_come_along_with_an_import(server, i, bob, make_server):
     assert done.returncode == 0 and 'Team: 2 of its rights are of nobody here' in done.stdout + done.stderr, done
     with other.imap(US) as there:
         assert there.ok('GETACL Team') == [b'* ACL Team u@example.test lrswipkxteacd bob@example.test lrsi -bob@example.test r']
+    """Again: what is there already is not set anew, and what differs is."""
+    def run():
+        done = other.command('import', 'imap', US, 'localhost', '--user', US, '--port', str(server.ports['imap']), '--starttls', '--insecure', 'Team', stdin='correct horse\n')
+        assert done.returncode == 0, done
+    written = rows_of_shares(other)
+    run()
+    assert rows_of_shares(other) == written
+    share(i, 'lrt', 'Team')  # told as "lrtd", which is not "lrte"
+    run()
+    assert rows_of_shares(other) > written
+    with other.imap(US) as there:
+        assert there.ok('GETACL Team') == [b'* ACL Team u@example.test lrswipkxteacd bob@example.test lrtd -bob@example.test r']
+        assert there.ok('SETACL Team bob@example.test -t') == []
+        assert there.ok('GETACL Team') == [b'* ACL Team u@example.test lrswipkxteacd bob@example.test lr -bob@example.test r']

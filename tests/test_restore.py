@@ -206,3 +206,24 @@ def test_rules_are_listed_and_refused(server):
     server.must('expire', 'set', 'gone@example.test', 'Trash', '1d')
     server.must('user', 'remove', 'gone@example.test')
     assert 'gone' not in server.must('expire', 'list')
+
+
+# ---- what others have taken ----
+
+def test_what_was_moved_into_another_account_comes_back(server, i):
+    """It may be a guest who has taken it."""
+    messages = [text(0), text(1) + b'x' * 76 + b'\r\n' * 40000]
+    for message in messages:
+        i.append('INBOX', message, '(\\Flagged)')
+    i.ok('SETACL INBOX v@example.test lrte')
+    with server.imap('v@example.test') as guest:
+        guest.ok('SELECT "Other Users/%s/INBOX"' % US)
+        guest.ok('MOVE 1:2 INBOX')
+        assert guest.bodies('INBOX') == messages
+        assert [(m, box) for _, m, _, box in listed(server)] == [('2', 'INBOX')]
+        guest.ok('SELECT INBOX')
+        guest.ok('STORE 1:* +FLAGS (\\Deleted)')
+        guest.ok('EXPUNGE')
+    assert server.must('restore', US, 'all') == '2 messages restored\n'
+    assert i.bodies('INBOX') == messages
+    server.must('verify')

@@ -142,6 +142,14 @@ int directory_account_name(struct store *s, uint64_t account, struct buf *out, s
 	return get(s, 'u', id_span(account, bytes), out, why);
 }
 
+int directory_read_name(struct engine *e, uint64_t account, struct buf *out, struct error *why)
+{
+	char bytes[8];
+	BUF_AUTO key = {0};
+	make_key(&key, 'u', id_span(account, bytes));
+	return engine_get(e, DIRECTORY, buf_span(&key), out, why);
+}
+
 int directory_canonical(struct span typed, bool is_domain, struct buf *out, struct error *why)
 {
 	struct address address;

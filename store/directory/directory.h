@@ -52,6 +52,8 @@ size_t directory_own_domains(struct store *s, struct buf *first);
 int directory_get(struct store *s, struct span address, struct arena *a, struct directory_entry *out, struct error *why);
 /* The account's canonical address, appended. 1, 0, -1. */
 int directory_account_name(struct store *s, uint64_t account, struct buf *out, struct error *why);
+/* The same from any thread: nothing is remembered. */
+int directory_read_name(struct engine *e, uint64_t account, struct buf *out, struct error *why);
 
 /* An account's login name as people type it: an address, or a local part if there is one domain only. As directory_get, with
  * the canonical address appended to *name where the name has one, whether there is such an account or not: so what counts

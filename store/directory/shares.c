@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/pack.h"
 #include "store/directory/directory.h"
+#include "store/mailbox/acl.h"
 
 static void reader_key(struct buf *key, uint64_t reader)
 {
@@ -18,20 +19,32 @@ static void domain_key(struct buf *key, struct span domain)
 	buf_add_char(key, 0);
 }
 
-void shares_put(struct batch *b, uint64_t reader, uint64_t owner)
+/* False where the owner's domain cannot be told. */
+static bool share_key(struct engine *e, uint64_t reader, uint64_t owner, struct buf *key)
 {
-	BUF_AUTO key = {0};
-	reader_key(&key, reader);
-	pack_u64(&key, owner);
-	batch_put(b, DIRECTORY, buf_span(&key), SPAN(""));
+	BUF_AUTO name = {0};
+	if (reader != ACL_ANYONE)
+		reader_key(key, reader);
+	else if (directory_read_name(e, owner, &name, NULL) > 0)
+		domain_key(key, address_domain(buf_span(&name)));
+	else
+		return false;
+	pack_u64(key, owner);
+	return true;
 }
 
-void shares_put_domain(struct batch *b, struct span domain, uint64_t owner)
+void shares_put(struct engine *e, struct batch *b, uint64_t reader, uint64_t owner)
 {
 	BUF_AUTO key = {0};
-	domain_key(&key, domain);
-	pack_u64(&key, owner);
-	batch_put(b, DIRECTORY, buf_span(&key), SPAN(""));
+	if (share_key(e, reader, owner, &key))
+		batch_put(b, DIRECTORY, buf_span(&key), SPAN(""));
+}
+
+void shares_drop(struct engine *e, struct batch *b, uint64_t reader, uint64_t owner)
+{
+	BUF_AUTO key = {0};
+	if (share_key(e, reader, owner, &key))
+		batch_delete(b, DIRECTORY, buf_span(&key));
 }
 
 static bool is_there(struct store *s, struct buf *key, uint64_t owner)

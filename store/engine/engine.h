@@ -33,11 +33,18 @@ struct engine_batch;
 struct engine *engine_open_rocksdb(const char *path, struct error *why);
 struct engine *engine_open_memory(void);
 /* The same for reading alone: nothing may be committed, and the folder stays as it is but for the library's own LOG. is_damaged: opens it as well as it
- * goes; what cannot be read is told by the call that reads it, and rows of the log that are behind a damaged one may be missing. */
+ * goes; what cannot be read is told by the call that reads it, and rows of the log that are behind a damaged one may be missing. It refuses a list of
+ * its files that lacks one: for engine_repair_rocksdb. */
 struct engine *engine_open_rocksdb_to_read(const char *path, bool is_damaged, struct error *why);
 /* Makes the list of its files anew from what is in the files themselves, where that list is damaged: changes the folder, and leaves out files
  * that cannot be read. -1 with *why. */
 int engine_repair_rocksdb(const char *path, struct error *why);
+/* For an engine that was opened to read, and whose list may lack files of blobs, as one made anew does: what engine_blob_get does not find is looked for
+ * in all such files of `folder` (store/engine/blob_files.h), also what was deleted not long ago. The names of those that cannot be read go to *skipped.
+ * -1 with *why. */
+int engine_read_blob_files(struct engine *e, const char *folder, struct buf *skipped, struct error *why);
+/* Names all blobs that are there, each at least once, in no order, as far as they can be read; those of engine_read_blob_files too. */
+void engine_walk_blobs(struct engine *e, void (*each)(void *context, struct blob_id id), void *context);
 void engine_close(struct engine *e);
 
 /* Appends the value to *value. Returns 1 if the key is there, 0 if not, -1 with *why. */

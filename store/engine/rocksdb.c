@@ -6,8 +6,10 @@
 #include "base/die.h"
 #include "base/log.h"
 #include "store/engine/ballast.h"
+#include "store/engine/blob_files.h"
 #include "store/engine/engine_impl.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
 #include <rocksdb/c.h>
@@ -49,6 +51,7 @@ struct rocks_engine {
 	int64_t room_asked_ms;
 	atomic_bool has_deleted;   /* since the last engine_compact */
 	atomic_ullong deleted_rows; /* since rows were last compacted */
+	struct blob_files *blob_files; /* engine_read_blob_files: for what the library does not find */
 };
 
 struct rocks_scan {
@@ -171,6 +174,7 @@ static void rocks_close(struct engine *e)
 	rocksdb_readoptions_destroy(r->read);
 	rocksdb_writeoptions_destroy(r->write);
 	rocksdb_writeoptions_destroy(r->write_synced);
+	blob_files_close(r->blob_files);
 	free(r->path);
 	free(r);
 }
@@ -181,6 +185,10 @@ static int rocks_get(struct engine *e, enum engine_family family, struct span ke
 	char *fault = NULL;
 	rocksdb_pinnableslice_t *found =
 		rocksdb_get_pinned_cf(r->db, r->read, r->families[family], key.ptr, key.len, &fault);
+	if (!found && r->blob_files && family == ENGINE_BLOBS && blob_files_get(r->blob_files, key, value, NULL) > 0) {
+		rocksdb_free(fault);
+		return 1;
+	}
 	if (fault)
 		return rocks_fail(why, "reading", r->path, fault);
 	if (!found)
@@ -471,6 +479,25 @@ static struct rocks_engine *rocks_new(const char *path)
 	return r;
 }
 
+/* -1 with *why if there is a file of rows that the list does not name. A list that has lost its end opens in silence, with what there was once. */
+static int rocks_check_list(struct rocks_engine *r, struct error *why)
+{
+	const rocksdb_livefiles_t *live = rocksdb_livefiles(r->db);
+	DIR *folder = opendir(r->path);
+	int result = 0;
+	for (struct dirent *entry; folder && (entry = readdir(folder));) {
+		bool is_known = !span_ends_with(span_cstr(entry->d_name), SPAN(".sst"));
+		for (int i = 0; !is_known && i < rocksdb_livefiles_count(live); i++)
+			is_known = span_ends_with(span_cstr(rocksdb_livefiles_name(live, i)), span_cstr(entry->d_name));
+		if (!is_known)
+			result = error_set(why, EBADMSG, "the list of the files of %s does not name %s", r->path, entry->d_name);
+	}
+	if (folder)
+		closedir(folder);
+	rocksdb_livefiles_destroy(live);
+	return result;
+}
+
 struct engine *engine_open_rocksdb_to_read(const char *path, bool is_damaged, struct error *why)
 {
 	struct rocks_engine *r = rocks_new(path);
@@ -478,10 +505,58 @@ struct engine *engine_open_rocksdb_to_read(const char *path, bool is_damaged, st
 		rocksdb_options_set_paranoid_checks(r->options[i], 0);
 		rocksdb_options_set_wal_recovery_mode(r->options[i], rocksdb_skip_any_corrupted_records_recovery);
 	}
-	if (rocks_open_db(r, OPEN_TO_READ, why) == 0)
+	if (rocks_open_db(r, OPEN_TO_READ, why) == 0 && (!is_damaged || rocks_check_list(r, why) == 0))
 		return &r->engine;
 	rocks_close(&r->engine);
 	return NULL;
+}
+
+int engine_read_blob_files(struct engine *e, const char *folder, struct buf *skipped, struct error *why)
+{
+	struct rocks_engine *r = rocks_of(e);
+	if (!r->blob_files)
+		r->blob_files = blob_files_open(folder, skipped, why);
+	return r->blob_files ? 0 : -1;
+}
+
+static struct blob_id rocks_blob_of(struct span key)
+{
+	struct blob_id id = {{0}};
+	memcpy(id.bytes, key.ptr, key.len < sizeof id.bytes ? key.len : sizeof id.bytes); /* behind it is the piece's number: store/engine/engine.c */
+	return id;
+}
+
+/* From `at` on as far as the library goes: it stops where the value stands in a file that it does not know. Leaves in *at where it stopped. */
+static bool rocks_walk_blobs(rocksdb_iterator_t *iterator, struct buf *at, void (*each)(void *context, struct blob_id id), void *context)
+{
+	char *fault = NULL;
+	for (rocksdb_iter_seek(iterator, at->ptr, at->len); rocksdb_iter_valid(iterator); rocksdb_iter_next(iterator)) {
+		struct span key;
+		key.ptr = rocksdb_iter_key(iterator, &key.len);
+		each(context, rocks_blob_of(key));
+		buf_clear(at);
+		buf_add(at, key);
+	}
+	rocksdb_iter_get_error(iterator, &fault);
+	rocksdb_free(fault);
+	return fault == NULL;
+}
+
+/* Where it stops the key is one that the files have, if it is anywhere: behind that it goes on. */
+void engine_walk_blobs(struct engine *e, void (*each)(void *context, struct blob_id id), void *context)
+{
+	struct rocks_engine *r = rocks_of(e);
+	BUF_AUTO at = {0};
+	rocksdb_iterator_t *iterator = rocksdb_create_iterator_cf(r->db, r->read, r->families[ENGINE_BLOBS]);
+	struct span next = {0};
+	while (!rocks_walk_blobs(iterator, &at, each, context) && r->blob_files && (next = blob_files_next(r->blob_files, buf_span(&at))).len) {
+		buf_clear(&at);
+		buf_add(&at, next);
+		buf_add_char(&at, 0);
+	}
+	rocksdb_iter_destroy(iterator);
+	for (next = (struct span){0}; r->blob_files && (next = blob_files_next(r->blob_files, next)).len;)
+		each(context, rocks_blob_of(next));
 }
 
 int engine_repair_rocksdb(const char *path, struct error *why)

@@ -85,6 +85,7 @@ static void free_account(struct account *a)
 		mailbox_free(a->mailboxes[i]);
 	account_forget_subscriptions(a);
 	free_uses(a);
+	buf_free(&a->dropped_readers);
 	threading_forget(a);
 	free(a->mailboxes);
 	batch_free(&a->batch);
@@ -310,6 +311,8 @@ void account_settle(struct account *a)
 	account_say_usage(a);
 	if (!batch_is_empty(&a->batch))
 		submit(a, NULL);
+	if (a->dropped_readers.len)
+		acl_settle(a);
 }
 
 static void say(struct account *a, struct parcel *p)

@@ -85,6 +85,7 @@ struct account {
 	uint32_t last_removed;    /* so that entries of removed.h have numbers of their own */
 	struct view *watchers;    /* who wants to hear of every change: NOTIFY */
 	const struct view *acting; /* whose message is being worked on: it is not told of what it does itself */
+	struct buf dropped_readers; /* u64: they have lost rights in the operation in hand (acl.h) */
 	unsigned view_count;
 	unsigned indexing_count;  /* questions and jobs of the indexer that are under way */
 };

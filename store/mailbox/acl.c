@@ -2,12 +2,13 @@
 #include "store/mailbox/acl.h"
 
 #include "base/die.h"
+#include "store/directory/shares.h"
 #include "store/mailbox/view.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-enum { ACL_VERSION = 1, IDENTIFIER_BYTES_MOST = 512 };
+enum { ACL_VERSION = 1 };
 
 static bool is_negative(const struct acl_entry *e)
 {
@@ -82,7 +83,7 @@ int acl_read(struct account *a, struct span key, struct span value, struct error
 		return 0; /* mailbox_erase takes it along */
 	uint8_t version = unpack_u8(&u);
 	while (u.rest.len && !u.bad && m->acl_count < 2 * ACL_ENTRIES_MOST) {
-		struct span identifier = unpack_bytes(&u, IDENTIFIER_BYTES_MOST);
+		struct span identifier = unpack_bytes(&u, ACL_IDENTIFIER_BYTES_MOST);
 		uint64_t identity = unpack_u64(&u);
 		unsigned rights = unpack_u16(&u) & RIGHTS_ALL;
 		if (!u.bad)
@@ -103,10 +104,61 @@ void acl_forget(struct mailbox *m)
 	m->acl_count = 0;
 }
 
+/* ---- who finds the account: store/directory/shares.h ---- */
+
+static bool has_rights(const struct account *a, uint64_t reader)
+{
+	for (size_t i = 0; i < a->mailbox_count; i++)
+		for (size_t j = 0; j < a->mailboxes[i]->acl_count; j++) {
+			const struct acl_entry *e = &a->mailboxes[i]->acl[j];
+			if (e->identity == reader && e->rights && !is_negative(e))
+				return true;
+		}
+	return false;
+}
+
+/* Before the entry: batches are written in the order in which they are submitted, and that one waits in account->batch. */
+static void let_find(struct account *a, uint64_t reader)
+{
+	struct batch b = {0};
+	shares_put(a->worker->engine, &b, reader, a->id);
+	store_commit(a->worker->store, &b, NULL, NULL);
+}
+
+/* One entry after the other of the same reader, as a command for all mailboxes changes them, is noted once. */
+static void note_dropped(struct account *a, const struct acl_entry *e)
+{
+	struct buf *b = &a->dropped_readers;
+	struct unpacker last = {.rest = span_skip(buf_span(b), b->len < 8 ? b->len : b->len - 8)};
+	if (!is_negative(e) && (!b->len || unpack_u64(&last) != e->identity))
+		pack_u64(b, e->identity);
+}
+
+void acl_dropped(struct mailbox *m)
+{
+	for (size_t i = 0; i < m->acl_count; i++)
+		note_dropped(m->account, &m->acl[i]);
+}
+
+void acl_settle(struct account *a)
+{
+	struct unpacker u = {.rest = buf_span(&a->dropped_readers)};
+	struct batch b = {0};
+	while (u.rest.len) {
+		uint64_t reader = unpack_u64(&u);
+		if (!has_rights(a, reader))
+			shares_drop(a->worker->engine, &b, reader, a->id);
+	}
+	buf_clear(&a->dropped_readers);
+	if (!batch_is_empty(&b))
+		store_commit(a->worker->store, &b, NULL, NULL);
+}
+
 /* ---- changes ---- */
 
 static void drop(struct mailbox *m, size_t at)
 {
+	note_dropped(m->account, &m->acl[at]);
 	free(m->acl[at].identifier);
 	memmove(&m->acl[at], &m->acl[at + 1], (--m->acl_count - at) * sizeof *m->acl);
 }
@@ -130,6 +182,10 @@ bool acl_change(struct mailbox *m, struct span identifier, uint64_t identity, en
 		add(m, identifier, identity, 0);
 	}
 	struct acl_entry *e = &m->acl[at];
+	if (!is_negative(e) && (change == ACL_SET || change == ACL_ADD) && rights)
+		let_find(m->account, identity);
+	if (change != ACL_ADD)
+		note_dropped(m->account, e);
 	e->rights = change == ACL_SET ? rights : change == ACL_ADD ? e->rights | rights : e->rights & ~rights;
 	if (change == ACL_DELETE || (e->rights == 0 && change == ACL_REMOVE))
 		drop(m, at);

@@ -9,7 +9,7 @@
 #include "store/mailbox/account.h"
 #include "wire/rights.h"
 
-enum { ACL_ENTRIES_MOST = 500 };
+enum { ACL_ENTRIES_MOST = 500, ACL_IDENTIFIER_BYTES_MOST = 512 };
 #define ACL_ANYONE UINT64_MAX /* as an identity */
 
 struct acl_entry {
@@ -24,8 +24,12 @@ unsigned acl_rights(const struct mailbox *m, uint64_t reader, bool is_near);
 bool acl_lets_know(unsigned rights);
 /* Flags that may be set and cleared with these rights (enum mail_flag); keywords go with FLAG_ANSWERED. */
 uint8_t acl_flags(unsigned rights);
-/* Changes an entry, into account->batch. False if there would be too many. identity: of the identifier without its "-". */
+/* Changes an entry, into account->batch; whom it is about then finds the account, or not (store/directory/shares.h). False if there would be too many. identity: of the identifier without its "-". */
 bool acl_change(struct mailbox *m, struct span identifier, uint64_t identity, enum acl_change change, unsigned rights);
+/* The list goes, with its mailbox. */
+void acl_dropped(struct mailbox *m);
+/* After the account's batch has been submitted: who has no right in it any more does not find it any more. */
+void acl_settle(struct account *a);
 /* A new mailbox has what the one above it has, or the nearest that there is: RFC 4314 §4, CREATE. Into account->batch. */
 void acl_inherit(struct mailbox *m);
 /* The nearest mailbox above a name; NULL: there is none. */

@@ -2,7 +2,7 @@
  *
  *   take    on the source's worker: the rows, whose blobs are marked as shared from now on
  *   put     on the target's: rows that name the same blobs
- *   remove  of MOVE, on the source's again
+ *   remove  of MOVE, on the source's again, where they can be brought back from as after EXPUNGE: it may be a guest who has taken them
  * Batches are written in the order in which they are submitted, and that is the order of these. */
 #include "store/mailbox/cross_copy.h"
 
@@ -93,10 +93,9 @@ static void remove_rows(struct worker *w, struct job *job)
 		if (!row || !id128_equal(row->blob, c->rows[i].blob))
 			continue; /* another session was faster */
 		ranges_add(&gone, row->uid);
-		account_blob_dropped(a, row->blob);
 	}
 	if (gone.len)
-		mailbox_remove(m, buf_span(&gone), true);
+		mailbox_remove(m, buf_span(&gone), false);
 	say_outcome(c, a, REQUEST_OK);
 	end(w, job);
 }

@@ -343,6 +343,7 @@ void mailbox_erase(struct mailbox *m, bool is_final)
 			break;
 		}
 	account_tell_watchers(a, MAILBOX_EVENT_DELETED, span_cstr(m->name), SPAN(""));
+	acl_dropped(m);
 	m->is_gone = true;
 	view_mailbox_gone(m); /* frees it when its last view is closed */
 }

@@ -21,14 +21,7 @@ struct message_job {
 	struct buf payload;
 };
 
-static const struct edge_to_store handlers = {
-	.mailbox_list_ask = mailbox_list_asked, .mailbox_create = mailbox_create_asked, .mailbox_delete = mailbox_delete_asked,
-	.mailbox_rename = mailbox_rename_asked, .mailbox_subscribe = mailbox_subscribe_asked,
-	.mailbox_open = mailbox_open_asked, .mailbox_close = mailbox_close_asked, .changes_ask = changes_asked, .vanished_ask = vanished_asked,
-	.fetch_ask = fetch_asked, .fetch_more = fetch_more_asked, .body_ask = body_asked, .message_ask = message_asked, .quota_ask = quota_asked, .notify_set = notify_set_asked, .metadata_get = metadata_get_asked, .metadata_set = metadata_set_asked, .flags_ask = flags_asked,
-	.acl_get = acl_get_asked, .acl_set = acl_set_asked, .copy_ask = copy_asked, .expunge_ask = expunge_asked, .search_ask = search_asked,
-	.import_mailbox_ask = import_mailbox_asked, .import_sources_ask = import_sources_asked, .unique_ids_ask = unique_ids_asked,
-};
+static const struct edge_to_store handlers = {MSG_MARKED_HANDLERS};
 
 struct view *view_get(struct worker *w, uint64_t session, const struct view_place *place, peer_id peer)
 {
