@@ -329,19 +329,8 @@ static void end_row(struct imap_session *s, struct imap_fetching *f)
 	imap_fetch_end_row(f);
 }
 
-static enum imap_step step(struct imap_session *s, struct imap_fetching *f)
+static enum imap_step say_item(struct imap_session *s, struct imap_fetching *f, const struct imap_fetch_item *item)
 {
-	if (!f->has_row)
-		return begin_row(s, f);
-	if (f->pull != PULL_NOTHING) {
-		imap_fetch_pull(s, f);
-		return STEP_WAIT;
-	}
-	if (f->next_item == f->what.count) {
-		end_row(s, f);
-		return STEP_ON;
-	}
-	const struct imap_fetch_item *item = &f->what.items[f->next_item];
 	if (item->kind == IMAP_FETCH_SECTION)
 		return imap_fetch_section(s, f, item);
 	if (item->kind == IMAP_FETCH_PREVIEW)
@@ -349,6 +338,27 @@ static enum imap_step step(struct imap_session *s, struct imap_fetching *f)
 	if (item->kind == IMAP_FETCH_BINARY || item->kind == IMAP_FETCH_BINARY_SIZE)
 		return imap_fetch_binary(s, f, item);
 	return imap_fetch_simple(s, f, item);
+}
+
+/* A row, or as much of it as can be said now. */
+static enum imap_step step(struct imap_session *s, struct imap_fetching *f)
+{
+	enum imap_step result = f->has_row ? STEP_ON : begin_row(s, f);
+	if (result == STEP_WAIT || !f->has_row)
+		return result;
+	if (f->pull != PULL_NOTHING) {
+		imap_fetch_pull(s, f);
+		return STEP_WAIT;
+	}
+	while (f->pull == PULL_NOTHING && f->next_item < f->what.count && s->out.len < IMAP_OUT_BYTES && f->work < TURN_WORK) {
+		f->work += STEP_WORK;
+		result = say_item(s, f, &f->what.items[f->next_item]);
+		if (result == STEP_WAIT)
+			return result;
+	}
+	if (f->pull == PULL_NOTHING && f->next_item == f->what.count)
+		end_row(s, f);
+	return STEP_ON;
 }
 
 static void on_turn(void *context)
