@@ -200,6 +200,31 @@ def test_a_reader_s_seen_is_his_own(server, i, bob, eve):
         assert b'UNSEEN 2' in again.ok('STATUS %s (UNSEEN)' % inbox())[0]
 
 
+def test_what_a_reader_has_seen_is_told_to_his_sessions_alone(server, i, bob, eve):
+    """RFC 7162 §3.2, example 14."""
+    for _ in range(2):
+        i.append('INBOX', SMALL)
+    share(i, 'lrsw')
+    share(i, 'lrs', who='eve@example.test')
+    with server.imap('bob@example.test') as again, server.imap(US) as watcher:
+        watcher.ok('NOTIFY SET (PERSONAL (MessageNew MessageExpunge FlagChange))')
+        for session, name in ((i, 'INBOX'), (bob, inbox()), (eve, inbox()), (again, inbox())):
+            session.ok('SELECT %s (CONDSTORE)' % name)
+        bob.ok('STORE 1 +FLAGS.SILENT (\\Seen)')
+        told = again.ok('NOOP')
+        assert len(told) == 1 and re.match(rb'\* 1 FETCH \(.*\\Seen', told[0]) and b'MODSEQ' in told[0], told
+        assert i.ok('NOOP') == [] and eve.ok('NOOP') == [] and watcher.ok('NOOP') == []
+        """The owner's own is nobody else's either; and what is everybody's is told, also where something private has come behind it."""
+        i.ok('STORE 2 +FLAGS.SILENT (\\Seen)')
+        assert bob.ok('NOOP') == [] and eve.ok('NOOP') == []
+        bob.ok('STORE 2 +FLAGS.SILENT (\\Flagged)')
+        bob.ok('STORE 2 +FLAGS.SILENT (\\Seen)')
+        assert b'\\Flagged' in eve.ok('NOOP')[0] and b'\\Flagged' in i.ok('NOOP')[0] and b'\\Flagged' in again.ok('NOOP')[0]
+        bob.ok('STORE 1 FLAGS.SILENT (\\Seen \\Flagged)')
+        assert b'\\Flagged' in eve.ok('NOOP')[0] and b'\\Flagged' in i.ok('NOOP')[0]
+        assert any(b'* STATUS INBOX' in r for r in watcher.ok('NOOP'))
+
+
 def test_flags_are_changed_as_far_as_the_rights_go(i, bob):
     """RFC 4314 §4, STORE."""
     i.append('INBOX', SMALL, flags='(\\Flagged $Keyword)')
