@@ -404,6 +404,27 @@ def test_annotations_of_others(i, bob):
     assert b'"bob\'s"' in b''.join(bob.ok('LIST "" "%s/*" RETURN (METADATA (/private/comment))' % ANN))
 
 
+def test_nobody_uses_up_another_s_annotations(server, i, bob, eve):
+    def fill(session, name, kind):
+        """How many may be set."""
+        for n in range(300):
+            answer = session.command('SETMETADATA %s (%s "x")' % (name, '/%s/vendor/x/n%d' % (kind, n)))
+            if 'OK' not in answer.split()[0:2]:
+                assert '[METADATA TOOMANY]' in answer
+                return n
+        return 300
+    share(i, 'lrw')
+    share(i, 'lr', who='eve@example.test')
+    with server.imap(US) as watcher:
+        watcher.ok('NOTIFY SET (PERSONAL (MailboxMetadataChange))')
+        assert fill(bob, inbox(), 'private') == 50
+        assert watcher.ok('NOOP') == []
+    assert fill(eve, inbox(), 'private') == 50
+    assert fill(bob, inbox(), 'shared') == 200
+    assert fill(i, 'INBOX', 'private') == 200
+    assert len(i.ok('GETMETADATA (DEPTH infinity) INBOX (/private /shared)')[0].split(b'/vendor/x/n')) == 401
+
+
 def test_several_accounts_in_one_session(server, i, bob, eve):
     """Searches (RFC 7377), REPLACE and the like go where their mailboxes are."""
     i.append('INBOX', b'Subject: needle\r\n\r\nx\r\n')
