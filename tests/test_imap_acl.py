@@ -163,6 +163,30 @@ def test_each_command_needs_its_right(i, bob, right, commands):
         assert 'OK' in bob.append(inbox()[1:-1], SMALL)
 
 
+def test_names_that_are_taken_by_what_is_hidden(i, bob):
+    """CREATE and RENAME do not say what is in the way."""
+    for name in ('Team', 'Team/Hidden', 'Team/Hidden/Child', 'Team/Gone/Child', 'Team/Seen', 'Secret', 'Mine'):
+        i.ok('CREATE %s' % name)
+    i.ok('DELETE Team/Gone')
+    share(i, 'lrk', 'Team')
+    share(i, 'l', 'Team/Seen')
+    share(i, 'lx', 'Mine')
+    def said(command):
+        return re.search(r'\[(\w+)\]', bob.no(command))[1]
+    for name, code in (('Team/Hidden', 'NOPERM'), ('Team/Hidden/Child', 'NOPERM'), ('Team/Hidden/None', 'NOPERM'), ('Team/Seen', 'ALREADYEXISTS'), ('Secret/x', 'NOPERM'),
+                       ('Secret', 'NOPERM'), ('None/x', 'NOPERM'), ('None', 'NOPERM'), ('Team/Seen/x', 'NOPERM')):
+        assert said('CREATE %s' % inbox(name)) == code, name
+        assert said('RENAME %s %s' % (inbox('Mine'), inbox(name))) == code, name
+    assert said('RENAME %s %s' % (inbox('Mine'), inbox('Team/Gone'))) == 'NOPERM'
+    assert '[ALREADYEXISTS]' in i.no('CREATE Team/Hidden') and '[ALREADYEXISTS]' in i.no('RENAME Mine Team/Gone')
+    """What lies below goes along, and keeps its rights."""
+    i.ok('CREATE Mine/Below')
+    i.ok('DELETEACL Mine/Below bob@example.test')
+    bob.ok('RENAME %s %s' % (inbox('Mine'), inbox('Team/Yours')))
+    assert {'Team/Yours', 'Team/Yours/Below'} <= names(i) and 'Mine/Below' not in names(i)
+    assert ANN + '/Team/Yours' in names(bob, 'Other*') and ANN + '/Team/Yours/Below' not in names(bob, 'Other*')
+
+
 def test_a_reader_s_seen_is_his_own(server, i, bob, eve):
     for _ in range(3):
         i.append('INBOX', SMALL, flags='(\\Seen \\Flagged)')
