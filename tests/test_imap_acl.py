@@ -163,6 +163,30 @@ def test_each_command_needs_its_right(i, bob, right, commands):
         assert 'OK' in bob.append(inbox()[1:-1], SMALL)
 
 
+def test_names_that_are_taken_by_what_is_hidden(i, bob):
+    """CREATE and RENAME do not say what is in the way."""
+    for name in ('Team', 'Team/Hidden', 'Team/Hidden/Child', 'Team/Gone/Child', 'Team/Seen', 'Secret', 'Mine'):
+        i.ok('CREATE %s' % name)
+    i.ok('DELETE Team/Gone')
+    share(i, 'lrk', 'Team')
+    share(i, 'l', 'Team/Seen')
+    share(i, 'lx', 'Mine')
+    def said(command):
+        return re.search(r'\[(\w+)\]', bob.no(command))[1]
+    for name, code in (('Team/Hidden', 'NOPERM'), ('Team/Hidden/Child', 'NOPERM'), ('Team/Hidden/None', 'NOPERM'), ('Team/Seen', 'ALREADYEXISTS'), ('Secret/x', 'NOPERM'),
+                       ('Secret', 'NOPERM'), ('None/x', 'NOPERM'), ('None', 'NOPERM'), ('Team/Seen/x', 'NOPERM')):
+        assert said('CREATE %s' % inbox(name)) == code, name
+        assert said('RENAME %s %s' % (inbox('Mine'), inbox(name))) == code, name
+    assert said('RENAME %s %s' % (inbox('Mine'), inbox('Team/Gone'))) == 'NOPERM'
+    assert '[ALREADYEXISTS]' in i.no('CREATE Team/Hidden') and '[ALREADYEXISTS]' in i.no('RENAME Mine Team/Gone')
+    """What lies below goes along, and keeps its rights."""
+    i.ok('CREATE Mine/Below')
+    i.ok('DELETEACL Mine/Below bob@example.test')
+    bob.ok('RENAME %s %s' % (inbox('Mine'), inbox('Team/Yours')))
+    assert {'Team/Yours', 'Team/Yours/Below'} <= names(i) and 'Mine/Below' not in names(i)
+    assert ANN + '/Team/Yours' in names(bob, 'Other*') and ANN + '/Team/Yours/Below' not in names(bob, 'Other*')
+
+
 def test_a_reader_s_seen_is_his_own(server, i, bob, eve):
     for _ in range(3):
         i.append('INBOX', SMALL, flags='(\\Seen \\Flagged)')
@@ -198,6 +222,31 @@ def test_a_reader_s_seen_is_his_own(server, i, bob, eve):
         assert b'UNSEEN 1' in again.ok('STATUS %s (UNSEEN)' % inbox())[0]
         again.ok('STORE 1 -FLAGS (\\Seen)')
         assert b'UNSEEN 2' in again.ok('STATUS %s (UNSEEN)' % inbox())[0]
+
+
+def test_what_a_reader_has_seen_is_told_to_his_sessions_alone(server, i, bob, eve):
+    """RFC 7162 §3.2, example 14."""
+    for _ in range(2):
+        i.append('INBOX', SMALL)
+    share(i, 'lrsw')
+    share(i, 'lrs', who='eve@example.test')
+    with server.imap('bob@example.test') as again, server.imap(US) as watcher:
+        watcher.ok('NOTIFY SET (PERSONAL (MessageNew MessageExpunge FlagChange))')
+        for session, name in ((i, 'INBOX'), (bob, inbox()), (eve, inbox()), (again, inbox())):
+            session.ok('SELECT %s (CONDSTORE)' % name)
+        bob.ok('STORE 1 +FLAGS.SILENT (\\Seen)')
+        told = again.ok('NOOP')
+        assert len(told) == 1 and re.match(rb'\* 1 FETCH \(.*\\Seen', told[0]) and b'MODSEQ' in told[0], told
+        assert i.ok('NOOP') == [] and eve.ok('NOOP') == [] and watcher.ok('NOOP') == []
+        """The owner's own is nobody else's either; and what is everybody's is told, also where something private has come behind it."""
+        i.ok('STORE 2 +FLAGS.SILENT (\\Seen)')
+        assert bob.ok('NOOP') == [] and eve.ok('NOOP') == []
+        bob.ok('STORE 2 +FLAGS.SILENT (\\Flagged)')
+        bob.ok('STORE 2 +FLAGS.SILENT (\\Seen)')
+        assert b'\\Flagged' in eve.ok('NOOP')[0] and b'\\Flagged' in i.ok('NOOP')[0] and b'\\Flagged' in again.ok('NOOP')[0]
+        bob.ok('STORE 1 FLAGS.SILENT (\\Seen \\Flagged)')
+        assert b'\\Flagged' in eve.ok('NOOP')[0] and b'\\Flagged' in i.ok('NOOP')[0]
+        assert any(b'* STATUS INBOX' in r for r in watcher.ok('NOOP'))
 
 
 def test_flags_are_changed_as_far_as_the_rights_go(i, bob):
@@ -377,6 +426,27 @@ def test_annotations_of_others(i, bob):
     assert b'"bob\'s"' in bob.ok('GETMETADATA %s /private/comment' % inbox())[0]
     assert b'"ann\'s"' in i.ok('GETMETADATA INBOX (DEPTH infinity) /private')[0] and b'bob' not in i.ok('GETMETADATA INBOX (DEPTH infinity) /private')[0]
     assert b'"bob\'s"' in b''.join(bob.ok('LIST "" "%s/*" RETURN (METADATA (/private/comment))' % ANN))
+
+
+def test_nobody_uses_up_another_s_annotations(server, i, bob, eve):
+    def fill(session, name, kind):
+        """How many may be set."""
+        for n in range(300):
+            answer = session.command('SETMETADATA %s (%s "x")' % (name, '/%s/vendor/x/n%d' % (kind, n)))
+            if 'OK' not in answer.split()[0:2]:
+                assert '[METADATA TOOMANY]' in answer
+                return n
+        return 300
+    share(i, 'lrw')
+    share(i, 'lr', who='eve@example.test')
+    with server.imap(US) as watcher:
+        watcher.ok('NOTIFY SET (PERSONAL (MailboxMetadataChange))')
+        assert fill(bob, inbox(), 'private') == 50
+        assert watcher.ok('NOOP') == []
+    assert fill(eve, inbox(), 'private') == 50
+    assert fill(bob, inbox(), 'shared') == 200
+    assert fill(i, 'INBOX', 'private') == 200
+    assert len(i.ok('GETMETADATA (DEPTH infinity) INBOX (/private /shared)')[0].split(b'/vendor/x/n')) == 401
 
 
 def test_several_accounts_in_one_session(server, i, bob, eve):

@@ -58,6 +58,8 @@ struct mailbox {
 	size_t acl_count;
 	struct seen *seen;         /* what others than its owner have seen: seen.h */
 	bool has_read_seen, has_lost_seen; /* lost: not all of it could be read */
+	struct seen_change *seen_changes; /* the last ones that were one reader's alone: seen.h */
+	unsigned seen_change_count;
 };
 
 struct account {

@@ -4,6 +4,7 @@
 #include "base/pack.h"
 #include "ipc/words.h"
 #include "store/mailbox/log.h"
+#include "store/mailbox/seen.h"
 #include "store/mailbox/view.h"
 
 #include <stdlib.h>
@@ -64,7 +65,8 @@ void changes_asked(void *context, const struct msg_changes_ask *msg)
 	r->view->is_told = false;
 	r->view->heard_modseq = msg->since;
 	for (size_t at = first_changed(m, msg->since); at < m->index.count; at++) {
-		if (m->index.rows[at].modseq <= msg->since)
+		uint64_t modseq = m->index.rows[at].modseq;
+		if (modseq <= msg->since || seen_is_of_another(m, r->view->reader, modseq, msg->since))
 			continue;
 		fetch_pack_row(&rows, r->view, m, &m->index.rows[at]);
 		if (rows.len >= CHANGES_BYTES)

@@ -24,6 +24,8 @@ struct flagging {
 	uint64_t may_keywords;
 	bool has_lost_seen; /* seen.h */
 	uint64_t modseq;  /* of all that this changes; 0: nothing yet */
+	uint64_t before;  /* the highest MODSEQ of what this has changed */
+	bool is_shared;   /* it has changed more than what the reader has seen */
 	struct buf rows;
 	struct buf failed; /* UIDs of those that have changed since: RFC 7162 §3.1.3 */
 };
@@ -78,6 +80,7 @@ static bool apply(struct flagging *f, struct row *r)
 		new_keywords = (r->keywords & ~f->may_keywords) | keywords;
 	}
 	bool is_seen_changed = reader && (new_flags ^ now) & FLAG_SEEN && seen_set(f->mailbox, reader, r->uid, new_flags & FLAG_SEEN);
+	f->is_shared |= (new_flags ^ now) & ~FLAG_SEEN || new_keywords != r->keywords;
 	if (reader) {
 		f->has_lost_seen |= (new_flags ^ now) & FLAG_SEEN && !is_seen_changed;
 		new_flags = (uint8_t)((new_flags & ~FLAG_SEEN) | (r->flags & FLAG_SEEN));
@@ -99,6 +102,7 @@ static void flag_row(struct flagging *f, struct row *row)
 		is_change = apply(f, row);
 	mailbox_count(f->mailbox, row, 1);
 	if (is_change) {
+		f->before = row->modseq > f->before ? row->modseq : f->before;
 		f->modseq = f->modseq ? f->modseq : mailbox_next_modseq(f->mailbox);
 		change_row(f->mailbox, row, f->modseq);
 	}
@@ -155,8 +159,11 @@ void flags_asked(void *context, const struct msg_flags_ask *msg)
 	}
 	if (f.modseq && r->view->reader)
 		seen_flush(m, r->view->reader);
+	bool is_private = f.modseq && !f.is_shared && m->keyword_count == keywords_before && m->acl_count;
+	if (is_private)
+		seen_note_change(m, r->view->reader, f.modseq, f.before);
 	if (f.modseq)
-		mailbox_notify(m, CHANGE_FLAGS);
+		mailbox_notify(m, is_private && r->view->reader ? 0 : CHANGE_FLAGS); /* those who watch are the owner's sessions */
 	say_failed(&f);
 	say_rows(&f, !f.has_lost_seen);
 	if (f.has_lost_seen)

@@ -181,14 +181,29 @@ struct mailbox *mailbox_make(struct account *a, struct span name, uint8_t specia
 	return mailbox_add(a, name, special_use);
 }
 
-/* RFC 4314 §4: in other people's mailboxes the nearest one above must allow it; beside them nothing comes into being. */
+/* RFC 4314 §4: in other people's mailboxes the nearest one above must allow it; beside them nothing comes into being. The answer is the same whether there is
+ * one above, hidden or not, that does not. */
 static bool may_create(struct request *r, uint32_t request, struct span name)
 {
+	const struct view *v = r->view;
 	const struct mailbox *parent = acl_parent(r->account, name);
-	if (!r->view->reader || parent)
-		return !parent || !request_lacks(r, request, parent, RIGHT_CREATE);
+	if (!v->reader || (parent && acl_rights(parent, v->reader, v->is_near) & RIGHT_CREATE))
+		return true;
 	request_done(r, request, REQUEST_NO_PERMISSION, "");
 	return false;
+}
+
+/* A name that is taken, by a mailbox or by what lies below it. Where this reader may know of neither, he only may not have it: that something is in the way cannot be
+ * kept from him, since he may create mailboxes beside it, but not what (RFC 4314 §6; Cyrus does the same, Dovecot tells). */
+static void say_taken(struct request *r, uint32_t request, struct span name)
+{
+	const struct view *v = r->view;
+	bool knows = false;
+	for (size_t i = 0; i < r->account->mailbox_count && !knows; i++) {
+		const struct mailbox *m = r->account->mailboxes[i];
+		knows = (span_equal(span_cstr(m->name), mailbox_canonical(name)) || is_below(m->name, name)) && acl_lets_know(acl_rights(m, v->reader, v->is_near));
+	}
+	request_done(r, request, knows ? REQUEST_EXISTS : REQUEST_NO_PERMISSION, knows ? "there is a mailbox of that name" : "");
 }
 
 void mailbox_create_asked(void *context, const struct msg_mailbox_create *msg)
@@ -201,7 +216,7 @@ void mailbox_create_asked(void *context, const struct msg_mailbox_create *msg)
 	} else if (!may_create(r, msg->request, name)) {
 		return;
 	} else if (mailbox_find(r->account, name)) {
-		request_done(r, msg->request, REQUEST_EXISTS, "there is a mailbox of that name");
+		say_taken(r, msg->request, name);
 	} else if (msg->special_use && r->view->reader) {
 		request_done(r, msg->request, REQUEST_NO_PERMISSION, ""); /* what a mailbox is for is its owner's to say */
 	} else if (msg->special_use && mailbox_of_use(r->account, msg->special_use)) {
@@ -274,7 +289,8 @@ static void moved_name(const struct mailbox *below, struct span old, struct span
 	buf_add(out, span_skip(span_cstr(below->name), old.len));
 }
 
-/* RFC 3501 §6.3.5: what lies below is renamed too, also below a name without a mailbox (m is NULL then). */
+/* RFC 3501 §6.3.5: what lies below is renamed too, also below a name without a mailbox (m is NULL then). It needs no right to that: RFC 4314 §4 asks for "x" on the
+ * mailbox itself, and lets those below keep their lists; Dovecot and Cyrus take them along too. */
 static void rename_with_children(struct account *a, struct mailbox *m, struct span from, struct span to)
 {
 	BUF_AUTO old = {0}, name = {0};
@@ -325,7 +341,7 @@ void mailbox_rename_asked(void *context, const struct msg_mailbox_rename *msg)
 		request_done(r, msg->request, REQUEST_BAD_NAME, fault ? fault : "a mailbox cannot go below itself");
 	} else if (is_name(a, to)) {
 		/* also where it is a name without a mailbox: what lies below it could be in the way */
-		request_done(r, msg->request, REQUEST_EXISTS, "there is a mailbox of that name");
+		say_taken(r, msg->request, to);
 	} else if ((is_inbox || needs_levels(a, to)) && !has_room(a)) {
 		request_done(r, msg->request, REQUEST_LIMIT, "too many mailboxes");
 	} else if (is_inbox) {

@@ -9,7 +9,7 @@
 
 #include <stdlib.h>
 
-enum { ENTRIES_MOST = 200, VALUE_BYTES_MOST = 65536, DEPTH_CHILDREN = 1, DEPTH_ALL = 2 };
+enum { ENTRIES_MOST = 200 /* of all readers together, and as many of the owner's own */, GUEST_ENTRIES_MOST = 50, VALUE_BYTES_MOST = 65536, DEPTH_CHILDREN = 1, DEPTH_ALL = 2 };
 
 static const char SPECIAL_USE[] = "/private/specialuse"; /* RFC 6154 §4: computed */
 
@@ -155,11 +155,23 @@ void metadata_get_asked(void *context, const struct msg_metadata_get *msg)
 
 /* ---- setting ---- */
 
-static size_t count_entries(const struct account *a, uint32_t mailbox)
+/* Appends the key, whose name is in the place of the view where that is private. */
+static void make_own_key(const struct view *v, uint32_t mailbox, struct span name, struct buf *key)
 {
+	make_key(key, mailbox, SPAN(""));
+	if (is_private(name))
+		add_reader(v, key);
+	buf_add(key, name);
+}
+
+/* How many entries there are below "/private" of this view, or below "/shared", which all have together: nobody uses up another's. */
+static size_t count_entries(const struct view *v, uint32_t mailbox, const char *below)
+{
+	const struct account *a = v->account;
 	BUF_AUTO from = {0}, to = {0};
-	make_key(&from, mailbox, SPAN(""));
-	make_key(&to, mailbox + 1, SPAN(""));
+	make_own_key(v, mailbox, span_cstr(below), &from);
+	buf_add(&to, buf_span(&from));
+	to.ptr[to.len - 1]++;
 	struct engine_scan *scan = engine_scan_open(a->worker->engine, account_partition(a), buf_span(&from), buf_span(&to));
 	struct span key, value;
 	size_t count = 0;
@@ -167,6 +179,15 @@ static size_t count_entries(const struct account *a, uint32_t mailbox)
 		count++;
 	engine_scan_close(scan);
 	return count;
+}
+
+static bool has_room(const struct view *v, uint32_t mailbox, const struct span *words, size_t count)
+{
+	size_t own = 0, shared = 0;
+	for (size_t i = 0; i < count; i += 2)
+		++*(is_private(words[i]) ? &own : &shared);
+	return (!own || own + count_entries(v, mailbox, "/private") <= (v->reader ? GUEST_ENTRIES_MOST : ENTRIES_MOST)) &&
+	       (!shared || shared + count_entries(v, mailbox, "/shared") <= ENTRIES_MOST);
 }
 
 /* RFC 6154 §5.4: one mailbox for each use here. */
@@ -193,17 +214,14 @@ static enum request_outcome set_entries(const struct view *v, struct mailbox *m,
 	struct account *a = v->account;
 	uint32_t id = m ? m->id : 0;
 	enum request_outcome outcome = REQUEST_OK;
-	if (count_entries(a, id) + count / 2 > ENTRIES_MOST)
+	if (!has_room(v, id, words, count))
 		return REQUEST_TOO_MANY;
 	for (size_t i = 0; outcome == REQUEST_OK && i + 1 < count; i += 2)
 		if (m && span_equal(words[i], span_cstr(SPECIAL_USE)))
 			outcome = set_use(m, span_skip(words[i + 1], 1), words[i + 1].len == 0);
 	for (size_t i = 0; outcome == REQUEST_OK && i + 1 < count; i += 2) {
 		BUF_AUTO key = {0};
-		make_key(&key, id, SPAN(""));
-		if (is_private(words[i]))
-			add_reader(v, &key);
-		buf_add(&key, words[i]);
+		make_own_key(v, id, words[i], &key);
 		if (m && span_equal(words[i], span_cstr(SPECIAL_USE)))
 			continue;
 		if (words[i + 1].len == 0)
@@ -211,8 +229,10 @@ static enum request_outcome set_entries(const struct view *v, struct mailbox *m,
 		else
 			batch_put(&a->batch, account_partition(a), buf_span(&key), span_skip(words[i + 1], 1));
 	}
+	/* those who watch are the owner's sessions */
 	for (size_t i = 0; outcome == REQUEST_OK && i + 1 < count; i += 2)
-		account_tell_watchers(a, m ? MAILBOX_EVENT_METADATA : MAILBOX_EVENT_SERVER_METADATA, m ? span_cstr(m->name) : SPAN(""), words[i]);
+		if (!v->reader || !is_private(words[i]))
+			account_tell_watchers(a, m ? MAILBOX_EVENT_METADATA : MAILBOX_EVENT_SERVER_METADATA, m ? span_cstr(m->name) : SPAN(""), words[i]);
 	if (outcome == REQUEST_OK && m) {
 		mailbox_next_modseq(m); /* RFC 7162 §3.2 */
 		mailbox_put(m);
@@ -245,6 +265,8 @@ void metadata_set_asked(void *context, const struct msg_metadata_set *msg)
 	for (ssize_t i = 0; outcome == REQUEST_OK && i < count; i++)
 		if (words[i].len > (i % 2 ? VALUE_BYTES_MOST : 255))
 			outcome = REQUEST_LIMIT;
+		else if (i % 2 == 0 && !span_starts_with(words[i], SPAN("/private/")) && !span_starts_with(words[i], SPAN("/shared/")))
+			outcome = REQUEST_FAILED; /* nothing counts it */
 	if (outcome == REQUEST_OK)
 		outcome = count < 0 ? REQUEST_FAILED : set_entries(r->view, m, words, (size_t)count);
 	request_done(r, msg->request, outcome, "");

@@ -8,7 +8,7 @@
 #include <roaring/roaring.h>
 #include <stdlib.h>
 
-enum { BLOCK_UIDS = 4096, BLOCK_BYTES = BLOCK_UIDS / 8 };
+enum { BLOCK_UIDS = 4096, BLOCK_BYTES = BLOCK_UIDS / 8, CHANGES_MOST = 64 /* more are told to all */ };
 
 struct seen {
 	struct seen *next; /* of the mailbox; the one that was asked for last is the first */
@@ -16,6 +16,10 @@ struct seen {
 	roaring_bitmap_t *uids;
 	roaring_bitmap_t *dirty; /* blocks that are not written as they are */
 	roaring_bitmap_t *lost;  /* blocks that are there and cannot be read: they stay as they are */
+};
+
+struct seen_change {
+	uint64_t reader, modseq, before;
 };
 
 /* Numbers in keys have their highest byte first, so that they sort. */
@@ -191,8 +195,27 @@ void seen_removed(struct mailbox *m, struct span ranges)
 	}
 }
 
+void seen_note_change(struct mailbox *m, uint64_t reader, uint64_t modseq, uint64_t before)
+{
+	if (!m->seen_changes)
+		m->seen_changes = xcalloc(CHANGES_MOST, sizeof *m->seen_changes);
+	m->seen_changes[m->seen_change_count++ % CHANGES_MOST] = (struct seen_change){reader, modseq, before};
+}
+
+/* Whoever has not heard of what came before is told: that is in the same row. */
+bool seen_is_of_another(const struct mailbox *m, uint64_t reader, uint64_t modseq, uint64_t since)
+{
+	for (unsigned i = 0; i < CHANGES_MOST && i < m->seen_change_count; i++)
+		if (m->seen_changes[i].modseq == modseq)
+			return m->seen_changes[i].reader != reader && m->seen_changes[i].before <= since;
+	return false;
+}
+
 void seen_forget(struct mailbox *m)
 {
+	free(m->seen_changes);
+	m->seen_changes = NULL;
+	m->seen_change_count = 0;
 	while (m->seen) {
 		struct seen *s = m->seen;
 		m->seen = s->next;
