@@ -92,3 +92,27 @@ def test_a_mailbox_whose_index_cannot_be_read_is_not_deleted(make_server, place,
     server.command('salvage', str(server.data), str(place / letter))
     found = {path.read_bytes() for path in (place / letter / US).rglob('*') if path.is_file() and b'number' in path.read_bytes()}
     assert found == {text(n) for n in range(20 - readable, 20)}
+
+
+def test_what_a_reader_has_seen_and_cannot_be_read_keeps_nobody_from_reading(make_server):
+    """And it is not written over (store/mailbox/seen_test.c)."""
+    server = make_server('seen', users=['u', 'bob'])
+    theirs = '"Other Users/%s/INBOX"' % US
+    with server.imap(US) as i, server.imap(BOB) as bob:
+        i.append('INBOX', text(1))
+        i.append('INBOX', text(2))
+        i.ok('SETACL INBOX %s lrsw' % BOB)
+        bob.ok('SELECT ' + theirs)
+        bob.ok('STORE 1 +FLAGS (\\Seen)')
+    damage(server, 'z', 1)
+    with server.imap(BOB) as bob:
+        bob.ok('SELECT ' + theirs)
+        assert 'seen-unread' in server.log()
+        assert b'* 1 FETCH (FLAGS ())' in bob.ok('FETCH 1 (FLAGS)')
+        told = bob.ok('FETCH 1:2 (FLAGS BODY[])')
+        assert all(text(n) in told[n - 1] and b'\\Seen' not in told[n - 1] for n in (1, 2)), told
+        bob.no('STORE 2 +FLAGS (\\Seen)')
+        bob.no('STORE 2 +FLAGS.SILENT (\\Seen \\Flagged)')
+        bob.ok('STORE 2 -FLAGS (\\Seen)')
+        bob.ok('STORE 1 +FLAGS (\\Answered)')
+        assert [row.decode() for row in bob.ok('FETCH 1:2 (FLAGS)')] == ['* 1 FETCH (FLAGS (\\Answered))', '* 2 FETCH (FLAGS (\\Flagged))']
