@@ -31,19 +31,25 @@ static int damage_account(void *context, struct span partition)
 	return 0;
 }
 
+static int damage(struct damaging *d)
+{
+	struct error why = {0};
+	d->batch = engine_batch_new(d->engine);
+	if (engine_partitions(d->engine, SPAN("a"), damage_account, d, &why) < 0 || engine_commit(d->engine, d->batch, true, &why))
+		die("damage-rows: %s", why.text);
+	engine_batch_free(d->batch);
+	engine_close(d->engine);
+	printf("%lu\n", d->done);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct error why = {0};
 	if (argc != 4 || !argv[2][0])
 		die("damage-rows: say FOLDER LETTER COUNT");
 	struct damaging d = {.engine = engine_open_rocksdb(argv[1], &why), .letter = span_of(argv[2], 1), .left = strtoul(argv[3], NULL, 10)};
-	if (!d.engine)
-		die("damage-rows: %s", why.text);
-	d.batch = engine_batch_new(d.engine);
-	if (engine_partitions(d.engine, SPAN("a"), damage_account, &d, &why) < 0 || engine_commit(d.engine, d.batch, true, &why))
-		die("damage-rows: %s", why.text);
-	engine_batch_free(d.batch);
-	engine_close(d.engine);
-	printf("%lu\n", d.done);
-	return 0;
+	if (d.engine)
+		return damage(&d);
+	die("damage-rows: %s", why.text);
 }
