@@ -75,6 +75,7 @@ class Server:
         self.data, self.run_dir, self.log_file = self.folder / 'data', self.folder / 'run', self.folder / 'log'
         self.process = None
         self.killed = set()  # pids that a test ended itself
+        self.gone = set()  # of these, whose end master has heard of: the number may be another process's by now
         self.address = '0.0.0.0' if netns else '127.0.0.1'
         self.ports = STANDARD_PORTS if netns else dict(zip(PROTOCOLS, free_ports(len(PROTOCOLS))))
         done = self.command('setup', domain, '--hostname', hostname, '--data', str(self.data), '--run', str(self.run_dir))
@@ -157,6 +158,7 @@ class Server:
         pids = [pid for name, pid in self.pids() if name == role and pid > 0]
         for pid in pids:
             self.killed.add(pid)
+            self.gone.discard(pid)
             os.kill(pid, signal.SIGKILL)
         return pids
 
@@ -165,8 +167,9 @@ class Server:
             done = self.command('status')
             lines = done.stdout.splitlines()[1:]
             return done.returncode == 0 and lines and all(' running ' in line for line in lines) and not any(
-                'pid %d ' % pid in done.stdout for pid in self.killed)
+                'pid %d ' % pid in done.stdout for pid in self.killed - self.gone)
         assert until(is_whole, 30), self.log()[-3000:]
+        self.gone |= self.killed
 
     def log(self):
         return self.log_file.read_text(errors='replace') if self.log_file.exists() else ''

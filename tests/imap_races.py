@@ -131,21 +131,42 @@ class Races:
     def choose(self, worlds):
         """The one of them that is."""
         found = self.dump()
-        tried = 0
+        tried, fitting = 0, []
         for world in worlds:
             tried += 1
             if {wire_name(name) for name in world.boxes} != set(found):
                 continue
             pairs = [(box, found[wire_name(name)]) for name, box in world.boxes.items()]
             if all(self.facts_of(box, real[0]) == real for box, real in pairs):
-                self.world = world
-                self.learn_validities(world)
-                self.learn_letters()
-                return
+                fitting.append(world)
+        if fitting:
+            self.world = self.by_what_has_gone(fitting)
+            self.learn_validities(self.world)
+            self.learn_letters()
+            return
         before = {wire_name(name): self.facts_of(box, None) for name, box in self.world.boxes.items()}
         lines = ['%s: found %s, before %s' % (name, real, before.get(name)) for name, real in sorted(found.items()) if real != before.get(name)]
         lines += ['%s is gone' % name for name in before if name not in found]
         raise AssertionError('none of %d outcomes is what there is:\n%s' % (tried, '\n'.join(lines)))
+
+    def by_what_has_gone(self, worlds):
+        """Of worlds that look alike, one whose messages have gone in the order that they went in: only the MODSEQs tell (RFC 7162 §3.2.6)."""
+        for name in worlds[0].boxes:
+            alternatives = [set(world.boxes[name].gone.items()) for world in worlds]
+            in_doubt = set.union(*alternatives) - set.intersection(*alternatives)
+            for since in sorted({modseq for _, modseq in in_doubt}):
+                told = self.gone_since(name, since, worlds[0].boxes[name].uidnext)
+                worlds = [world for world in worlds if {uid for uid, modseq in world.boxes[name].gone.items() if modseq > since} == told]
+                assert worlds, ('nothing can have gone in that order', name, since, sorted(told), sorted(in_doubt))
+        return worlds[0]
+
+    def gone_since(self, name, since, uid_most):
+        with self.server.imap(self.user) as asker:
+            asker.ok('ENABLE QRESYNC')
+            asker.ok('EXAMINE "%s"' % wire_name(name))
+            told = asker.ok('UID FETCH 1:%d (UID) (CHANGEDSINCE %d VANISHED)' % (uid_most, since))
+        self.note('gone of', name, 'since', since, told)
+        return {uid for row in told if row.startswith(b'* VANISHED (EARLIER) ') for uid in model.numbers_of(row.split()[3].decode())}
 
     # ---- steps ----
 

@@ -1,10 +1,15 @@
 """Deleted messages come back (undelete_grace, `carteiro restore`), and go by themselves (`carteiro expire`)."""
+import os
+import pathlib
 import re
+import subprocess
 import time
 
 import pytest
 
-from conftest import PASSWORD, SMALL, US, until
+from conftest import CARTEIRO, PASSWORD, SMALL, US, until
+
+SWEEP_LATER = pathlib.Path(CARTEIRO).parent.parent / 'store/store_sweep_later'
 
 
 @pytest.fixture(scope='module')
@@ -169,6 +174,34 @@ def test_without_a_grace(make_server):
         i.append('x', text(1))
         i.ok('DELETE x')
     assert listed(server) == []
+
+
+def bytes_of_files(server):
+    """Of those in which messages stand."""
+    return sum(path.stat().st_size for path in (server.data / 'store').glob('*.blob'))
+
+
+def test_the_space_of_what_is_given_up_is_free_again(make_server):
+    """Also where what stays lies in between. What the store does every ten minutes is done here while it does not run."""
+    server = make_server('space', users=['u'], settings={'undelete_grace': '0'})
+    messages = [text(n) + os.urandom(100000).translate(None, b'\0\r\n') + b'\r\n' for n in range(200)]
+    with server.imap(US) as i:
+        for message in messages:
+            i.append('INBOX', message)
+    server.stop()
+    server.start()  # what was in the log alone is written to where it stays
+    full = bytes_of_files(server)
+    assert full > sum(map(len, messages))
+    with server.imap(US) as i:
+        i.ok('SELECT INBOX')
+        expunge(i, ','.join(str(n + 1) for n in range(200) if n % 10))
+    server.stop()
+    subprocess.run([SWEEP_LATER, server.data / 'store'], check=True)
+    left = bytes_of_files(server)
+    assert full - left > 0.9 * sum(len(message) for n, message in enumerate(messages) if n % 10), (full, left)
+    server.start()
+    with server.imap(US) as i:
+        assert i.bodies() == messages[::10]
 
 
 # ---- expire ----

@@ -245,7 +245,7 @@ void mailbox_delete_asked(void *context, const struct msg_mailbox_delete *msg)
 		return;
 	} else if (!mailbox_load(m, &why)) {
 		/* what cannot be read could not be brought back */
-		log_event(LOG_LEVEL_ERROR, "mailbox-damaged", log_c("account", r->account->partition), log_c("why", why.text), log_c("do", "carteiro verify --repair"));
+		log_event(LOG_LEVEL_ERROR, "mailbox-damaged", log_c("account", r->account->partition), log_c("why", why.text), log_c("do", "carteiro salvage"));
 		request_done(r, msg->request, REQUEST_FAILED, "the mailbox cannot be read");
 	} else {
 		bool is_own = r->view->mailbox == m;
