@@ -35,6 +35,29 @@ static inline void pack_u64(struct buf *b, uint64_t v)
 	pack_little_endian(b, v, 8);
 }
 
+/* Highest byte first, so that bytes sort as numbers do: in keys. */
+static inline void pack_sorted(struct buf *b, uint64_t v, size_t bytes)
+{
+	uint64_t big = htobe64(v << (64 - 8 * bytes));
+	memcpy(buf_reserve(b, bytes), &big, bytes);
+	b->len += bytes;
+}
+
+static inline void pack_sorted_u16(struct buf *b, uint16_t v)
+{
+	pack_sorted(b, v, 2);
+}
+
+static inline void pack_sorted_u32(struct buf *b, uint32_t v)
+{
+	pack_sorted(b, v, 4);
+}
+
+static inline void pack_sorted_u64(struct buf *b, uint64_t v)
+{
+	pack_sorted(b, v, 8);
+}
+
 void pack_bytes(struct buf *b, struct span bytes); /* u32 length, then the bytes */
 
 struct unpacker {
@@ -72,6 +95,28 @@ static inline uint32_t unpack_u32(struct unpacker *u)
 static inline uint64_t unpack_u64(struct unpacker *u)
 {
 	return unpack_little_endian(u, 8);
+}
+
+static inline uint64_t unpack_sorted(struct unpacker *u, size_t bytes)
+{
+	uint64_t big = 0;
+	if (u->bad || u->rest.len < bytes) {
+		u->bad = true;
+		return 0;
+	}
+	memcpy(&big, u->rest.ptr, bytes);
+	u->rest = span_of(u->rest.ptr + bytes, u->rest.len - bytes);
+	return be64toh(big) >> (64 - 8 * bytes);
+}
+
+static inline uint32_t unpack_sorted_u32(struct unpacker *u)
+{
+	return (uint32_t)unpack_sorted(u, 4);
+}
+
+static inline uint64_t unpack_sorted_u64(struct unpacker *u)
+{
+	return unpack_sorted(u, 8);
 }
 
 struct span unpack_bytes(struct unpacker *u, size_t max); /* longer than max is a fault */

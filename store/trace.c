@@ -53,10 +53,8 @@ void trace_event(struct batch *b, struct span partition, struct id128 delivery, 
 	int64_t now = clock_wall_ms();
 	buf_add_char(&key, 'e');
 	buf_add(&key, id128_span(&delivery));
-	for (int shift = 56; shift >= 0; shift -= 8)
-		buf_add_char(&key, (char)((uint64_t)now >> shift));
-	for (int shift = 24; shift >= 0; shift -= 8)
-		buf_add_char(&key, (char)(turn >> shift));
+	pack_sorted_u64(&key, (uint64_t)now);
+	pack_sorted_u32(&key, turn);
 	turn++;
 	pack_u8(&value, TRACE_VERSION);
 	pack_u64(&value, (uint64_t)now);

@@ -1,6 +1,7 @@
 /* Packets from and to milters: see milter.h. The names in comments are those of libmilter's mfdef.h and mfapi.h. */
 #include "wire/milter.h"
 
+#include "base/pack.h"
 #include "base/utf8.h"
 #include "wire/address.h"
 #include "wire/header.h"
@@ -18,12 +19,6 @@ static uint32_t number_at(struct span data, size_t at)
 	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
-static void add_number(struct buf *out, uint32_t number)
-{
-	for (int shift = 24; shift >= 0; shift -= 8)
-		buf_add_char(out, (char)(number >> shift));
-}
-
 ssize_t milter_packet_parse(struct span in, struct milter_packet *out, struct error *why)
 {
 	if (in.len < LENGTH_BYTES)
@@ -39,7 +34,7 @@ ssize_t milter_packet_parse(struct span in, struct milter_packet *out, struct er
 
 void milter_packet_add(struct buf *out, char kind, struct span data)
 {
-	add_number(out, (uint32_t)data.len + 1);
+	pack_sorted_u32(out, (uint32_t)data.len + 1);
 	buf_add_char(out, kind);
 	buf_add(out, data);
 }
@@ -47,9 +42,9 @@ void milter_packet_add(struct buf *out, char kind, struct span data)
 void milter_offer_add(struct buf *out)
 {
 	BUF_AUTO data = {0};
-	add_number(&data, MILTER_VERSION);
-	add_number(&data, MILTER_ACTIONS);
-	add_number(&data, MILTER_PROTOCOL);
+	pack_sorted_u32(&data, MILTER_VERSION);
+	pack_sorted_u32(&data, MILTER_ACTIONS);
+	pack_sorted_u32(&data, MILTER_PROTOCOL);
 	milter_packet_add(out, MILTER_OPTIONS, buf_span(&data));
 }
 

@@ -6,6 +6,7 @@
 #include "store/engine/engine.h"
 
 #include "base/die.h"
+#include "base/pack.h"
 #include "store/engine/engine_impl.h"
 
 #include <errno.h>
@@ -90,10 +91,8 @@ static size_t key_read_name(struct span key, struct buf *name)
 
 static void blob_key(struct buf *key, struct blob_id id, uint32_t piece)
 {
-	const unsigned char number[4] = {(unsigned char)(piece >> 24), (unsigned char)(piece >> 16),
-	                                 (unsigned char)(piece >> 8), (unsigned char)piece};
 	buf_add(key, span_of(id.bytes, sizeof id.bytes));
-	buf_add(key, span_of(number, sizeof number));
+	pack_sorted_u32(key, piece);
 }
 
 void engine_close(struct engine *e)

@@ -72,11 +72,9 @@ static void add(struct mailbox *m, struct span identifier, uint64_t identity, un
 
 int acl_read(struct account *a, struct span key, struct span value, struct error *why)
 {
-	struct unpacker u = {.rest = value};
+	struct unpacker u = {.rest = value}, k = {.rest = span_skip(key, 1)};
 	struct mailbox *m = NULL;
-	uint32_t id = 0;
-	for (size_t i = 1; i < key.len && i < 5; i++)
-		id = id << 8 | (unsigned char)key.ptr[i];
+	uint32_t id = unpack_sorted_u32(&k);
 	for (size_t i = 0; i < a->mailbox_count && !m; i++)
 		m = a->mailboxes[i]->id == id ? a->mailboxes[i] : NULL;
 	if (!m)

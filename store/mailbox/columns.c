@@ -10,11 +10,9 @@ enum { COLUMNS_VERSION = 1 };
 
 static void column_key(struct buf *key, uint32_t mailbox, enum summary_column column, uint32_t segment)
 {
-	index_key(key, 'k', mailbox, 0);
-	key->len -= 4;
+	index_key_begin(key, 'k', mailbox);
 	buf_add_char(key, (char)column);
-	for (int shift = 24; shift >= 0; shift -= 8)
-		buf_add_char(key, (char)(segment >> shift));
+	pack_sorted_u32(key, segment);
 }
 
 void columns_pack(const struct span values[SEGMENT_ROWS], struct buf *out)

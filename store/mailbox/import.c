@@ -124,12 +124,10 @@ bool unique_ids_are_there(struct account *a)
 
 static bool read_unique_id(struct span key, struct span value, uint32_t *uid, struct span *id)
 {
-	struct unpacker u = {.rest = value};
-	if (key.len != 9)
+	struct unpacker u = {.rest = value}, k = {.rest = span_skip(key, 5)};
+	*uid = unpack_sorted_u32(&k);
+	if (!unpack_done(&k))
 		return false;
-	*uid = 0;
-	for (size_t i = 5; i < 9; i++)
-		*uid = *uid << 8 | (unsigned char)key.ptr[i];
 	uint8_t version = unpack_u8(&u);
 	*id = unpack_bytes(&u, UNIQUE_ID_MOST);
 	return version == ROW_VERSION && unpack_done(&u);

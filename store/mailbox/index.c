@@ -15,14 +15,17 @@ static uint32_t segment_of(uint32_t uid)
 	return uid / SEGMENT_ROWS;
 }
 
-void index_key(struct buf *key, char letter, uint32_t mailbox, uint32_t number)
+void index_key_begin(struct buf *key, char letter, uint32_t mailbox)
 {
 	buf_clear(key);
 	buf_add_char(key, letter);
-	for (int shift = 24; shift >= 0; shift -= 8)
-		buf_add_char(key, (char)(mailbox >> shift));
-	for (int shift = 24; shift >= 0; shift -= 8)
-		buf_add_char(key, (char)(number >> shift));
+	pack_sorted_u32(key, mailbox);
+}
+
+void index_key(struct buf *key, char letter, uint32_t mailbox, uint32_t number)
+{
+	index_key_begin(key, letter, mailbox);
+	pack_sorted_u32(key, number);
 }
 
 static void pack_cold(struct buf *out, const struct row *r)
@@ -137,10 +140,9 @@ static int read_tail(struct index *x, struct span value)
 
 int index_read_tail(struct span key, struct span value, uint32_t *mailbox, struct row *row)
 {
+	struct unpacker k = {.rest = span_skip(key, 1)};
 	*row = (struct row){0};
-	*mailbox = 0;
-	for (size_t i = 1; i < key.len && i < 5; i++)
-		*mailbox = *mailbox << 8 | (unsigned char)key.ptr[i];
+	*mailbox = unpack_sorted_u32(&k);
 	return unpack_tail(value, row);
 }
 
@@ -154,9 +156,8 @@ static int read_letter(struct index *x, struct engine *e, struct span partition,
 	struct span key, value;
 	int more, bad = 0;
 	while (!bad && (more = engine_scan_next(scan, &key, &value, why)) > 0) {
-		uint32_t number = 0;
-		for (size_t i = 5; i < key.len && i < 9; i++)
-			number = number << 8 | (unsigned char)key.ptr[i];
+		struct unpacker k = {.rest = span_skip(key, 5)};
+		uint32_t number = unpack_sorted_u32(&k);
 		bad = letter == 'c' ? read_cold(x, value) : letter == 'h' ? read_hot(x, number, value) : read_tail(x, value);
 		if (bad)
 			error_set(why, EBADMSG, "the index of mailbox %u is damaged (%c %u)", mailbox, letter, number);

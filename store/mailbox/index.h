@@ -59,7 +59,8 @@ void index_remove(struct index *x, struct span ranges, struct batch *b, struct s
 void index_pack_row(struct buf *out, const struct row *row);
 void index_unpack_row(struct unpacker *u, struct row *row);
 
-/* Keys: a letter, the mailbox and a number, so that they sort. */
+/* Keys: a letter, the mailbox, and a number or whatever the caller appends, so that they sort (base/pack.h, pack_sorted). */
+void index_key_begin(struct buf *key, char letter, uint32_t mailbox);
 void index_key(struct buf *key, char letter, uint32_t mailbox, uint32_t number);
 
 #endif

@@ -194,7 +194,7 @@ static bool may_create(struct request *r, uint32_t request, struct span name)
 }
 
 /* A name that is taken, by a mailbox or by what lies below it. Where this reader may know of neither, he only may not have it: that something is in the way cannot be
- * kept from him, since he may create mailboxes beside it, but not what (RFC 4314 §6; Cyrus does the same, Dovecot tells). */
+ * kept from him, since he may create mailboxes beside it, but not what (RFC 4314 §6). */
 static void say_taken(struct request *r, uint32_t request, struct span name)
 {
 	const struct view *v = r->view;

@@ -12,8 +12,7 @@ enum { LOG_VERSION = 1 };
 static void log_key(struct buf *key, uint32_t mailbox, uint64_t modseq)
 {
 	index_key(key, 'x', mailbox, (uint32_t)(modseq >> 32));
-	for (int shift = 24; shift >= 0; shift -= 8)
-		buf_add_char(key, (char)(modseq >> shift));
+	pack_sorted_u32(key, (uint32_t)modseq);
 }
 
 static void begin_anew(struct mailbox *m, uint64_t modseq)

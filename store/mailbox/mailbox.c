@@ -25,11 +25,10 @@ static void record_key(struct buf *key, uint32_t mailbox)
 
 int mailbox_read_record(struct account *a, struct span key, struct span value, struct error *why)
 {
-	struct unpacker u = {.rest = value};
+	struct unpacker u = {.rest = value}, k = {.rest = span_skip(key, 1)};
 	struct mailbox *m = xcalloc(1, sizeof *m);
 	m->account = a;
-	for (size_t i = 1; i < key.len && i < 5; i++)
-		m->id = m->id << 8 | (unsigned char)key.ptr[i];
+	m->id = unpack_sorted_u32(&k);
 	uint8_t version = unpack_u8(&u);
 	struct span name = unpack_bytes(&u, MAILBOX_NAME_BYTES_MOST);
 	m->name = span_strdup(name);

@@ -14,21 +14,16 @@ static void make_key(struct buf *key, uint64_t removed_ms, uint32_t number)
 {
 	buf_clear(key);
 	buf_add_char(key, 'g');
-	for (int shift = 56; shift >= 0; shift -= 8)
-		buf_add_char(key, (char)(removed_ms >> shift));
-	for (int shift = 24; shift >= 0; shift -= 8)
-		buf_add_char(key, (char)(number >> shift));
+	pack_sorted_u64(key, removed_ms);
+	pack_sorted_u32(key, number);
 }
 
 static bool read_key(struct span key, struct removed_entry *out)
 {
-	if (key.len != 13)
-		return false;
-	for (size_t i = 1; i < 9; i++)
-		out->removed_ms = out->removed_ms << 8 | (unsigned char)key.ptr[i];
-	for (size_t i = 9; i < 13; i++)
-		out->number = out->number << 8 | (unsigned char)key.ptr[i];
-	return true;
+	struct unpacker u = {.rest = span_skip(key, 1)};
+	out->removed_ms = unpack_sorted_u64(&u);
+	out->number = unpack_sorted_u32(&u);
+	return unpack_done(&u);
 }
 
 static bool has_grace(const struct account *a)

@@ -3,6 +3,7 @@
 
 #include "base/die.h"
 #include "base/log.h"
+#include "base/pack.h"
 #include "ipc/words.h"
 
 #include <roaring/roaring.h>
@@ -22,15 +23,11 @@ struct seen_change {
 	uint64_t reader, modseq, before;
 };
 
-/* Numbers in keys have their highest byte first, so that they sort. */
 static void block_key(struct buf *key, uint32_t mailbox, uint64_t reader, uint32_t block)
 {
-	index_key(key, 'z', mailbox, 0);
-	key->len -= 4;
-	for (int shift = 56; shift >= 0; shift -= 8)
-		buf_add_char(key, (char)(reader >> shift));
-	for (int shift = 24; shift >= 0; shift -= 8)
-		buf_add_char(key, (char)(block >> shift));
+	index_key_begin(key, 'z', mailbox);
+	pack_sorted_u64(key, reader);
+	pack_sorted_u32(key, block);
 }
 
 static struct seen *add_reader(struct mailbox *m, uint64_t reader)
@@ -55,14 +52,6 @@ static struct seen *find(struct mailbox *m, uint64_t reader)
 	return add_reader(m, reader);
 }
 
-static uint64_t number(struct span bytes)
-{
-	uint64_t n = 0;
-	for (size_t i = 0; i < bytes.len; i++)
-		n = n << 8 | (unsigned char)bytes.ptr[i];
-	return n;
-}
-
 static void log_unread(const struct mailbox *m, const char *why)
 {
 	log_event(LOG_LEVEL_ERROR, "seen-unread", log_c("account", m->account->partition), log_c("mailbox", m->name), log_c("why", why));
@@ -70,10 +59,12 @@ static void log_unread(const struct mailbox *m, const char *why)
 
 static void read_block(struct mailbox *m, struct span key, struct span value)
 {
-	if (key.len != 17)
+	struct unpacker k = {.rest = span_skip(key, 5)};
+	uint64_t reader = unpack_sorted_u64(&k);
+	uint32_t block = unpack_sorted_u32(&k), first = block * BLOCK_UIDS;
+	if (!unpack_done(&k))
 		return;
-	struct seen *s = find(m, number(span_slice(key, 5, 8)));
-	uint32_t block = (uint32_t)number(span_slice(key, 13, 4)), first = block * BLOCK_UIDS;
+	struct seen *s = find(m, reader);
 	if (value.len != BLOCK_BYTES) {
 		log_unread(m, "a block of what a reader has seen is damaged");
 		roaring_bitmap_add(s->lost, block);

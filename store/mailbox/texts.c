@@ -138,12 +138,9 @@ uint16_t trigram_page_mask(struct span page, uint32_t hash)
 
 static void page_key(struct buf *key, uint32_t mailbox, unsigned page, uint32_t segment)
 {
-	index_key(key, 'y', mailbox, 0);
-	key->len -= 4;
-	buf_add_char(key, (char)(page >> 8));
-	buf_add_char(key, (char)page);
-	for (int shift = 24; shift >= 0; shift -= 8)
-		buf_add_char(key, (char)(segment >> shift));
+	index_key_begin(key, 'y', mailbox);
+	pack_sorted_u16(key, (uint16_t)page);
+	pack_sorted_u32(key, segment);
 }
 
 /* The trigrams of a block. Where a text is cut, or the block cannot be read, it may have anything. */
@@ -199,9 +196,8 @@ static bool find_hash(const struct account *a, uint32_t mailbox, uint32_t hash, 
 	page_key(&to, mailbox, page, UINT32_MAX);
 	struct engine_scan *scan = engine_scan_open(a->worker->engine, account_partition(a), buf_span(&from), buf_span(&to));
 	while ((more = engine_scan_next(scan, &key, &value, NULL)) > 0) {
-		struct candidates c = {.blocks = trigram_page_mask(value, hash)};
-		for (size_t i = 7; i < key.len && i < 11; i++)
-			c.segment = c.segment << 8 | (unsigned char)key.ptr[i];
+		struct unpacker k = {.rest = span_skip(key, 7)};
+		struct candidates c = {.segment = unpack_sorted_u32(&k), .blocks = trigram_page_mask(value, hash)};
 		if (is_first) {
 			buf_add(out, span_of(&c, sizeof c));
 			continue;

@@ -16,13 +16,10 @@ bool word_has_byte(char c)
 
 void words_key(struct buf *key, uint32_t mailbox, char what, uint32_t segment, unsigned part)
 {
-	index_key(key, 'f', mailbox, 0);
-	key->len -= 4;
+	index_key_begin(key, 'f', mailbox);
 	buf_add_char(key, what);
-	for (int shift = 24; shift >= 0; shift -= 8)
-		buf_add_char(key, (char)(segment >> shift));
-	buf_add_char(key, (char)(part >> 8));
-	buf_add_char(key, (char)part);
+	pack_sorted_u32(key, segment);
+	pack_sorted_u16(key, (uint16_t)part);
 }
 
 void words_pack_head(struct buf *out)

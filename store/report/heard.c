@@ -1,6 +1,7 @@
 /* Reports that came to us. "y" u64 when (ms, big-endian) u64 hash -> the sums, as wire/tlsrpt_report.h packs them, of our own domains. */
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/pack.h"
 #include "store/directory/directory.h"
 #include "store/report/row.h"
 
@@ -15,10 +16,8 @@ enum {
 static void make_key(struct buf *key, int64_t when_ms, uint64_t hash)
 {
 	buf_add_char(key, 'y');
-	for (int shift = 56; shift >= 0; shift -= 8)
-		buf_add_char(key, (char)((uint64_t)when_ms >> shift));
-	for (int shift = 56; shift >= 0; shift -= 8)
-		buf_add_char(key, (char)(hash >> shift));
+	pack_sorted_u64(key, (uint64_t)when_ms);
+	pack_sorted_u64(key, hash);
 }
 
 /* What else is kept: is it the same report, and what has to go for a new one of this signer. */
