@@ -168,13 +168,13 @@ class Changes:
 
     def step_quota(self, _):
         """RFC 9208: sometimes there is room for a few messages more."""
-        most = None if self.random.random() < 0.5 else self.world.count() + self.random.randint(0, 12)
+        most = None if self.random.random() < 0.5 else max(1, self.world.count() + self.random.randint(0, 12))  # of none, nothing can be set
         self.note('quota', most)
         if most is None:
             self.server.command('quota', 'unset', self.domain)
         else:
-            self.server.must('quota', 'set', self.domain, 'none', str(max(most, 1)))
-        self.world.most = most and max(most, 1)
+            self.server.must('quota', 'set', self.domain, 'none', str(most))
+        self.world.most = most
 
     def keep(self, session):
         """What a client has of the mailbox that it leaves, if it can come back for what it has missed."""
