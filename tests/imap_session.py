@@ -86,8 +86,10 @@ class Session:
         if not match or self.statuses is None:
             return False
         name = (match[1] or match[2]).decode()
-        box = next((box for own, box in self.run.world.boxes.items() if self.wire_name(own) == name), None)
         values = dict(zip(*[iter(parse_list(response, match.end())[0])] * 2))
+        # what is read now may be of a mailbox that had the name when it was said
+        validity = int(values.get(b'UIDVALIDITY', 0))
+        box = next((box for own, box in self.run.world.boxes.items() if (box.validity == validity if validity else self.wire_name(own) == name)), None)
         if box is not None and {b'MESSAGES', b'UIDNEXT'} <= set(values):
             self.statuses[box.number] = (int(values[b'MESSAGES']), int(values[b'UIDNEXT']))
         return True
