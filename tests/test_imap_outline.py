@@ -1,10 +1,13 @@
 """SELECT of a large mailbox after a start, which reads its outline and not its index: it must say what the index says."""
+import pathlib
 import re
+import subprocess
+import time
 from itertools import count
 
 import pytest
 
-from conftest import SMALL, US
+from conftest import CARTEIRO, SMALL, US
 
 LARGE = 5200
 numbers = count(1)
@@ -124,3 +127,25 @@ def test_a_session_that_was_told_the_outline_hears_of_changes(server, name):
         heard = b' '.join(i.ok('NOOP'))
         assert re.search(rb'\* 1 FETCH \([^)]*\\Flagged', heard) and b'* 2 EXPUNGE' in heard
         assert int(re.search(rb'UID (\d+)', b' '.join(i.ok('FETCH 2 (UID)')))[1]) == 4
+
+
+def ticks(server):
+    """CPU that store and filter have used."""
+    return sum(int(n) for role, pid in server.pids() if role in ('store', 'filter') for n in pathlib.Path('/proc/%d/stat' % pid).read_text().rpartition(')')[2].split()[11:13])
+
+
+def test_an_import_leaves_one_too(make_server):
+    """Nobody selects the mailbox and leaves it again: its outline is written when all that is made of its messages has been made."""
+    server = make_server('imported', users=['u'])
+    (server.data / 'in.mbox').write_bytes(b''.join(b'From a@b Mon Nov 30 10:00:00 2026\nSubject: %d\n\nbody %d\n\n' % (n, n) for n in range(LARGE)))
+    assert '%d brought' % LARGE in server.must('import', 'mbox', US, server.data / 'in.mbox')
+    before = -1
+    while before != ticks(server):
+        before = ticks(server)
+        time.sleep(2)
+    server.stop()
+    rows = subprocess.run([pathlib.Path(CARTEIRO).parent.parent / 'store/store_damage_rows', server.data / 'store', 'q', '9'], stdout=subprocess.PIPE, text=True, check=True)
+    assert rows.stdout == '1\n'
+    server.start()
+    with server.imap(US) as i:  # and that it is damaged costs time alone
+        assert said_by_select(i, 'INBOX')['MESSAGES'] == LARGE

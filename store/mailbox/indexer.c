@@ -4,6 +4,7 @@
 #include "store/mailbox/indexing.h"
 
 #include "base/die.h"
+#include "store/mailbox/outline.h"
 #include "store/store.h"
 
 #include <stdatomic.h>
@@ -283,8 +284,8 @@ static void take_turn(struct turn *turn)
 	bool had_waiters = x->waiters;
 	if (x->mailbox->is_indexing_paused)
 		indexing_forget_words(x);
-	else if (step_columns(x) && !x->waiters)
-		indexing_step_texts(x);
+	else if (step_columns(x) && !x->waiters && indexing_step_texts(x))
+		outline_renew(x->mailbox);
 	tell_waiters(x);
 	if (had_waiters && !x->waiters)
 		indexing_post(x); /* what nobody waits for goes on */

@@ -6,6 +6,7 @@
 enum {
 	OUTLINE_VERSION = 1,
 	RANGES_BYTES_MOST = 512 * 1024,
+	RENEWED_SHARE = 64, /* after as many changes as this part of its messages: it walks all of them */
 	FOLLOWED_BYTES_MOST = 1024, /* of one that is read and written with every sixteenth delivery */
 };
 
@@ -47,6 +48,14 @@ void outline_put(struct mailbox *m)
 	if (o.uids.len <= RANGES_BYTES_MOST)
 		write(m, &o);
 	buf_free(&o.uids);
+}
+
+void outline_renew(struct mailbox *m)
+{
+	if (m->highestmodseq - m->outline_modseq <= m->index.count / RENEWED_SHARE)
+		return;
+	outline_put(m);
+	account_settle(m->account);
 }
 
 static bool unpack(struct span value, struct outline *out)

@@ -17,6 +17,8 @@ struct outline {
 
 /* Into account->batch, of a mailbox that is loaded, if it is large and the one that is there is out of date. */
 void outline_put(struct mailbox *m);
+/* The same and at once, of a mailbox that has come to rest, if much has changed since: an import selects nothing, and leaves nothing. */
+void outline_renew(struct mailbox *m);
 /* Takes messages that have come into the one that is on the disk, if nothing else has changed since, and it is short. */
 void outline_follow(struct mailbox *m);
 /* The mailbox as it is now, of one that is not loaded. False if there is none, or it is out of date. */
