@@ -71,7 +71,7 @@ class Carteiro:
         with open(self.conf, 'a') as f:
             f.write(SETTINGS)
         self.process = subprocess.Popen([self.program, '-c', self.conf, 'run'], stderr=open(self.home + '/log', 'ab'), stdin=subprocess.DEVNULL)
-        wait_until_ready(self.program, self.conf, self.process)
+        wait_until_ready(self.program, self.conf, self.process, self.home + '/log')
         for n in range(SINKS):
             self.command('domain', 'add', 'd%d.example' % n, '[127.0.0.1]:%d' % (FIRST_SINK + n))
 

@@ -49,7 +49,7 @@ class Server:
         self.seen = os.path.getsize(self.log_file) if os.path.exists(self.log_file) else 0
         with open(self.log_file, 'ab') as log:
             self.process = subprocess.Popen([self.carteiro, '-c', self.conf, 'run'], stderr=log, stdin=subprocess.DEVNULL)
-        wait_until_ready(self.carteiro, self.conf, self.process)
+        wait_until_ready(self.carteiro, self.conf, self.process, self.log_file)
         return time.monotonic() - self.began
 
     def log(self):

@@ -54,7 +54,7 @@ def prepare(carteiro, home):
 def start(carteiro, conf, home):
     with open(home + '/log', 'ab') as log:
         server = subprocess.Popen([carteiro, '-c', conf, 'run'], stderr=log, stdin=subprocess.DEVNULL)
-    wait_until_ready(carteiro, conf, server)
+    wait_until_ready(carteiro, conf, server, home + '/log')
     return server
 
 

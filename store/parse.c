@@ -110,19 +110,19 @@ void parse_start_cache(struct worker *w, struct span cache, parse_done_fn *done,
 	start(p, PARSE_SUMMARY_OF_CACHE, SPAN(""));
 }
 
-void parse_credited(struct worker *w, const struct msg_parse_credit *m)
+void parse_credited(struct worker *w, const struct msg_parse_credit *m, peer_id filter)
 {
 	struct parse *p = map_get(&w->parses, m->job);
-	if (!p || p->is_sent)
+	if (!p || p->filter != filter || p->is_sent)
 		return;
 	p->window += m->pieces < WINDOW_PIECES ? m->pieces : WINDOW_PIECES;
 	say_or_fail(p, parcel_new(p->filter));
 }
 
-void parse_finished(struct worker *w, const struct msg_parse_done *m)
+void parse_finished(struct worker *w, const struct msg_parse_done *m, peer_id filter)
 {
 	struct parse *p = map_get(&w->parses, m->job);
-	if (p)
+	if (p && p->filter == filter)
 		finish(p, m->cache, m->matched, false);
 }
 

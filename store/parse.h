@@ -19,9 +19,9 @@ void parse_start(struct worker *w, struct id128 blob, uint64_t size, enum parse_
 /* The same with what is in memory: a structure, for PARSE_SUMMARY_OF_CACHE. */
 void parse_start_cache(struct worker *w, struct span cache, parse_done_fn *done, void *context);
 
-/* In the worker's thread: what filter answers. */
-void parse_credited(struct worker *w, const struct msg_parse_credit *m);
-void parse_finished(struct worker *w, const struct msg_parse_done *m);
+/* In the worker's thread: what a filter answers; one that has not been asked that question is not heard. */
+void parse_credited(struct worker *w, const struct msg_parse_credit *m, peer_id filter);
+void parse_finished(struct worker *w, const struct msg_parse_done *m, peer_id filter);
 void parse_filter_gone(struct worker *w, peer_id filter);
 /* The worker that a job's number belongs to. */
 unsigned parse_worker(uint64_t job);

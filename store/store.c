@@ -200,7 +200,7 @@ struct filter_job {
 	struct job job;
 	uint16_t type;
 	struct buf payload;
-	peer_id gone;
+	peer_id filter, gone;
 };
 
 static void run_filter_job(struct worker *w, struct job *j)
@@ -211,9 +211,9 @@ static void run_filter_job(struct worker *w, struct job *j)
 	if (f->gone)
 		parse_filter_gone(w, f->gone);
 	else if (f->type == MSG_PARSE_CREDIT && msg_parse_credit_unpack(buf_span(&f->payload), &credit) == 0)
-		parse_credited(w, &credit);
+		parse_credited(w, &credit, f->filter);
 	else if (f->type == MSG_PARSE_DONE && msg_parse_done_unpack(buf_span(&f->payload), &done) == 0)
-		parse_finished(w, &done);
+		parse_finished(w, &done, f->filter);
 	buf_free(&f->payload);
 	free(f);
 }
@@ -239,10 +239,10 @@ static int dispatch_filter(const void *handlers, void *context, uint16_t type, s
 		return filter_to_store_dispatch(handlers, context, type, payload);
 	struct unpacker u = {.rest = payload};
 	unsigned worker = parse_worker(unpack_u64(&u));
-	if (u.bad || worker >= p->store->worker_count)
+	if (u.bad || worker >= p->store->worker_count || msg_check(type, payload))
 		return -1;
 	struct filter_job *f = xcalloc(1, sizeof *f);
-	*f = (struct filter_job){.job.run = run_filter_job, .type = type};
+	*f = (struct filter_job){.job.run = run_filter_job, .type = type, .filter = p->id};
 	buf_add(&f->payload, payload);
 	worker_post_answer(p->store->workers[worker], &f->job);
 	return 0;

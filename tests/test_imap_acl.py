@@ -327,6 +327,26 @@ def test_a_move_needs_what_store_and_expunge_need(i, bob):
     assert b'MESSAGES 1' in i.ok('STATUS INBOX (MESSAGES)')[0]
 
 
+def test_a_right_that_is_taken_away_ends_a_fetch_that_runs(server, i, bob):
+    """Of an answer that the reader has not read yet no more is made."""
+    assert i.append('INBOX', b'Subject: large\r\n\r\n' + b'large text\r\n' * 5000).startswith('OK')
+    i.ok('SELECT INBOX')
+    for step in (1, 2, 4, 8, 16, 32, 64, 128, 256):
+        i.ok('COPY 1:%d INBOX' % step)
+        i.ok('NOOP')
+    share(i, 'lr')
+    bob.ok('EXAMINE ' + inbox())
+    tag = bob.send_command('FETCH 1:* (BODY.PEEK[])')
+    assert b'FETCH (BODY[] {' in bob.line()  # it has begun
+    i.ok('DELETEACL INBOX bob@example.test')
+    bob.buffer = b'* 1 FETCH (BODY[] {60018}\r\n' + bob.buffer
+    try:
+        answer = bob.result(tag)
+    except (EOFError, ConnectionResetError):  # in the middle of a message there is no place for a NO
+        return
+    assert answer.startswith('NO') and len(bob.untagged) < 512
+
+
 def test_new_mailboxes_inherit(i, bob):
     i.ok('CREATE Team')
     share(i, 'lrk', 'Team')

@@ -126,5 +126,7 @@ def test_the_special_use_is_an_annotation_too(i):
     assert '[USEATTR]' in i.no('SETMETADATA mine (/private/specialuse "\\\\Sent")')
     assert '[USEATTR]' in i.no('SETMETADATA mine (/private/specialuse "\\\\Nothing")')
     i.ok('SETMETADATA Sent (/private/specialuse NIL)')
+    assert '[USEATTR]' in i.no('SETMETADATA mine (/private/specialuse "\\\\Sent" /private/specialuse "\\\\Nothing")')
+    assert not entries(i.ok('GETMETADATA mine /private/specialuse'))  # all are set, or none
     i.ok('SETMETADATA mine (/private/specialuse "\\\\Sent")')
     assert b'* LIST (\\HasNoChildren \\Sent) "/" mine' in i.ok('LIST "" mine RETURN (SPECIAL-USE)')

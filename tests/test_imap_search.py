@@ -68,7 +68,7 @@ def test_return_options_tell_what_is_asked_for(i):
     'SEARCH EMAILID', 'SEARCH FUZZY', 'SEARCH FUZZY FUZZY ALL', 'SORT (DATE) UTF-8', 'SORT DATE UTF-8 ALL', 'SORT () UTF-8 ALL', 'SORT (REVERSE) UTF-8 ALL', 'SORT (NONSENSE) UTF-8 ALL',
     'SORT (RELEVANCY) UTF-8 ALL', 'SORT RETURN (ALL) (DATE) UTF-8', 'SORT (DATE) ALL', 'THREAD UTF-8 ALL', 'THREAD NONSENSE UTF-8 ALL', 'THREAD REFERENCES UTF-8', 'THREAD REFERENCES ALL',
     'SORT (%s) UTF-8 ALL' % ' '.join(['DATE'] * 17), 'CANCELUPDATE', 'CANCELUPDATE x', 'ESEARCH', 'ESEARCH IN', 'ESEARCH IN () ALL', 'ESEARCH IN (nothing) ALL', 'ESEARCH IN (mailboxes) ALL',
-    'ESEARCH IN (mailboxes ()) ALL', 'ESEARCH IN (subtree INBOX)', 'ESEARCH IN (personal) RETURN (SAVE) ALL', 'SEARCH $,1', 'SEARCH UID', 'FETCH $,1 FLAGS', 'UID ESEARCH ALL'])
+    'ESEARCH IN (mailboxes ()) ALL', 'ESEARCH IN (subtree INBOX)', 'ESEARCH IN (personal) RETURN (SAVE) ALL', 'SEARCH $,1', 'SEARCH UID', 'FETCH $,1 FLAGS'])
 def test_what_is_no_search_is_refused(i, line):
     fill(i, message())
     i.bad(line)

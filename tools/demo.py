@@ -93,7 +93,7 @@ def main():
     server = subprocess.Popen([carteiro, '-c', conf, 'run'], stderr=log)
     signal.signal(signal.SIGTERM, lambda *_: server.terminate())
     try:
-        wait_until_ready(carteiro, conf, server)
+        wait_until_ready(carteiro, conf, server, os.path.join(home, 'log'))
         token = send(passwords)
         print('%s has sent a letter to %s through submission; read back over IMAP it is:\n' % tuple(USERS))
         print(read(passwords, token).replace('\r\n', '\n'))

@@ -29,13 +29,14 @@ def command(carteiro, conf, *words, text=None):
     return done.stdout
 
 
-def wait_until_ready(carteiro, conf, server):
+def wait_until_ready(carteiro, conf, server, log):
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         if server.poll() is not None:
-            sys.exit('the server ended: see its log')
+            lines = open(log, errors='replace').read().splitlines() or ['']
+            sys.exit('the server ended. What it said last (all of it is in %s):\n%s' % (log, lines[-1]))
         done = subprocess.run([carteiro, '-c', conf, 'status'], capture_output=True, text=True)
         if done.returncode == 0 and 'starting' not in done.stdout and 'tls=no' not in done.stdout:
             return
         time.sleep(0.05)
-    sys.exit('the server does not come up: see its log')
+    sys.exit('the server does not come up: see ' + log)

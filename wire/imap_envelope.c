@@ -11,14 +11,18 @@ static bool take_char(struct span *rest, char c)
 	return true;
 }
 
+static bool take_nil(struct span *rest)
+{
+	bool is_nil = span_starts_with(*rest, SPAN("NIL"));
+	*rest = span_skip(*rest, is_nil ? 3 : 0);
+	return is_nil;
+}
+
 /* RFC 3501 §9, nstring, without literals */
 static bool take_nstring(struct span *rest)
 {
-	if (!take_char(rest, '"')) {
-		bool is_nil = span_starts_with(*rest, SPAN("NIL"));
-		*rest = span_skip(*rest, is_nil ? 3 : 0);
-		return is_nil;
-	}
+	if (!take_char(rest, '"'))
+		return take_nil(rest);
 	for (size_t at = 0; at < rest->len; at++) {
 		unsigned char c = (unsigned char)rest->ptr[at];
 		if (c == '"') {
@@ -45,7 +49,7 @@ static bool take_nstrings(struct span *rest, unsigned count)
 static bool take_addresses(struct span *rest)
 {
 	if (!take_char(rest, '('))
-		return take_nstring(rest);
+		return take_nil(rest);
 	do {
 		if (!take_char(rest, '(') || !take_nstrings(rest, ADDRESS_STRINGS) || !take_char(rest, ')'))
 			return false;

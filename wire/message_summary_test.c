@@ -233,7 +233,7 @@ static void what_is_no_envelope_is_not_given_to_clients(void **state)
 	    "", "(", "NIL", "(NIL NIL " LISTS "NIL NIL", "(NIL NIL " LISTS "NIL NIL) ", "(NIL NIL " LISTS "NIL NIL)\r\n", "(NIL NIL " LISTS "NIL)",
 	    "(NIL NIL " LISTS "NIL NIL NIL)", "(NIL \"a\r\nb\" " LISTS "NIL NIL)", "(NIL \"a\x01\" " LISTS "NIL NIL)", "(NIL \"\xc3\xa1\" " LISTS "NIL NIL)",
 	    "(NIL \"a\\b\" " LISTS "NIL NIL)", "(NIL \"a\\", "(NIL {1}\r\na " LISTS "NIL NIL)", "(NIL atom " LISTS "NIL NIL)", "(NIL  NIL " LISTS "NIL NIL)",
-	    "(NIL NIL () NIL NIL NIL NIL NIL NIL NIL)", "(NIL NIL ((NIL NIL NIL)) NIL NIL NIL NIL NIL NIL NIL)", "(NIL NIL ((NIL NIL NIL NIL NIL)) NIL NIL NIL NIL NIL NIL NIL)",
+	    "(NIL NIL \"a\" NIL NIL NIL NIL NIL NIL NIL)", "(NIL NIL () NIL NIL NIL NIL NIL NIL NIL)", "(NIL NIL ((NIL NIL NIL)) NIL NIL NIL NIL NIL NIL NIL)", "(NIL NIL ((NIL NIL NIL NIL NIL)) NIL NIL NIL NIL NIL NIL NIL)",
 	    "(NIL NIL ((NIL NIL NIL NIL) (NIL NIL NIL NIL)) NIL NIL NIL NIL NIL NIL NIL)",
 	};
 	(void)state;

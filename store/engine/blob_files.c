@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { WINDOW_BYTES = 64 * 1024 };
+enum { WINDOW_BYTES = 64 * 1024, PAGE_BYTES = 4096 };
 
 struct file {
 	uint64_t number; /* of its name */
@@ -56,12 +56,17 @@ static int file_open(struct blob_files *f, uint64_t number)
 	return f->fd < 0 ? -1 : 0;
 }
 
-/* As many bytes as there are, at most `room`; what cannot be read is as if the file ended there. */
+/* As many bytes as there are, at most `room`. A page that the disk does not give is zeros: checksums tell, and what stands behind it is still to be had. */
 static struct span read_at(const struct blob_files *f, uint64_t offset, char *memory, size_t room)
 {
 	size_t have = 0;
 	while (have < room && offset <= INT64_MAX - room) {
 		ssize_t n = pread(f->fd, memory + have, room - have, (off_t)(offset + have));
+		if (n < 0 && errno == EIO) {
+			size_t page = PAGE_BYTES - (offset + have) % PAGE_BYTES;
+			n = (ssize_t)(page < room - have ? page : room - have);
+			memset(memory + have, 0, (size_t)n);
+		}
 		if (n == 0 || (n < 0 && errno != EINTR))
 			break;
 		have += n < 0 ? 0 : (size_t)n;

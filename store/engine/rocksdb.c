@@ -393,11 +393,11 @@ static bool rocks_rows_have_garbage(struct rocks_engine *r)
 static int rocks_compact(struct engine *e, struct error *why)
 {
 	struct rocks_engine *r = rocks_of(e);
-	rocksdb_flushoptions_t *o = rocksdb_flushoptions_create();
-	rocksdb_flushoptions_set_wait(o, 1);
 	char *fault = NULL;
 	if (!atomic_exchange(&r->has_deleted, false))
 		return 0; /* all that is written would be written again, for nothing */
+	rocksdb_flushoptions_t *o = rocksdb_flushoptions_create();
+	rocksdb_flushoptions_set_wait(o, 1);
 	for (size_t i = 0; i < ENGINE_FAMILIES && !fault; i++)
 		rocksdb_flush_cf(r->db, o, r->families[i], &fault);
 	rocksdb_flushoptions_destroy(o);

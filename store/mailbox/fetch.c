@@ -249,13 +249,24 @@ static void make_part(struct cursor *c)
 	arena_free(&window.memory);
 }
 
+static void refuse(struct cursor *c)
+{
+	struct buf out = {0};
+	msg_request_done_pack(&out, 0, &(struct msg_request_done){.session = c->view->session, .request = c->request, .outcome = REQUEST_NO_PERMISSION});
+	view_say(c->view, &out);
+	cursor_end(c);
+}
+
 static void go_on(struct worker *w, struct job *j)
 {
 	(void)w;
 	struct cursor *c = (struct cursor *)((char *)j - offsetof(struct cursor, job));
+	const struct view *v = c->view;
 	c->is_waiting = false;
-	if (c->view->is_closed || !c->is_active)
+	if (v->is_closed || !c->is_active)
 		cursor_end(c);
+	else if (v->mailbox && !(acl_rights(v->mailbox, v->reader, v->is_near) & RIGHT_READ))
+		refuse(c); /* somebody has taken it away meanwhile */
 	else
 		make_part(c);
 }
@@ -266,7 +277,7 @@ void fetch_asked(void *context, const struct msg_fetch_ask *msg)
 	struct cursor *c = cursor_begin(r, msg->request, msg->ranges, msg->changed_since, go_on);
 	if (!c)
 		return;
-	c->want = msg->want;
+	c->want = msg->want & FETCH_CACHE ? msg->want & (uint8_t)~FETCH_ENVELOPE : msg->want;
 	account_when_durable(r->account, &c->job);
 }
 

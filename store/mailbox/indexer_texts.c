@@ -86,7 +86,7 @@ void indexing_forget_words(struct indexing *x)
 static void gather_block(struct indexing *x, uint32_t block)
 {
 	struct text_block b = {0};
-	if (!texts_get(x->account, x->mailbox->id, block, &b))
+	if (texts_get(x->account, x->mailbox->id, block, &b) <= 0)
 		memset(b.texts, 0, sizeof b.texts);
 	for (unsigned i = 0; i < BLOCK_ROWS; i++) {
 		const struct kept_text *t = &b.texts[i];
@@ -179,7 +179,7 @@ static void clean_block(struct indexing *x, uint32_t block)
 	struct mailbox *m = x->mailbox;
 	struct text_block b = {0};
 	bool has_some = false, is_changed = false;
-	if (texts_get(x->account, m->id, block, &b)) {
+	if (texts_get(x->account, m->id, block, &b) > 0) {
 		for (unsigned i = 0; i < BLOCK_ROWS; i++) {
 			bool is_there = index_find(&m->index, block * BLOCK_ROWS + i);
 			is_changed |= b.texts[i].text.ptr && !is_there;

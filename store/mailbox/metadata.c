@@ -190,8 +190,8 @@ static bool has_room(const struct view *v, uint32_t mailbox, const struct span *
 	       (!shared || shared + count_entries(v, mailbox, "/shared") <= ENTRIES_MOST);
 }
 
-/* RFC 6154 §5.4: one mailbox for each use here. */
-static enum request_outcome set_use(struct mailbox *m, struct span value, bool is_nil)
+/* RFC 6154 §5.4: one mailbox for each use here. *out: what it is to be. */
+static enum request_outcome read_use(struct mailbox *m, struct span value, bool is_nil, uint8_t *out)
 {
 	static const struct {
 		const char *name;
@@ -204,7 +204,7 @@ static enum request_outcome set_use(struct mailbox *m, struct span value, bool i
 	struct mailbox *other = use ? mailbox_of_use(m->account, use) : NULL;
 	if ((!is_nil && value.len && use == USE_NONE) || (other && other != m))
 		return REQUEST_BAD_USE;
-	m->special_use = (uint8_t)use;
+	*out = (uint8_t)use;
 	return REQUEST_OK;
 }
 
@@ -214,11 +214,12 @@ static enum request_outcome set_entries(const struct view *v, struct mailbox *m,
 	struct account *a = v->account;
 	uint32_t id = m ? m->id : 0;
 	enum request_outcome outcome = REQUEST_OK;
+	uint8_t use = m ? m->special_use : USE_NONE;
 	if (!has_room(v, id, words, count))
 		return REQUEST_TOO_MANY;
 	for (size_t i = 0; outcome == REQUEST_OK && i + 1 < count; i += 2)
 		if (m && span_equal(words[i], span_cstr(SPECIAL_USE)))
-			outcome = set_use(m, span_skip(words[i + 1], 1), words[i + 1].len == 0);
+			outcome = read_use(m, span_skip(words[i + 1], 1), words[i + 1].len == 0, &use);
 	for (size_t i = 0; outcome == REQUEST_OK && i + 1 < count; i += 2) {
 		BUF_AUTO key = {0};
 		make_own_key(v, id, words[i], &key);
@@ -234,6 +235,7 @@ static enum request_outcome set_entries(const struct view *v, struct mailbox *m,
 		if (!v->reader || !is_private(words[i]))
 			account_tell_watchers(a, m ? MAILBOX_EVENT_METADATA : MAILBOX_EVENT_SERVER_METADATA, m ? span_cstr(m->name) : SPAN(""), words[i]);
 	if (outcome == REQUEST_OK && m) {
+		m->special_use = use;
 		mailbox_next_modseq(m); /* RFC 7162 §3.2 */
 		mailbox_put(m);
 	}

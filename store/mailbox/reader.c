@@ -1,6 +1,8 @@
 /* Reading accounts row by row: see reader.h. */
 #include "store/mailbox/reader.h"
 
+#include "base/pack.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +13,7 @@ enum {
 	FIRST_MAILBOXES = 6,         /* the same, where no mailbox's record can be read either: those that an account starts with */
 	SEGMENTS_LOOKED_FOR = 4096,  /* a million UIDs, of a mailbox whose record is lost */
 	SEGMENTS_MISSING_MOST = 8,   /* in a row; then there are no more */
+	LOOKED_UP_MOST = 1 << 20,    /* UIDs of a tail that cannot be scanned */
 };
 
 struct reading {
@@ -60,25 +63,49 @@ static int read_segment(struct reading *g, const struct mailbox *m, uint32_t seg
 	return bad < 0 ? -1 : 1;
 }
 
-/* The newest messages, each in a row of its own. */
+struct bad_rows {
+	uint32_t count, first, last;
+};
+
+static void take_tail_row(struct reading *g, const struct mailbox *m, struct span key, struct span value, uint32_t uid, struct bad_rows *bad)
+{
+	struct row row;
+	uint32_t mailbox;
+	if (index_read_tail(key, value, &mailbox, &row) == 0) {
+		g->reader->message(g->reader->context, m, &row);
+		return;
+	}
+	bad->first = bad->count++ ? bad->first : uid;
+	bad->last = uid;
+}
+
+/* The newest messages, each in a row of its own; of an import, whose UIDs may be far from each other, all of them. */
 static void read_tail(struct reading *g, const struct mailbox *m, uint32_t first, uint32_t last)
 {
-	uint32_t bad = 0, bad_first = 0, bad_last = 0;
-	for (uint64_t uid = first; uid <= last; uid++) {
-		BUF_AUTO key = {0}, value = {0};
-		struct row row;
-		uint32_t mailbox;
-		int found = get(g, 't', m->id, (uint32_t)uid, &value);
-		index_key(&key, 't', m->id, (uint32_t)uid);
-		if (found > 0 && index_read_tail(buf_span(&key), buf_span(&value), &mailbox, &row) == 0) {
-			g->reader->message(g->reader->context, m, &row);
-		} else if (found != 0) {
-			bad_first = bad++ ? bad_first : (uint32_t)uid;
-			bad_last = (uint32_t)uid;
-		}
+	struct bad_rows bad = {0};
+	BUF_AUTO from = {0}, to = {0};
+	struct span key, value;
+	int more;
+	index_key(&from, 't', m->id, first);
+	index_key(&to, 't', m->id + 1, 0);
+	struct engine_scan *scan = engine_scan_open(g->worker.engine, account_partition(&g->account), buf_span(&from), buf_span(&to));
+	while ((more = engine_scan_next(scan, &key, &value, NULL)) > 0) {
+		struct unpacker k = {.rest = span_skip(key, 5)};
+		uint32_t uid = unpack_sorted_u32(&k);
+		take_tail_row(g, m, key, value, uid, &bad);
+		first = uid == UINT32_MAX ? uid : uid + 1;
 	}
-	if (bad && !g->is_lost)
-		tell(g, "mailbox \"%s\": the index of its newest messages cannot be read, UIDs %u to %u", m->name, bad_first, bad_last);
+	engine_scan_close(scan);
+	/* what a damaged file keeps from a scan may be had row by row */
+	for (uint32_t i = 0; more < 0 && i < LOOKED_UP_MOST && first + (uint64_t)i <= last; i++) {
+		BUF_AUTO row_key = {0}, row_value = {0};
+		index_key(&row_key, 't', m->id, first + i);
+		int found = get(g, 't', m->id, first + i, &row_value);
+		if (found)
+			take_tail_row(g, m, buf_span(&row_key), found > 0 ? buf_span(&row_value) : SPAN(""), first + i, &bad);
+	}
+	if (bad.count && !g->is_lost)
+		tell(g, "mailbox \"%s\": the index of its newest messages cannot be read, UIDs %u to %u", m->name, bad.first, bad.last);
 }
 
 /* The record's UIDNEXT does not count what stands in the tail alone: that is at most a tail's rows. */

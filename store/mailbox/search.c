@@ -256,9 +256,10 @@ static void run(struct worker *w, struct job *j)
 	struct mailbox *m = search_mailbox(s);
 	(void)w;
 	s->is_posted = false;
-	if (!m) {
+	bool may_read = m && acl_rights(m, s->reader, s->view->is_near) & RIGHT_READ;
+	if (!may_read) {
 		if (!s->asked && !s->waiter.is_waiting)
-			say_not_done(s, REQUEST_NO_MAILBOX, "the mailbox is gone");
+			say_not_done(s, m ? REQUEST_NO_PERMISSION : REQUEST_NO_MAILBOX, m ? "" : "the mailbox is gone");
 		free_if_over(s);
 		return;
 	}

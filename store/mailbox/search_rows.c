@@ -140,7 +140,7 @@ static bool try_needle(struct search_needle *n, uint32_t block)
 static void look_through(struct search *s, const struct mailbox *m, uint32_t block)
 {
 	unsigned first = block % BLOCKS_OF_SEGMENT * BLOCK_ROWS;
-	if (!texts_get(m->account, m->id, block, &s->block))
+	if (texts_get(m->account, m->id, block, &s->block) <= 0)
 		return;
 	for (unsigned i = 0; i < BLOCK_ROWS; i++) {
 		const struct kept_text *t = &s->block.texts[i];

@@ -48,12 +48,13 @@ bool text_block_unpack(struct text_block *b)
 	return !u.bad;
 }
 
-bool texts_get(const struct account *a, uint32_t mailbox, uint32_t block, struct text_block *out)
+int texts_get(const struct account *a, uint32_t mailbox, uint32_t block, struct text_block *out)
 {
 	BUF_AUTO key = {0};
 	buf_clear(&out->memory);
 	index_key(&key, 'v', mailbox, block);
-	return engine_get(a->worker->engine, account_partition(a), buf_span(&key), &out->memory, NULL) > 0 && text_block_unpack(out);
+	int found = engine_get(a->worker->engine, account_partition(a), buf_span(&key), &out->memory, NULL);
+	return found > 0 && !text_block_unpack(out) ? -1 : found;
 }
 
 void texts_put(struct account *a, uint32_t mailbox, uint32_t block, const struct kept_text texts[BLOCK_ROWS])
@@ -147,9 +148,10 @@ static void page_key(struct buf *key, uint32_t mailbox, unsigned page, uint32_t 
 static void add_block(const struct account *a, uint32_t mailbox, uint32_t block, struct text_block *b, uint16_t *masks)
 {
 	unsigned at = block % BLOCKS_OF_SEGMENT;
-	bool is_whole = texts_get(a, mailbox, block, b);
-	if (!is_whole && b->memory.len == 0)
+	int found = texts_get(a, mailbox, block, b);
+	if (found == 0)
 		return; /* it has no messages */
+	bool is_whole = found > 0;
 	for (unsigned i = 0; is_whole && i < BLOCK_ROWS; i++) {
 		is_whole = !b->texts[i].is_cut;
 		trigrams_add(masks, b->texts[i].text, at);

@@ -28,8 +28,8 @@ struct text_block {
 	struct kept_text texts[BLOCK_ROWS]; /* by UID % BLOCK_ROWS */
 };
 
-/* False if it is not there, or damaged, or of another version. */
-bool texts_get(const struct account *a, uint32_t mailbox, uint32_t block, struct text_block *out);
+/* 1; 0 if it is not there: no message of it has been indexed; -1 if it cannot be read, or is damaged, or of another version. */
+int texts_get(const struct account *a, uint32_t mailbox, uint32_t block, struct text_block *out);
 void texts_put(struct account *a, uint32_t mailbox, uint32_t block, const struct kept_text texts[BLOCK_ROWS]);
 void texts_delete(struct account *a, uint32_t mailbox, uint32_t block);
 

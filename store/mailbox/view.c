@@ -90,6 +90,7 @@ static void free_view(struct view *v)
 {
 	v->account->view_count--;
 	buf_free(&v->cursor.ranges);
+	columns_free(v->cursor.envelopes);
 	free(v->prefix);
 	free(v);
 }
