@@ -8,11 +8,16 @@
 
 #include <endian.h>
 
+/* The first bytes of a number as it stands in memory. */
+static inline void pack_memory(struct buf *b, uint64_t memory, size_t bytes)
+{
+	memcpy(buf_reserve(b, bytes), &memory, bytes);
+	b->len += bytes;
+}
+
 static inline void pack_little_endian(struct buf *b, uint64_t v, size_t bytes)
 {
-	uint64_t little = htole64(v);
-	memcpy(buf_reserve(b, bytes), &little, bytes);
-	b->len += bytes;
+	pack_memory(b, htole64(v), bytes);
 }
 
 static inline void pack_u8(struct buf *b, uint8_t v)
@@ -38,9 +43,7 @@ static inline void pack_u64(struct buf *b, uint64_t v)
 /* Highest byte first, so that bytes sort as numbers do: in keys. */
 static inline void pack_sorted(struct buf *b, uint64_t v, size_t bytes)
 {
-	uint64_t big = htobe64(v << (64 - 8 * bytes));
-	memcpy(buf_reserve(b, bytes), &big, bytes);
-	b->len += bytes;
+	pack_memory(b, htobe64(v << (64 - 8 * bytes)), bytes);
 }
 
 static inline void pack_sorted_u16(struct buf *b, uint16_t v)
@@ -65,16 +68,21 @@ struct unpacker {
 	bool bad;
 };
 
-static inline uint64_t unpack_little_endian(struct unpacker *u, size_t bytes)
+static inline uint64_t unpack_memory(struct unpacker *u, size_t bytes)
 {
+	uint64_t memory = 0;
 	if (u->bad || u->rest.len < bytes) {
 		u->bad = true;
 		return 0;
 	}
-	uint64_t little = 0;
-	memcpy(&little, u->rest.ptr, bytes);
+	memcpy(&memory, u->rest.ptr, bytes);
 	u->rest = span_of(u->rest.ptr + bytes, u->rest.len - bytes);
-	return le64toh(little);
+	return memory;
+}
+
+static inline uint64_t unpack_little_endian(struct unpacker *u, size_t bytes)
+{
+	return le64toh(unpack_memory(u, bytes));
 }
 
 static inline uint8_t unpack_u8(struct unpacker *u)
@@ -99,14 +107,7 @@ static inline uint64_t unpack_u64(struct unpacker *u)
 
 static inline uint64_t unpack_sorted(struct unpacker *u, size_t bytes)
 {
-	uint64_t big = 0;
-	if (u->bad || u->rest.len < bytes) {
-		u->bad = true;
-		return 0;
-	}
-	memcpy(&big, u->rest.ptr, bytes);
-	u->rest = span_of(u->rest.ptr + bytes, u->rest.len - bytes);
-	return be64toh(big) >> (64 - 8 * bytes);
+	return be64toh(unpack_memory(u, bytes)) >> (64 - 8 * bytes);
 }
 
 static inline uint32_t unpack_sorted_u32(struct unpacker *u)

@@ -18,9 +18,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Where it is not known how many accounts there have been. */
 static const char unowned[] = "lost+found";
 
+/* Where it is not known how many accounts there have been. */
 enum { ACCOUNTS_LOOKED_FOR = 100000, ACCOUNTS_MISSING_MOST = 32 /* in a row; then there are no more */ };
 
 static int link_files(const char *store, const struct extract_links *links)

@@ -110,9 +110,7 @@ static void read_gone(struct worker *w, struct job *j)
 	enum { PIECE_BYTES = 32 * 1024 };
 	for (; outcome == REQUEST_OK && left.len; left = span_skip(left, PIECE_BYTES))
 		say_gone(c, span_slice(left, 0, PIECE_BYTES));
-	struct buf out = {0};
-	msg_request_done_pack(&out, 0, &(struct msg_request_done){.session = c->view->session, .request = c->request, .outcome = (uint8_t)outcome});
-	view_say(c->view, &out);
+	view_say_done(c->view, c->request, outcome, "");
 	cursor_end(c);
 }
 

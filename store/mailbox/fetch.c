@@ -7,7 +7,6 @@
 #include "base/log.h"
 #include "base/pack.h"
 #include "ipc/words.h"
-#include "store/mailbox/acl.h"
 #include "store/mailbox/columns.h"
 #include "store/mailbox/seen.h"
 #include "store/mailbox/view.h"
@@ -251,9 +250,7 @@ static void make_part(struct cursor *c)
 
 static void refuse(struct cursor *c)
 {
-	struct buf out = {0};
-	msg_request_done_pack(&out, 0, &(struct msg_request_done){.session = c->view->session, .request = c->request, .outcome = REQUEST_NO_PERMISSION});
-	view_say(c->view, &out);
+	view_say_done(c->view, c->request, REQUEST_NO_MAILBOX, "it may not be read any more");
 	cursor_end(c);
 }
 
@@ -265,7 +262,7 @@ static void go_on(struct worker *w, struct job *j)
 	c->is_waiting = false;
 	if (v->is_closed || !c->is_active)
 		cursor_end(c);
-	else if (v->mailbox && !(acl_rights(v->mailbox, v->reader, v->is_near) & RIGHT_READ))
+	else if (v->mailbox && !view_may_read(v, v->mailbox))
 		refuse(c); /* somebody has taken it away meanwhile */
 	else
 		make_part(c);
@@ -315,7 +312,7 @@ void message_asked(void *context, const struct msg_message_ask *msg)
 {
 	struct request *r = context;
 	struct mailbox *m = msg->mailbox.len ? mailbox_find(r->account, msg->mailbox) : r->view->mailbox;
-	bool is_there = m && !m->is_gone && (acl_rights(m, r->view->reader, r->view->is_near) & RIGHT_READ) && (msg->uidvalidity == 0 || msg->uidvalidity == m->uidvalidity) && mailbox_load(m, NULL);
+	bool is_there = m && !m->is_gone && view_may_read(r->view, m) && (msg->uidvalidity == 0 || msg->uidvalidity == m->uidvalidity) && mailbox_load(m, NULL);
 	struct row *row = is_there ? index_find(&m->index, msg->uid) : NULL;
 	BUF_AUTO rows = {0}, key = {0}, cache = {0};
 	if (!row) {

@@ -8,8 +8,8 @@
 #include "base/die.h"
 #include "base/log.h"
 #include "base/pack.h"
-#include "store/mailbox/acl.h"
 #include "store/parse.h"
+#include "wire/rights.h"
 
 #include <stdlib.h>
 
@@ -161,14 +161,6 @@ static void say_done(struct search *s, const struct mailbox *m, uint64_t modseq)
 	view_say(s->view, &out);
 }
 
-static void say_not_done(struct search *s, enum request_outcome outcome, const char *why)
-{
-	struct buf out = {0};
-	msg_request_done_pack(&out, 0, &(struct msg_request_done){.session = s->view->session, .request = s->request, .outcome = (uint8_t)outcome,
-	                                                          .text = span_cstr(why)});
-	view_say(s->view, &out);
-}
-
 static void answer(struct search *s, const struct mailbox *m)
 {
 	BUF_AUTO found = {0}, scores = {0};
@@ -177,7 +169,7 @@ static void answer(struct search *s, const struct mailbox *m)
 	search_arrange(s, m, &found, &scores);
 	say_found(s, buf_span(&found), buf_span(&scores));
 	if (s->is_failed)
-		say_not_done(s, REQUEST_FAILED, "some messages could not be read");
+		view_say_done(s->view, s->request, REQUEST_FAILED, "some messages could not be read");
 	else
 		say_done(s, m, modseq);
 }
@@ -256,10 +248,9 @@ static void run(struct worker *w, struct job *j)
 	struct mailbox *m = search_mailbox(s);
 	(void)w;
 	s->is_posted = false;
-	bool may_read = m && acl_rights(m, s->reader, s->view->is_near) & RIGHT_READ;
-	if (!may_read) {
+	if (!m || !view_may_read(s->view, m)) {
 		if (!s->asked && !s->waiter.is_waiting)
-			say_not_done(s, m ? REQUEST_NO_PERMISSION : REQUEST_NO_MAILBOX, m ? "" : "the mailbox is gone");
+			view_say_done(s->view, s->request, REQUEST_NO_MAILBOX, m ? "it may not be read any more" : "the mailbox is gone");
 		free_if_over(s);
 		return;
 	}

@@ -86,11 +86,18 @@ void view_post_message(struct worker *w, uint64_t session, const struct view_pla
 	worker_post(w, &m->job);
 }
 
+/* What it holds. */
+static void free_cursor(struct cursor *c)
+{
+	buf_free(&c->ranges);
+	columns_free(c->envelopes);
+	c->envelopes = NULL;
+}
+
 static void free_view(struct view *v)
 {
 	v->account->view_count--;
-	buf_free(&v->cursor.ranges);
-	columns_free(v->cursor.envelopes);
+	free_cursor(&v->cursor);
 	free(v->prefix);
 	free(v);
 }
@@ -157,10 +164,20 @@ struct cursor *cursor_begin(struct request *r, uint32_t request, struct span ran
 void cursor_end(struct cursor *c)
 {
 	c->is_active = c->is_waiting = false;
-	buf_free(&c->ranges);
-	columns_free(c->envelopes);
-	c->envelopes = NULL;
+	free_cursor(c);
 	view_release(c->view);
+}
+
+bool view_may_read(const struct view *v, const struct mailbox *m)
+{
+	return acl_rights(m, v->reader, v->is_near) & RIGHT_READ;
+}
+
+void view_say_done(struct view *v, uint32_t request, enum request_outcome outcome, const char *text)
+{
+	struct buf out = {0};
+	msg_request_done_pack(&out, 0, &(struct msg_request_done){.session = v->session, .request = request, .outcome = (uint8_t)outcome, .text = span_cstr(text)});
+	view_say(v, &out);
 }
 
 void view_say(struct view *v, struct buf *out)
@@ -184,7 +201,7 @@ struct mailbox *request_mailbox(struct request *r, uint32_t request)
 		request_done(r, request, REQUEST_NO_MAILBOX, "the mailbox is gone");
 		return NULL;
 	}
-	if (!(acl_rights(m, r->view->reader, r->view->is_near) & RIGHT_READ)) {
+	if (!view_may_read(r->view, m)) {
 		request_done(r, request, REQUEST_NO_MAILBOX, "it may not be read any more");
 		return NULL;
 	}

@@ -81,8 +81,11 @@ bool request_lacks(struct request *r, uint32_t request, const struct mailbox *m,
 bool view_add_name(const struct view *v, struct span name, struct buf *out);
 /* True after saying REQUEST_READ_ONLY. */
 bool request_is_read_only(struct request *r, uint32_t request);
-/* Says what a handler that goes on later has to say. */
+/* Says what a handler that goes on later has to say; the second: how it has ended. */
 void view_say(struct view *v, struct buf *out);
+void view_say_done(struct view *v, uint32_t request, enum request_outcome outcome, const char *text);
+/* Whether it may read the mailbox (RIGHT_READ): a handler that goes on later asks again, since the right may have been taken away. */
+bool view_may_read(const struct view *v, const struct mailbox *m);
 
 /* Appends the UIDs in `ranges` of messages that are there and have these flags (copy.c). */
 void mailbox_find_uids(const struct mailbox *m, struct span ranges, uint8_t flags, struct buf *uids);
